@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/sha256.h"
+
+namespace sparsify {
+
+/// A file that appears whole or not at all: written beside its target under a temporary name, synced
+/// and renamed by commit(). Destroyed without commit(), it leaves nothing and the old file intact.
+///
+///   throws  ResourceError when the folder is missing or not writable
+///           ExhaustedError when the disk is full
+class AtomicFile {
+ public:
+  /// `path` is the final name. Refuses an existing one unless `overwrite`.
+  AtomicFile(std::string path, bool overwrite);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+
+  int64_t size_bytes() const { return size_bytes_; }
+  const std::string& path() const { return path_; }
+  /// Where the bytes are until commit(): a check can read the finished file before it gets its name.
+  const std::string& temporary_path() const { return temporary_path_; }
+
+  /// Pushes all bytes to the file so that temporary_path() can be read back.
+  void flush();
+  /// flush, fsync, rename, fsync of the folder. Returns the SHA-256 of what was written.
+  std::string commit();
+
+ private:
+  std::string path_;
+  std::string temporary_path_;
+  int descriptor_ = -1;
+  int64_t size_bytes_ = 0;
+  Sha256 digest_;
+};
+
+/// One call for small files.
+void write_file_atomically(const std::string& path, std::string_view text, bool overwrite);
+
+/// Throws ConfigError (exit 2) naming `--overwrite` when `path` exists, and ResourceError when its folder
+/// is missing or not writable. Called before any work.
+void require_writable_output(const std::string& path, bool overwrite);
+
+}  // namespace sparsify

@@ -1,0 +1,13 @@
+#pragma once
+
+namespace sparsify {
+
+/// SIGINT and SIGTERM set a flag that long loops poll; a second signal ends the process at once (exit 130).
+void install_interrupt_handlers();
+
+/// Throws InterruptedError when a signal has arrived.
+void check_interrupt();
+
+bool interrupt_requested();
+
+}  // namespace sparsify

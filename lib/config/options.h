@@ -1,0 +1,94 @@
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/value.h"
+
+namespace sparsify {
+
+struct NumberRange {
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  bool below_max = false;  ///< [min, max) instead of [min, max]
+};
+
+struct IntegerRange {
+  int64_t min = std::numeric_limits<int64_t>::min();
+  int64_t max = std::numeric_limits<int64_t>::max();
+};
+
+/// What was asked of an Options object: the source of `explain`, `schema` and the resolved recipe.
+struct OptionRecord {
+  std::string key;
+  std::string type;      ///< number, integer, text, flag, choice, list, map
+  Value default_value;   ///< null: required, or absent by default
+  bool required = false;
+  NumberRange range;     ///< for number and integer
+  std::vector<std::string> choices;
+  std::string help;
+  Value actual;
+};
+
+/// A plugin's view of its part of the recipe. Every read is recorded, with default and range, and a key that
+/// nobody read is an error (reject_unread).
+///
+/// A scalar `name` and a map `{name: ..., key: ...}` are both accepted for a plugin: see split_name.
+class Options {
+ public:
+  Options();  ///< empty: every read gives its default
+  /// `path` is how the user would write it: `prune.0.criterion`.
+  explicit Options(Value map, std::string path = "");
+
+  double number(std::string_view key, double otherwise, NumberRange range = {}, std::string_view help = "") const;
+  int64_t integer(std::string_view key, int64_t otherwise, IntegerRange range = {}, std::string_view help = "") const;
+  std::string text(std::string_view key, std::string_view otherwise, std::string_view help = "") const;
+  bool flag(std::string_view key, bool otherwise, std::string_view help = "") const;
+  std::string choice(std::string_view key, std::string_view otherwise, const std::vector<std::string>& choices,
+                     std::string_view help = "") const;
+  std::vector<double> numbers(std::string_view key, std::vector<double> otherwise, NumberRange range = {},
+                              std::string_view help = "") const;
+  std::vector<int64_t> integers(std::string_view key, std::vector<int64_t> otherwise, IntegerRange range = {},
+                                std::string_view help = "") const;
+  /// A single text is accepted for a list of one.
+  std::vector<std::string> texts(std::string_view key, std::vector<std::string> otherwise,
+                                 std::string_view help = "") const;
+  std::optional<double> optional_number(std::string_view key, NumberRange range = {}, std::string_view help = "") const;
+  std::optional<int64_t> optional_integer(std::string_view key, IntegerRange range = {}, std::string_view help = "") const;
+  std::optional<std::string> optional_text(std::string_view key, std::string_view help = "") const;
+  /// Must be given.
+  std::string required_text(std::string_view key, std::string_view help = "") const;
+
+  /// Any value, as it is; null when absent.
+  Value value(std::string_view key, std::string_view help = "") const;
+  bool has(std::string_view key) const;
+  /// A nested map; empty when absent. Its own unread keys are checked with its parent's.
+  Options section(std::string_view key, std::string_view help = "") const;
+
+  /// throws ConfigError naming file, line and the closest known key
+  void reject_unread() const;
+
+  /// `configs/r20.yaml:12 (prune.0.sparsity)`: the place of a key for a message of one's own.
+  std::string where(std::string_view key) const;
+
+  const std::vector<OptionRecord>& records() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// `magnitude` -> {"magnitude", {}}; `{name: taylor, order: 2}` -> {"taylor", {order: 2}}.
+/// `{block: [4, 1]}` (a map of one key that is not `name`) -> {"block", {value: [4, 1]}} for plugins that read `value`.
+/// throws ConfigError when there is no name
+struct NamedOptions {
+  std::string name;
+  Options options;
+};
+NamedOptions split_name(const Value& value, const std::string& path);
+
+}  // namespace sparsify

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace sparsify {
+
+/// Where a value was written: `configs/r20.yaml:12`, `--set`, `--sparsity`, or `default`.
+struct Mark {
+  std::string source;
+  int line = 0;  ///< 1-based; 0 when the source has no lines
+
+  std::string text() const;
+};
+
+/// A YAML or JSON value that remembers where it was written. Maps keep their order.
+class Value {
+ public:
+  using List = std::vector<Value>;
+  using Map = std::vector<std::pair<std::string, Value>>;
+
+  Value() = default;
+  explicit Value(bool flag) : data_(flag) {}
+  explicit Value(int64_t integer) : data_(integer) {}
+  explicit Value(int integer) : data_(int64_t{integer}) {}
+  explicit Value(double number) : data_(number) {}
+  explicit Value(std::string text) : data_(std::move(text)) {}
+  explicit Value(const char* text) : data_(std::string(text)) {}
+  explicit Value(List list) : data_(std::move(list)) {}
+  explicit Value(Map map) : data_(std::move(map)) {}
+
+  bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
+  bool is_flag() const { return std::holds_alternative<bool>(data_); }
+  bool is_integer() const { return std::holds_alternative<int64_t>(data_); }
+  bool is_number() const { return is_integer() || std::holds_alternative<double>(data_); }
+  bool is_text() const { return std::holds_alternative<std::string>(data_); }
+  bool is_list() const { return std::holds_alternative<List>(data_); }
+  bool is_map() const { return std::holds_alternative<Map>(data_); }
+
+  bool flag() const { return std::get<bool>(data_); }
+  int64_t integer() const { return std::get<int64_t>(data_); }
+  double number() const { return is_integer() ? static_cast<double>(integer()) : std::get<double>(data_); }
+  const std::string& text() const { return std::get<std::string>(data_); }
+  const List& list() const { return std::get<List>(data_); }
+  List& list() { return std::get<List>(data_); }
+  const Map& map() const { return std::get<Map>(data_); }
+  Map& map() { return std::get<Map>(data_); }
+
+  /// The value of a key of a map; nullptr if absent or not a map.
+  const Value* find(std::string_view key) const;
+  Value* find(std::string_view key);
+  /// Replaces or appends. Turns null into a map.
+  Value& set(std::string_view key, Value value);
+
+  const Mark& mark() const { return mark_; }
+  Value& set_mark(Mark mark);  ///< of this value and of everything in it
+
+  /// `a list of 3`, `the text "abc"`, `true`: for messages.
+  std::string describe() const;
+
+ private:
+  std::variant<std::monostate, bool, int64_t, double, std::string, List, Map> data_;
+  Mark mark_;
+};
+
+/// YAML 1.2 core types (JSON is a subset); duplicate keys are errors.
+/// throws ConfigError with file and line for what does not parse
+Value parse_yaml(const std::string& text, const std::string& source);
+/// throws ConfigError when the file cannot be read
+Value read_yaml_file(const std::string& path);
+
+std::string to_yaml(const Value& value);
+nlohmann::ordered_json to_json(const Value& value);
+
+/// `prune.0.sparsity=0.8`: sets a value deep in `root`, creating maps on the way; list indices must exist or be
+/// the next one. The right side is YAML. throws ConfigError for a path through a scalar or an index out of range
+void set_path(Value& root, std::string_view assignment, const std::string& source);
+
+}  // namespace sparsify

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/registry.h"
+#include "config/options.h"
+#include "mask/prunable.h"
+
+namespace sparsify {
+
+/// What a criterion must be told about a layer beside its weights. Flags can be combined.
+enum class Evidence : unsigned {
+  None = 0,
+  InputNorms = 1,   ///< sum over samples of x^2 per input feature
+  Gradients = 2,    ///< dL/dw, per batch
+  GradientSquares = 4,
+  Activations = 8,
+  Hessian = 16,
+};
+
+constexpr Evidence operator|(Evidence a, Evidence b) {
+  return static_cast<Evidence>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr bool needs(Evidence all, Evidence one) {
+  return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
+}
+
+/// What was collected for one layer; a member is empty unless the criterion asked for it.
+struct LayerEvidence {
+  uint64_t seed = 0;  ///< of the run; randomness is named by it and the initializer's name
+};
+
+/// Says how much each weight matters: higher = keep. Pure: selects nothing, changes nothing.
+class Criterion {
+ public:
+  static constexpr const char* kFamily = "criterion";
+  virtual ~Criterion() = default;
+
+  virtual Evidence needs() const { return Evidence::None; }
+
+  /// One score per weight.
+  ///
+  ///   weights  [layer.count()] in the stored layout, converted to float32
+  ///   scores   [layer.count()] to be filled; finite
+  virtual void score(const PrunableTensor& layer, std::span<const float> weights,
+                     const LayerEvidence& evidence, std::span<float> scores) const = 0;
+};
+
+}  // namespace sparsify

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/recipe.h"
+#include "onnx/model_file.h"
+
+namespace sparsify {
+
+/// One weight of the model and how its layer uses it. A handle: the bytes stay in the ModelFile.
+struct PrunableTensor {
+  int id = -1;               ///< ModelFile tensor
+  std::string initializer;   ///< its name in the file (for a Constant node: the node's output)
+  std::string layer;         ///< label of the first node that uses it
+  std::string op;            ///< that node's operator type
+  std::string kind;          ///< weight, bias, norm, embedding, other
+  DType type = DType::Undefined;
+  Shape shape;               ///< as stored
+  /// Axes of `shape`, seen through Transpose, Reshape, Cast and DequantizeLinear. -1 where there is none.
+  int output_axis = -1;      ///< one index = one output channel (per group for grouped convolution)
+  int input_axis = -1;       ///< the contracted axis: N:M groups run along it
+  int64_t groups = 1;
+  bool first = false;        ///< no weighted layer between it and a graph input
+  bool last = false;         ///< no weighted layer between it and a graph output
+  std::vector<std::string> used_by;  ///< labels of all nodes that use it (shared weights have several)
+  int node_order = 0;        ///< position of its first use in the file: the order of ties between tensors
+
+  int64_t count() const { return element_count(shape); }
+  /// Outputs of the layer: shape[output_axis], or 1.
+  int64_t output_channels() const;
+};
+
+/// All floating-point tensors with two or more elements of the main graph, functions and subgraphs, in node order,
+/// whatever they are used for: what is not prunable is there too, so that a report can say why.
+std::vector<PrunableTensor> find_tensors(const ModelFile& file);
+
+struct Skipped {
+  PrunableTensor tensor;
+  std::string reason;  ///< `bias: not selected (kinds)`, `first layer: kept unless selected`
+};
+
+struct Selected {
+  PrunableTensor tensor;
+  size_t rule = 0;  ///< index into Recipe::prune: the last rule that selects it
+};
+
+struct Selections {
+  std::vector<Selected> selected;  ///< in node order
+  std::vector<Skipped> skipped;
+};
+
+/// Applies the rules' `select` parts.
+/// throws ConfigError when a rule selects nothing, naming the globs and the nearest layer names
+Selections select_tensors(const std::vector<PrunableTensor>& tensors, const std::vector<PruneRule>& rules);
+
+}  // namespace sparsify

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/registry.h"
+#include "onnx/model_file.h"
+#include "tensor/host_tensor.h"
+
+namespace sparsify {
+
+struct SessionOptions {
+  int threads = 0;             ///< 0: the runtime's own choice
+  std::string device = "auto"; ///< cpu | cuda | cuda:1
+  bool optimise = true;        ///< fusion and layout changes; off for bit-faithful comparison
+};
+
+/// A loaded model that runs.
+class Session {
+ public:
+  virtual ~Session() = default;
+  /// Inputs in graph order, outputs in graph order.
+  virtual std::vector<HostTensor> run(const std::vector<HostTensor>& inputs) = 0;
+};
+
+/// Something that runs an ONNX file: `libtorch` (our own interpreter), `onnxruntime` ...
+class Runtime {
+ public:
+  static constexpr const char* kFamily = "runtime";
+  virtual ~Runtime() = default;
+
+  /// `LibTorch 2.13.0`; throws ResourceError (exit 3) when the runtime is not installed, with how to get it.
+  virtual std::string version() const = 0;
+  /// The file with its edits applied.
+  virtual std::unique_ptr<Session> open(const ModelFile& file, const SessionOptions& options) const = 0;
+};
+
+/// Loads the module or library that holds the runtime if need be.
+std::unique_ptr<Runtime> make_runtime(const std::string& name);
+
+}  // namespace sparsify
