@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,12 +28,10 @@ class AtomicFile {
 
   int64_t size_bytes() const { return size_bytes_; }
   const std::string& path() const { return path_; }
-  /// Where the bytes are until commit(): a check can read the finished file before it gets its name.
+  /// Where the bytes are until commit(): written bytes can be read back from there at any time.
   const std::string& temporary_path() const { return temporary_path_; }
 
-  /// Pushes all bytes to the file so that temporary_path() can be read back.
-  void flush();
-  /// flush, fsync, rename, fsync of the folder. Returns the SHA-256 of what was written.
+  /// fsync, rename, fsync of the folder. Returns the SHA-256 of what was written.
   std::string commit();
 
  private:

@@ -1,0 +1,6 @@
+#include <cstdio>
+
+int main() {
+  std::puts("sparsify " SPARSIFY_VERSION);
+  return 0;
+}

@@ -1,0 +1,36 @@
+#include "base/interrupt.h"
+
+#include <csignal>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace sparsify {
+namespace {
+
+volatile std::sig_atomic_t requested = 0;
+
+extern "C" void on_signal(int) {
+  if (requested != 0) ::_exit(kInterrupted);
+  requested = 1;
+}
+
+}  // namespace
+
+void install_interrupt_handlers() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupt_requested() { return requested != 0; }
+
+void check_interrupt() {
+  if (requested == 0) return;
+  throw InterruptedError{{.what = "interrupted",
+                          .where = "a signal from outside",
+                          .fix = "run the command again; no partial output was left"}};
+}
+
+}  // namespace sparsify

@@ -1,0 +1,34 @@
+# How a folder of lib/ becomes part of the program.
+#
+# Two parts: `core` (no LibTorch, starts in milliseconds) is linked into the executable; `torch` is a shared library that
+# base/module.h loads when a run needs it. A folder is one OBJECT library: an archive would drop the files that
+# nothing refers to, which is what a plugin is.
+
+add_library(sparsify_flags INTERFACE)
+target_include_directories(sparsify_flags INTERFACE ${PROJECT_SOURCE_DIR}/lib)
+target_compile_options(sparsify_flags INTERFACE -Wall -Wextra -Wshadow -Werror)
+target_link_libraries(sparsify_flags INTERFACE fmt::fmt Threads::Threads)
+
+add_library(sparsify_core INTERFACE)   # all objects without LibTorch
+add_library(sparsify_torch_objects INTERFACE)
+target_link_libraries(sparsify_core INTERFACE sparsify_flags ${CMAKE_DL_LIBS})
+target_link_libraries(sparsify_torch_objects INTERFACE sparsify_flags sparsify_libtorch)
+
+# sparsify_module(data PART core USES ZLIB::ZLIB): lib/data/**.cpp, with private libraries
+function(sparsify_module name)
+  cmake_parse_arguments(ARG "" "PART" "USES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(sparsify_${name} OBJECT ${sources})
+  target_link_libraries(sparsify_${name} PRIVATE sparsify_flags ${ARG_USES})
+  if(ARG_PART STREQUAL "torch")
+    target_link_libraries(sparsify_${name} PRIVATE sparsify_libtorch)
+    target_sources(sparsify_torch_objects INTERFACE $<TARGET_OBJECTS:sparsify_${name}>)
+    target_link_libraries(sparsify_torch_objects INTERFACE ${ARG_USES})
+  else()
+    target_sources(sparsify_core INTERFACE $<TARGET_OBJECTS:sparsify_${name}>)
+    target_link_libraries(sparsify_core INTERFACE ${ARG_USES})
+  endif()
+endfunction()
