@@ -8,7 +8,7 @@ namespace sparsify {
 
 using Shape = std::vector<int64_t>;
 
-/// Product of the dimensions; 1 for a scalar.
+/// Product of the dimensions; 1 for a scalar; the largest int64 where the product would overflow.
 int64_t element_count(const Shape& shape);
 
 /// `[16, 3, 3, 3]`
