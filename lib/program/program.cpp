@@ -1,0 +1,303 @@
+#include "program/program.h"
+
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "program/executor.h"
+#include "program/plan.h"
+
+namespace sparsify {
+namespace {
+
+/// What the first run with a signature found out: steps whose outputs do not depend on the data.
+struct Folded {
+  std::vector<bool> skip;                    ///< per step
+  std::vector<std::pair<int, Value>> values; ///< slot <- value, for those that other steps read
+};
+
+/// Larger constants are computed again instead of being kept: they may be broadcasts of the size of an activation.
+constexpr int64_t kLargestFolded = int64_t{1} << 22;
+
+void collect_stored(const Plan& plan, std::vector<StoredTensor>& out) {
+  for (const auto& [slot, tensor] : plan.stored) out.push_back(tensor);
+  for (const Step& step : plan.steps) {
+    for (const Attribute& attribute : step.node->attributes) {
+      if (const auto* tensor = std::get_if<StoredTensor>(&attribute.value)) out.push_back(*tensor);
+    }
+    for (const auto& [name, subplan] : step.subplans) collect_stored(*subplan, out);
+  }
+}
+
+at::Device device_named(const std::string& name) {
+  try {
+    const at::Device device(name);
+    if (device.is_cuda() && !at::hasCUDA()) throw c10::Error({__func__, __FILE__, __LINE__}, "no CUDA device");
+    return device;
+  } catch (const c10::Error& e) {
+    throw ResourceError{{.what = fmt::format("device \"{}\" cannot be used: {}", name, e.what_without_backtrace()),
+                         .where = "device",
+                         .fix = "use cpu, or cuda on a machine and a LibTorch that have it"}};
+  }
+}
+
+}  // namespace
+
+struct Program::Impl {
+  explicit Impl(const ModelFile& model_file) : file(&model_file), plan(make_plan(model_file)) {}
+
+  const ModelFile* file;
+  std::unique_ptr<Plan> plan;
+  at::Device device = at::kCPU;
+  std::vector<Parameter> parameters;
+  std::unordered_map<std::string, size_t> parameter_by_name;
+  std::map<int, Value> stored;  ///< everything that is not a parameter, by tensor id
+  std::map<std::string, Folded> folded;
+  std::unordered_map<std::string, int> slot_by_name;
+
+  void load(const ProgramOptions& options);
+  std::map<int, Value> stored_values() const;
+  std::string signature(const std::vector<Value>& inputs, const RunOptions& options) const;
+  void check_inputs(const std::vector<Value>& inputs) const;
+  RunResult run(const std::vector<Value>& inputs, const RunOptions& options);
+  void learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static, Folded& folded) const;
+};
+
+std::unique_ptr<Program> Program::build(const ModelFile& file, const ProgramOptions& options) {
+  auto impl = std::make_unique<Impl>(file);
+  impl->load(options);
+  return std::unique_ptr<Program>(new Program(std::move(impl)));
+}
+
+Program::Program(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Program::~Program() = default;
+
+const std::vector<ValueInfo>& Program::inputs() const { return impl_->file->model().graph.inputs; }
+const std::vector<ValueInfo>& Program::outputs() const { return impl_->file->model().graph.outputs; }
+std::vector<Parameter>& Program::parameters() { return impl_->parameters; }
+void Program::parameters_changed() { impl_->folded.clear(); }
+
+Parameter* Program::find_parameter(const std::string& name) {
+  const auto found = impl_->parameter_by_name.find(name);
+  return found == impl_->parameter_by_name.end() ? nullptr : &impl_->parameters[found->second];
+}
+
+RunResult Program::run(const std::vector<Value>& inputs, const RunOptions& options) {
+  if (options.gradients) {
+    const at::AutoGradMode record(true);
+    return impl_->run(inputs, options);
+  }
+  const c10::InferenceMode inference;
+  return impl_->run(inputs, options);
+}
+
+void Program::Impl::load(const ProgramOptions& options) {
+  device = device_named(options.device);
+  std::vector<StoredTensor> tensors;
+  collect_stored(*plan, tensors);
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const StoredTensor& tensor : tensors) {
+    if (stored.contains(tensor.id)) continue;
+    Value value = from_host(file->tensor_data(tensor.id));
+    if (value.is_tensor() && value.tensor().is_floating_point()) {
+      value = Value(value.tensor().to(device), value.type());
+      if (is_prunable_float(tensor.type)) {
+        parameter_by_name.emplace(tensor.name, parameters.size());
+        parameters.push_back({tensor.name, tensor.id, value.tensor()});
+      }
+    }
+    stored.emplace(tensor.id, std::move(value));
+  }
+  for (size_t slot = 0; slot < plan->slot_names.size(); ++slot) {
+    slot_by_name.emplace(plan->slot_names[slot], static_cast<int>(slot));
+  }
+}
+
+/// Parameters may have been replaced since the last run.
+std::map<int, Value> Program::Impl::stored_values() const {
+  std::map<int, Value> values = stored;
+  for (const Parameter& parameter : parameters) values[parameter.tensor_id] = Value(parameter.tensor);
+  return values;
+}
+
+std::string Program::Impl::signature(const std::vector<Value>& inputs, const RunOptions& options) const {
+  std::string text = options.gradients ? "g" : options.training ? "t" : "i";
+  for (const Value& input : inputs) text += ";" + input.describe();
+  return text;
+}
+
+void Program::Impl::check_inputs(const std::vector<Value>& inputs) const {
+  const std::vector<ValueInfo>& wanted = file->model().graph.inputs;
+  if (inputs.size() != wanted.size()) {
+    throw ShapeError{{.what = fmt::format("the model takes {} inputs, {} are given", wanted.size(), inputs.size()),
+                      .where = file->path(),
+                      .fix = "give one value for each graph input (`sparsify inspect` lists them)"}};
+  }
+  std::map<std::string, std::pair<int64_t, std::string>> symbols;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueInfo& want = wanted[i];
+    const Value& have = inputs[i];
+    if (want.kind != ValueInfo::Kind::Tensor || have.is_sequence() || have.empty()) continue;
+    const auto refuse = [&](const std::string& what) {
+      throw ShapeError{{.what = fmt::format("input \"{}\" is {}, but the model wants {}{}", want.name, have.describe(),
+                                            want.signature(), what),
+                        .where = file->path(),
+                        .fix = "give data of that type and shape (layout, resize, channels)"}};
+    };
+    if (want.type != DType::Undefined && have.type() != want.type) refuse("");
+    if (!want.shape || !have.is_tensor()) continue;
+    const auto sizes = have.tensor().sizes();
+    if (sizes.size() != want.shape->size()) refuse("");
+    for (size_t axis = 0; axis < sizes.size(); ++axis) {
+      const Dimension& dimension = (*want.shape)[axis];
+      if (dimension.size >= 0 && dimension.size != sizes[axis]) refuse("");
+      if (dimension.symbol.empty()) continue;
+      const auto [entry, fresh] = symbols.try_emplace(dimension.symbol, sizes[axis], want.name);
+      if (!fresh && entry->second.first != sizes[axis]) {
+        refuse(fmt::format(" with \"{}\" = {} as in input \"{}\"", dimension.symbol, entry->second.first, entry->second.second));
+      }
+    }
+  }
+}
+
+RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions& options) {
+  check_inputs(inputs);
+  const std::map<int, Value> values = stored_values();
+  const RunContext context{file, &values, device, options.training, options.seed};
+  Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
+  Executor executor(context, frame);
+  executor.load_constants();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& given = inputs[i];
+    const bool moves = given.is_tensor() && given.tensor().is_floating_point();
+    frame.slots[static_cast<size_t>(plan->inputs[i])] =
+        moves ? Value(given.tensor().to(device), given.type()) : given;
+  }
+  std::vector<bool> keep(options.taps.empty() ? 0 : plan->slot_names.size());
+  for (const std::string& tap : options.taps) {
+    const auto found = slot_by_name.find(tap);
+    if (found == slot_by_name.end()) {
+      throw ResourceError{{.what = fmt::format("no value is named \"{}\"", tap),
+                           .where = file->path(),
+                           .fix = "name a value of the main graph (`sparsify inspect`)"}};
+    }
+    keep[static_cast<size_t>(found->second)] = true;
+  }
+  const std::string key = signature(inputs, options);
+  const auto known = folded.find(key);
+  if (known == folded.end()) {
+    Folded fresh;
+    learn(executor, frame, keep, !options.gradients && !options.training, fresh);
+    folded.emplace(key, std::move(fresh));
+  } else {
+    for (const auto& [slot, value] : known->second.values) frame.slots[static_cast<size_t>(slot)] = value;
+    executor.run(known->second.skip, keep);
+  }
+  RunResult result;
+  for (const SlotRef ref : plan->outputs) result.outputs.push_back(frame.at(ref));
+  for (const std::string& tap : options.taps) {
+    result.taps.emplace(tap, frame.slots[static_cast<size_t>(slot_by_name.at(tap))]);
+  }
+  return result;
+}
+
+/// Runs every step and follows what is known about each slot: a shape is static when the shapes of the inputs are and
+/// the values that decide it are; a value is static when all inputs are, and Shape and Size make values of shapes.
+void Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static,
+                          Folded& result) const {
+  std::vector<uint8_t> facts(plan->slot_names.size(), kUnknown);
+  for (const int slot : plan->inputs) facts[static_cast<size_t>(slot)] = kStaticShape;
+  std::set<int> parameter_ids;
+  for (const Parameter& parameter : parameters) parameter_ids.insert(parameter.tensor_id);
+  for (const auto& [slot, tensor] : plan->stored) {
+    const bool fixed = parameters_static || !parameter_ids.contains(tensor.id);
+    facts[static_cast<size_t>(slot)] = fixed ? kStaticShape | kStaticValue : kStaticShape;
+  }
+  for (const auto& [slot, value] : plan->constants) facts[static_cast<size_t>(slot)] = kStaticShape | kStaticValue;
+
+  std::map<int, Value> made;  // static values that steps made
+  result.skip.assign(plan->steps.size(), false);
+  for (size_t i = 0; i < plan->steps.size(); ++i) {
+    const Step& step = plan->steps[i];
+    executor.run_step(step);
+    uint8_t all = kStaticShape | kStaticValue;
+    bool shape_known = true;
+    for (size_t k = 0; k < step.inputs.size(); ++k) {
+      if (step.inputs[k].index < 0) continue;
+      const uint8_t fact = facts[static_cast<size_t>(step.inputs[k].index)];
+      all &= fact;
+      const bool decides = k < 32 ? ((step.op->shape_inputs >> k) & 1U) != 0 : step.op->shape_inputs == kAllInputs;
+      shape_known = shape_known && (fact & (decides ? kStaticValue : kStaticShape)) != 0;
+    }
+    for (const SlotRef ref : step.captured) {
+      if (ref.depth == 0) all &= facts[static_cast<size_t>(ref.index)];
+    }
+    if (!step.subplans.empty()) shape_known = shape_known && (all & kStaticValue) != 0;
+    const bool reads_shape = step.node->domain.empty() && (step.node->op_type == "Shape" || step.node->op_type == "Size");
+    bool value_known = step.op->deterministic && (reads_shape ? shape_known : (all & kStaticValue) != 0);
+    for (const int slot : step.outputs) {
+      if (slot < 0) continue;
+      const Value& value = frame.slots[static_cast<size_t>(slot)];
+      value_known = value_known && (!value.is_tensor() || value.tensor().numel() <= kLargestFolded);
+    }
+    for (const int slot : step.outputs) {
+      if (slot < 0) continue;
+      facts[static_cast<size_t>(slot)] =
+          static_cast<uint8_t>((value_known ? kStaticValue | kStaticShape : 0) | (shape_known ? kStaticShape : 0));
+      if (value_known) made.emplace(slot, frame.slots[static_cast<size_t>(slot)]);
+    }
+    result.skip[i] = value_known;
+    for (const int slot : step.release) {
+      if (keep.empty() || !keep[static_cast<size_t>(slot)]) frame.slots[static_cast<size_t>(slot)] = Value();
+    }
+  }
+  std::set<int> read;  // slots that some step which still runs, or an output, looks at
+  for (size_t i = 0; i < plan->steps.size(); ++i) {
+    if (result.skip[i]) continue;
+    for (const SlotRef ref : plan->steps[i].inputs) read.insert(ref.index);
+    for (const SlotRef ref : plan->steps[i].captured) {
+      if (ref.depth == 0) read.insert(ref.index);
+    }
+  }
+  for (const SlotRef ref : plan->outputs) read.insert(ref.index);
+  for (auto& [slot, value] : made) {
+    if (read.contains(slot) || !keep.empty()) result.values.emplace_back(slot, std::move(value));
+  }
+}
+
+std::vector<GradientCut> Program::gradient_cuts() const {
+  const Plan& plan = *impl_->plan;
+  std::set<int> carries;  // slots that a gradient could come back through to a parameter
+  std::set<int> parameter_ids;
+  for (const Parameter& parameter : impl_->parameters) parameter_ids.insert(parameter.tensor_id);
+  for (const auto& [slot, tensor] : plan.stored) {
+    if (parameter_ids.contains(tensor.id)) carries.insert(slot);
+  }
+  std::vector<GradientCut> cuts;
+  for (const Step& step : plan.steps) {
+    const auto reaches = [&](SlotRef ref) { return ref.depth == 0 && carries.contains(ref.index); };
+    const bool depends = std::any_of(step.inputs.begin(), step.inputs.end(), reaches) ||
+                         std::any_of(step.captured.begin(), step.captured.end(), reaches);
+    if (!depends) continue;
+    const std::string& op = step.node->op_type;
+    if (step.op->gradient == Gradient::No) {
+      if (op == "Shape" || op == "Size") continue;  // a shape never had a gradient to lose
+      const std::string value = step.node->outputs.empty() ? "" : step.node->outputs.front();
+      cuts.push_back({value, step.node->label(), op, step.op->notes.empty() ? "not differentiable" : step.op->notes});
+      continue;
+    }
+    for (const int slot : step.outputs) {
+      if (slot >= 0) carries.insert(slot);
+    }
+  }
+  return cuts;
+}
+
+}  // namespace sparsify
