@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,32 +13,46 @@ namespace sparsify {
 
 struct Batch {
   std::vector<HostTensor> inputs;   ///< in graph order, with the batch axis
-  std::optional<HostTensor> labels; ///< int64 [n] (or [n, positions]), or float targets
+  std::optional<HostTensor> labels; ///< int64 [n] (or [n, positions]), or float32 targets
   std::vector<HostTensor> outputs;  ///< recorded outputs, if the source has them
-  int64_t first = 0;                ///< position of the first sample in this pass
-  int64_t count = 0;                ///< samples in it
+  int64_t first = 0;                ///< position of the first sample (batched sources: record) in this pass
+  int64_t count = 0;                ///< real samples in it; fewer than the batch axis where it was filled up
 };
 
 /// A named data set of the recipe: a format, a path and how a sample becomes the model's input.
-/// Common keys: format, path, split, limit, shuffle, batch_size; images: layout, scale, mean, std, resize,
-/// center_crop. `{from: train, samples: 1024}` takes a seeded subset of another set.
+///
+/// Keys of every format:
+///   format, path, split
+///   limit       only the first records
+///   samples     a seeded random subset of that many records, after `limit`
+///   shuffle     a new seeded order each epoch; on by default for the set named `train`
+///   batch_size  128; a model with a fixed batch has the last word
+///   classes     labels must lie in [0, classes)
+/// `{from: train, samples: 1024}` takes another set with its keys (but limit, samples and shuffle) and
+/// draws from its records; keys given beside `from` replace the inherited ones.
+/// How samples are transformed: data/transform.h.
 class DataSource {
  public:
-  /// throws ConfigError for unknown keys, ResourceError / ShapeError for what does not fit the model
-  DataSource(const Value& config, const std::map<std::string, Value>& all, const InputSignature& signature,
-             uint64_t seed);
+  /// `name` is the key in `sets` (`data:` of the recipe).
+  ///
+  ///   throws  ConfigError for unknown keys and sets, ResourceError / ShapeError for what does not fit the model
+  DataSource(const std::string& name, const std::map<std::string, Value>& sets,
+             const InputSignature& signature, uint64_t seed);
   ~DataSource();
+  DataSource(DataSource&&) noexcept;
+  DataSource& operator=(DataSource&&) noexcept;
 
-  int64_t size() const;  ///< samples after `limit`
+  int64_t size() const;  ///< samples (batched sources: records) after `limit` and `samples`
   bool has_labels() const;
   int64_t batch_size() const;
+  /// `cifar10 data/cifar10, test (10000 samples)`
   std::string describe() const;
 
   struct Pass {
     uint64_t epoch = 0;       ///< a new shuffle per epoch; the same (seed, epoch) gives the same order
     int64_t batch_size = 0;   ///< 0: the source's own
-    bool drop_last = false;
-    int workers = 1;          ///< prefetch threads
+    bool drop_last = false;   ///< leaves out a last batch that is not full
+    int workers = 1;          ///< prefetch threads; the batches do not depend on their number
   };
 
   /// Streams batches, read ahead in other threads. A model with a fixed batch gets batches of that size: the last
@@ -45,6 +60,7 @@ class DataSource {
   class Stream {
    public:
     virtual ~Stream() = default;
+    /// nullopt after the last one. throws what went wrong in a reader thread, when its batch is due
     virtual std::optional<Batch> next() = 0;
     /// Seconds that next() waited for data.
     virtual double wait_seconds() const = 0;
