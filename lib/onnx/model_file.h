@@ -80,8 +80,9 @@ class ModelFile {
   /// Payloads above `limit` bytes are declared as external data in `location`.
   std::string skeleton(const std::string& location, int64_t limit = 4096) const;
 
+  struct Impl;  ///< onnx/model_impl.h, for the files of this folder
+
  private:
-  struct Impl;
   explicit ModelFile(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

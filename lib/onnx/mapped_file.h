@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace sparsify {
+
+/// What tells whether a file is still the one that was opened.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  int64_t size = 0;
+  int64_t modified_ns = 0;
+
+  bool operator==(const FileIdentity&) const = default;
+};
+
+/// A file mapped read-only. Pages come in as they are read and can be dropped again by the system.
+class MappedFile {
+ public:
+  /// Takes the descriptor and closes it. Throws ResourceError naming `path` unless it is a regular file.
+  MappedFile(int descriptor, std::string path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  /// Follows links. Throws ResourceError.
+  static std::shared_ptr<const MappedFile> open(const std::string& path);
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+  const std::string& path() const { return path_; }
+  const FileIdentity& identity() const { return identity_; }
+
+  /// Throws ResourceError when the file at path() is no longer the one that was mapped: its pages could be
+  /// other data by now, or gone.
+  void require_unchanged() const;
+
+ private:
+  std::string path_;
+  std::span<const std::byte> bytes_;
+  FileIdentity identity_;
+};
+
+}  // namespace sparsify
