@@ -9,11 +9,10 @@
 
 #include "base/error.h"
 #include "onnx/checker.h"
+#include "onnx/flat_graph.h"
 
 namespace sparsify {
 namespace {
-
-using Bindings = std::map<std::string, Attribute>;  // attributes of a function call
 
 /// Names visible in one scope. A function body is a fresh scope with no way out; a subgraph sees its surroundings.
 struct Scope {
@@ -162,11 +161,8 @@ class Planner {
       const bool given = i < call.inputs.size() && !call.inputs[i].empty();
       body.names[function.inputs[i]] = given ? require(scope, call.inputs[i], call.label()) : SlotRef{};
     }
-    Bindings bindings;
-    for (const Attribute& attribute : function.default_attributes) bindings[attribute.name] = attribute;
-    for (const Attribute& attribute : call.attributes) bindings[attribute.name] = attribute;
     for (const Node& node : function.nodes) {
-      scope.plan->owned_nodes.push_back(bind(node, bindings, *scope.plan));
+      scope.plan->owned_nodes.push_back(bind_attributes(node, function, call));
       Node& bound = scope.plan->owned_nodes.back();
       for (std::string& input : bound.inputs) {
         const auto found = body.names.find(input);
@@ -178,26 +174,6 @@ class Planner {
       if (call.outputs[i].empty() || i >= function.outputs.size()) continue;
       scope.names[call.outputs[i]] = require(body, function.outputs[i], call.label());
     }
-  }
-
-  static Node bind(const Node& node, const Bindings& bindings, Plan& plan) {
-    Node bound = node;
-    std::vector<Attribute> attributes;
-    for (Attribute& attribute : bound.attributes) {
-      if (!attribute.reference.empty()) {
-        const auto found = bindings.find(attribute.reference);
-        if (found == bindings.end()) continue;  // not given: the operator's own default holds
-        attributes.push_back({attribute.name, "", found->second.value});
-      } else if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&attribute.value)) {
-        auto copy = std::make_shared<Graph>(**graph);
-        for (Node& inner : copy->nodes) inner = bind(inner, bindings, plan);
-        attributes.push_back({attribute.name, "", std::shared_ptr<const Graph>(copy)});
-      } else {
-        attributes.push_back(std::move(attribute));
-      }
-    }
-    bound.attributes = std::move(attributes);
-    return bound;
   }
 
   /// A Constant node is no step: its value is there from the start.
@@ -290,7 +266,7 @@ class Planner {
 
   const ModelFile& file_;
   const ModelGraph& model_;
-  std::deque<Function> expanded_;  ///< nodes of the plan point into the copies made by bind()
+  std::deque<Function> expanded_;  ///< the plan keeps bound copies of their nodes
   std::optional<std::map<std::string, ValueInfo>> inferred_;
 };
 

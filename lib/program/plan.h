@@ -41,7 +41,6 @@ struct Plan {
   std::vector<std::pair<int, StoredTensor>> stored;  ///< slot <- tensor of the file
   std::vector<std::pair<int, Value>> constants;      ///< slot <- value made while planning
   std::deque<Node> owned_nodes;                      ///< function bodies with their attributes filled in
-  std::deque<Graph> owned_graphs;
 };
 
 /// Resolves names, looks up operators, inlines model functions, expands schema functions, finds last uses.
