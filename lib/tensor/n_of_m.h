@@ -1,19 +1,24 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "tensor/bit_mask.h"
+#include "tensor/score_view.h"
 #include "tensor/shape.h"
 
 namespace sparsify {
 
+/// The longest group of an N:M pattern.
+inline constexpr int kMaxGroupSize = 64;
+
 /// N:M along one axis of a row-major tensor: of every `m` consecutive indices of `axis` (all other
 /// indices fixed) the `n` highest scores are kept; among equal scores the lower index.
 /// A last group of r < m indices keeps min(n, r), as if it were padded with pruned elements.
+/// 1 <= n < m <= kMaxGroupSize.
 ///
-///   scores  product(shape) values, no NaN
-BitMask select_n_of_m(std::span<const float> scores, const Shape& shape, int axis, int n, int m);
+///   scores  product(shape) values; NaN throws std::logic_error
+///   cost    one read of the scores; m - 1 comparisons a score, eight at a time
+BitMask select_n_of_m(ScoreView scores, const Shape& shape, int axis, int n, int m);
 
 /// The first group that keeps more than n, as the flat index of its first element; -1 if the rule holds.
 int64_t first_n_of_m_violation(const BitMask& mask, const Shape& shape, int axis, int n, int m);

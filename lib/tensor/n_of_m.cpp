@@ -1,0 +1,202 @@
+#include "tensor/n_of_m.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/kernels.h"
+
+namespace sparsify {
+namespace {
+
+/// The tensor seen as [outer, length, inner]; groups run along the middle.
+struct Layout {
+  int64_t outer = 1;
+  int64_t length = 1;
+  int64_t inner = 1;
+};
+
+Layout layout_of(const Shape& shape, int axis, int n, int m) {
+  invariant(axis >= 0 && axis < static_cast<int>(shape.size()), "an N:M axis is one of the tensor's");
+  invariant(n >= 1 && n < m && m <= kMaxGroupSize, "N:M has 1 <= N < M <= 64");
+  Layout layout;
+  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    const int64_t size = shape[static_cast<size_t>(i)];
+    (i < axis ? layout.outer : i == axis ? layout.length : layout.inner) *= size;
+  }
+  return layout;
+}
+
+/// Sets `count` <= 64 bits from bit `first` on in zeroed words.
+void put_bits(std::span<uint64_t> words, int64_t first, uint64_t bits, int count) {
+  const auto word = static_cast<size_t>(first / 64);
+  const int shift = static_cast<int>(first % 64);
+  words[word] |= bits << shift;
+  if (shift + count > 64) words[word + 1] |= bits >> (64 - shift);
+}
+
+class Selection {
+ public:
+  Selection(ScoreView scores, Layout layout, int n, int m)
+      : scores_(scores), layout_(layout), n_(n), m_(m), mask_(scores.size(), /*kept=*/false) {}
+
+  BitMask run() {
+    if (scores_.empty()) return std::move(mask_);
+    if (layout_.inner > 1) {
+      select_columns();
+    } else if (layout_.length % m_ == 0) {
+      select_groups(0, scores_.size() / m_);  // groups of all rows follow each other
+    } else {
+      const int64_t rest = layout_.length % m_;
+      for (int64_t row = 0; row < layout_.outer; ++row) {
+        const int64_t first = row * layout_.length;
+        select_groups(first, layout_.length / m_);
+        select_partial(first + layout_.length - rest, static_cast<int>(rest), 1);
+      }
+    }
+    invariant(largest_ <= kInfinityKey, "scores that are selected are not NaN");
+    return std::move(mask_);
+  }
+
+ private:
+  const std::byte* at(int64_t index) const { return scores_.bytes() + 4 * index; }
+  void note(int32_t largest) { largest_ = std::max(largest_, largest); }
+
+  /// `groups` consecutive groups of m from element `first` on.
+  void select_groups(int64_t first, int64_t groups) {
+    constexpr int64_t kBlockBytes = 512;
+    alignas(8) std::array<uint8_t, kBlockBytes> kept;
+    const int64_t unit = m_ == 4 ? 2 : 8;                              // groups a kernel call handles at least
+    const int64_t unit_bytes = m_ == 4 ? 1 : m_;                       // mask bytes of a unit
+    const int64_t units_a_block = kBlockBytes / 8 / unit_bytes * 8;    // whole words
+    const int64_t units = groups / unit;
+    for (int64_t done = 0; done < units; done += units_a_block) {
+      const int64_t now = std::min(units_a_block, units - done);
+      const int64_t begin = first + done * unit * m_;
+      if (m_ == 4) {
+        note(kernels().groups_of_4(at(begin), scores_.by_magnitude(), now, n_, kept.data()));
+      } else {
+        for (int64_t i = 0; i < now; ++i) {
+          note(kernels().groups_of_m(at(begin + 8 * m_ * i), scores_.by_magnitude(), m_, n_, kept.data() + m_ * i));
+        }
+      }
+      put_bytes(begin, std::span(kept).first(static_cast<size_t>(now * unit_bytes)));
+    }
+    for (int64_t group = units * unit; group < groups; ++group) select_one(first + group * m_, m_, 1);
+  }
+
+  /// Little-endian bytes become words.
+  void put_bytes(int64_t first, std::span<const uint8_t> bytes) {
+    for (size_t i = 0; i < bytes.size(); i += 8) {
+      uint64_t word = 0;
+      const size_t count = std::min<size_t>(8, bytes.size() - i);
+      for (size_t j = 0; j < count; ++j) word |= uint64_t{bytes[i + j]} << (8 * j);
+      put_bits(mask_.words(), first + static_cast<int64_t>(8 * i), word, static_cast<int>(8 * count));
+    }
+  }
+
+  void select_columns() {
+    const int64_t rest = layout_.length % m_;
+    const int64_t groups = layout_.length / m_;
+    for (int64_t row = 0; row < layout_.outer; ++row) {
+      const int64_t first = row * layout_.length * layout_.inner;
+      if (layout_.inner <= 64) {
+        note(kernels().columns(at(first), scores_.by_magnitude(), groups, m_, static_cast<int>(layout_.inner), n_,
+                               mask_.words().data(), first));
+      } else {
+        for (int64_t group = 0; group < groups; ++group) select_wide(first + group * m_ * layout_.inner, m_);
+      }
+      if (rest == 0) continue;
+      const int64_t last = first + groups * m_ * layout_.inner;
+      if (layout_.inner > 64 && rest > n_) {
+        select_wide(last, static_cast<int>(rest));
+      } else {
+        for (int64_t column = 0; column < layout_.inner; ++column) {
+          select_partial(last + column, static_cast<int>(rest), layout_.inner);
+        }
+      }
+    }
+  }
+
+  void select_wide(int64_t first, int m) {
+    std::array<uint64_t, kMaxGroupSize> kept;
+    for (int64_t column = 0; column < layout_.inner; column += 64) {
+      const int width = static_cast<int>(std::min<int64_t>(64, layout_.inner - column));
+      note(kernels().wide_columns(at(first + column), scores_.by_magnitude(), m, layout_.inner, width, n_, kept.data()));
+      for (int row = 0; row < m; ++row) {
+        put_bits(mask_.words(), first + column + row * layout_.inner, kept[static_cast<size_t>(row)], width);
+      }
+    }
+  }
+
+  void select_partial(int64_t first, int size, int64_t stride) {
+    if (size > n_) return select_one(first, size, stride);
+    for (int i = 0; i < size; ++i) mask_.keep(first + i * stride);
+  }
+
+  /// One group of `size` > n elements.
+  void select_one(int64_t first, int size, int64_t stride) {
+    std::array<int32_t, kMaxGroupSize> keys;
+    for (int i = 0; i < size; ++i) {
+      keys[static_cast<size_t>(i)] = score_key(scores_[first + i * stride]);
+      note(std::abs(keys[static_cast<size_t>(i)]));
+    }
+    for (int i = 0; i < size; ++i) {
+      int rank = 0;
+      for (int j = 0; j < size; ++j) {
+        const int32_t rival = keys[static_cast<size_t>(j)];
+        const int32_t key = keys[static_cast<size_t>(i)];
+        rank += rival > key || (rival == key && j < i);
+      }
+      if (rank < n_) mask_.keep(first + i * stride);
+    }
+  }
+
+  ScoreView scores_;
+  Layout layout_;
+  int n_;
+  int m_;
+  BitMask mask_;
+  int32_t largest_ = 0;
+};
+
+}  // namespace
+
+BitMask select_n_of_m(ScoreView scores, const Shape& shape, int axis, int n, int m) {
+  const Layout layout = layout_of(shape, axis, n, m);
+  invariant(scores.size() == layout.outer * layout.length * layout.inner, "there is one score for every element");
+  return Selection(scores, layout, n, m).run();
+}
+
+int64_t first_n_of_m_violation(const BitMask& mask, const Shape& shape, int axis, int n, int m) {
+  const Layout layout = layout_of(shape, axis, n, m);
+  invariant(mask.size() == layout.outer * layout.length * layout.inner, "a mask has one bit for every element");
+  int64_t first = std::numeric_limits<int64_t>::max();
+  std::vector<int> kept(static_cast<size_t>(layout.inner));
+  for (int64_t row = 0; row < layout.outer; ++row) {
+    for (int64_t group = 0; group < layout.length; group += m) {
+      std::fill(kept.begin(), kept.end(), 0);
+      const int64_t begin = (row * layout.length + group) * layout.inner;
+      const int64_t rows = std::min<int64_t>(m, layout.length - group);
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t column = 0; column < layout.inner; ++column) {
+          kept[static_cast<size_t>(column)] += mask[begin + i * layout.inner + column];
+        }
+      }
+      const auto crowded = std::find_if(kept.begin(), kept.end(), [n](int count) { return count > n; });
+      if (crowded != kept.end()) return begin + (crowded - kept.begin());
+    }
+  }
+  return -1;
+}
+
+int64_t n_of_m_kept(const Shape& shape, int axis, int n, int m) {
+  const Layout layout = layout_of(shape, axis, n, m);
+  const int64_t along = layout.length / m * n + std::min<int64_t>(n, layout.length % m);
+  return layout.outer * along * layout.inner;
+}
+
+}  // namespace sparsify
