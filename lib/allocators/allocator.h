@@ -1,6 +1,6 @@
 #pragma once
 
-#include <span>
+#include <functional>
 #include <vector>
 
 #include "base/registry.h"
@@ -16,7 +16,7 @@ struct AllocationTask {
   std::vector<int64_t> floors;   ///< least units each layer keeps; floors[i] <= units[i]
   double sparsity = 0;           ///< global target over all units
   /// Unit scores of a layer (Pattern::unit_scores), produced when asked for.
-  std::function<std::span<const float>(size_t layer, std::vector<float>& buffer)> scores;
+  std::function<ScoreView(size_t layer, std::vector<float>& buffer)> scores;
 };
 
 /// Says how many units each layer keeps. Knows nothing of the pattern's geometry.

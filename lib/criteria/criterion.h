@@ -6,6 +6,8 @@
 #include "base/registry.h"
 #include "config/options.h"
 #include "mask/prunable.h"
+#include "tensor/host_tensor.h"
+#include "tensor/score_view.h"
 
 namespace sparsify {
 
@@ -39,6 +41,9 @@ class Criterion {
 
   virtual Evidence needs() const { return Evidence::None; }
 
+  /// Whether the score is exactly |weight|: then it is never computed, because selection reads the weights in place.
+  virtual bool is_magnitude() const { return false; }
+
   /// One score per weight.
   ///
   ///   weights  [layer.count()] in the stored layout, converted to float32
@@ -46,5 +51,10 @@ class Criterion {
   virtual void score(const PrunableTensor& layer, std::span<const float> weights,
                      const LayerEvidence& evidence, std::span<float> scores) const = 0;
 };
+
+/// The scores of a stored weight of any prunable float type: in place where possible, else in `buffer`.
+/// throws ResourceError naming the tensor when a weight is not finite
+ScoreView score_layer(const Criterion& criterion, const PrunableTensor& layer, const HostTensor& weights,
+                      const LayerEvidence& evidence, std::vector<float>& buffer);
 
 }  // namespace sparsify

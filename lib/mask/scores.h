@@ -1,10 +1,10 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <vector>
 
 #include "mask/prunable.h"
+#include "tensor/score_view.h"
 
 namespace sparsify {
 
@@ -13,7 +13,7 @@ namespace sparsify {
 /// enough to be evaluated again in every pass, so that the scores of a large model never exist at once.
 struct Scores {
   std::vector<PrunableTensor> layers;
-  std::function<std::span<const float>(size_t layer, std::vector<float>& buffer)> read;
+  std::function<ScoreView(size_t layer, std::vector<float>& buffer)> read;
 };
 
 /// How many units (weights, N:M groups' survivors, blocks) each layer keeps; parallel to Scores::layers.

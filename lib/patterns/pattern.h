@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "config/options.h"
 #include "mask/prunable.h"
 #include "tensor/bit_mask.h"
+#include "tensor/score_view.h"
 
 namespace sparsify {
 
@@ -32,13 +32,12 @@ class Pattern {
   /// Units of the layer, and the scores of all of them (a block's is the sum over its weights).
   virtual int64_t units(const PrunableTensor& layer) const = 0;
   /// `buffer` may be used for the result; the default passes `scores` on (a unit = a weight).
-  virtual std::span<const float> unit_scores(const PrunableTensor& layer, std::span<const float> scores,
-                                             std::vector<float>& buffer) const;
+  virtual ScoreView unit_scores(const PrunableTensor& layer, ScoreView scores, std::vector<float>& buffer) const;
 
   /// Keeps exactly `keep` units (ignored where the pattern fixes the count).
   ///   scores   [layer.count()] one per weight
   ///   returns  a mask of layer.count() bits
-  virtual BitMask select(const PrunableTensor& layer, std::span<const float> scores, int64_t keep) const = 0;
+  virtual BitMask select(const PrunableTensor& layer, ScoreView scores, int64_t keep) const = 0;
 
   /// The first broken rule in a finished mask, or "": verification independent of select().
   virtual std::string violation(const PrunableTensor& layer, const BitMask& mask) const;

@@ -11,8 +11,8 @@ class Schedule {
   static constexpr const char* kFamily = "schedule";
   virtual ~Schedule() = default;
 
-  /// Fraction of the final sparsity reached at `progress` in [0, 1]; monotone, 1 at 1.
-  virtual double fraction_at(double progress) const = 0;
+  /// The sparsity at `progress` in [0, 1] (clamped) of a run that ends at `target`; never falls, `target` at 1.
+  virtual double sparsity_at(double progress, double target) const = 0;
 };
 
 }  // namespace sparsify

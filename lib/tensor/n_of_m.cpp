@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <limits>
 #include <vector>
 
 #include "base/error.h"
@@ -174,7 +173,6 @@ BitMask select_n_of_m(ScoreView scores, const Shape& shape, int axis, int n, int
 int64_t first_n_of_m_violation(const BitMask& mask, const Shape& shape, int axis, int n, int m) {
   const Layout layout = layout_of(shape, axis, n, m);
   invariant(mask.size() == layout.outer * layout.length * layout.inner, "a mask has one bit for every element");
-  int64_t first = std::numeric_limits<int64_t>::max();
   std::vector<int> kept(static_cast<size_t>(layout.inner));
   for (int64_t row = 0; row < layout.outer; ++row) {
     for (int64_t group = 0; group < layout.length; group += m) {

@@ -1,6 +1,7 @@
 #include "tensor/kernels.h"
 
 #include <cstring>
+#include <iostream>
 
 #include "score_samples.h"
 #include "support/catch.h"

@@ -97,7 +97,7 @@ TEST_CASE("N:M agrees with sorting every group for all layouts", "[tensor][n_of_
   std::mt19937 random(11);
   const std::pair<int, int> rules[] = {{2, 4}, {1, 4}, {3, 4}, {1, 2},  {2, 3},  {4, 8},   {2, 8},  {8, 16},
                                        {5, 7}, {1, 9}, {9, 24}, {7, 12}, {16, 32}, {63, 64}, {20, 40}, {3, 61}};
-  for (const auto [n, m] : rules) {
+  for (const auto& [n, m] : rules) {
     for (int round = 0; round < 12; ++round) {
       const auto any = [&](int64_t limit) { return static_cast<int64_t>(random() % static_cast<uint64_t>(limit)); };
       compare_with_naive(random, {1 + any(5), m * (1 + any(12))}, 1, n, m);       // whole groups, contiguous
