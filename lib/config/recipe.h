@@ -24,16 +24,28 @@ struct Selection {
 /// One entry of `prune:`.
 struct PruneRule {
   Selection select;
-  Value criterion;   ///< a name, or a map with `name`; default: magnitude
-  Value pattern;     ///< default: unstructured
-  Value allocation;  ///< default: uniform for patterns that fix the density, else global
-  Value solver;      ///< default: none
+  Value criterion{"magnitude"};   ///< a name, or a map with `name`
+  Value pattern{"unstructured"};
+  Value allocation;  ///< null: uniform for patterns that fix the density, else global
   Value sparsity;    ///< a number in [0, 1) or a budget map; null where the pattern fixes it (2:4)
+  Value solver{"none"};
   /// Least fraction that every layer keeps, and at least one weight per output channel; 0 turns both off.
   double min_density = 0.01;
   Mark mark;
 };
 
+/// `{macs: 0.5}`: the most that the result may have, as a fraction of the input model.
+struct SparsityBudget {
+  std::string kind;      ///< macs, params, bytes, latency
+  double fraction = 1;   ///< in (0, 1]
+  std::string runtime;   ///< of a latency budget; "" = the pipeline's choice
+};
+
+/// The budget in PruneRule::sparsity; nullopt where that is a number or null.
+std::optional<SparsityBudget> budget_of(const PruneRule& rule);
+
+/// A condition that the result must meet: max_accuracy_drop (points), min_accuracy (points), min_sparsity (fraction),
+/// max_size_bytes, max_params, max_macs, max_latency (ms).
 struct Gate {
   std::string name;
   double limit = 0;
@@ -49,8 +61,8 @@ struct Recipe {
   int64_t threads = 0;  ///< 0: auto
   std::map<std::string, Value> data;  ///< named sets: train, eval, calibration, ...
   std::vector<PruneRule> prune;
-  Value schedule;
-  Value train;
+  Value schedule{"one_shot"};  ///< a name, or a map with `name`
+  Value train;                 ///< a map; null: no training
   std::string metric = "auto";  ///< top1 when the data has class labels, else mse to the dense model
   std::vector<Gate> gates;
   std::vector<std::string> report_formats = {"json", "html", "csv", "junit"};
@@ -59,18 +71,23 @@ struct Recipe {
 };
 
 /// Typed and checked: unknown keys, wrong types and values out of range are ConfigErrors with file and line.
-/// Paths relative to the recipe's file are resolved against its folder (`base`; "" = leave them).
+/// `model`, `output` and the `path` of data sets are resolved against the recipe's folder `base` ("" = leave them)
+/// where they were written in a file; what a flag or `--set` gave is relative to the working folder, as typed.
 Recipe read_recipe(const Value& tree, const std::string& base);
 
 /// Everything, defaults included, in the order of docs/design.md: reading it back gives the same recipe.
-Value resolved(const Recipe& recipe);
+/// A recipe that is to be written into `folder` gets its relative paths rewritten to start there.
+Value resolved(const Recipe& recipe, const std::string& folder = "");
 
 /// JSON Schema (draft 2020-12) of recipes; plugin families contribute their names and options through `plugins`:
-/// family -> name -> option records.
+/// family (criterion, pattern, allocation, solver, schedule, `data format`) -> name -> option records. Of a family that
+/// is absent, any name and any options pass. The keys of `train:` are plugins["train"][""].
 nlohmann::ordered_json recipe_schema(
     const std::map<std::string, std::map<std::string, std::vector<OptionRecord>>>& plugins);
 
-/// `cifar10:data/cifar10,split=test,mean=[0.4,0.5]` as a data set; values are YAML, commas inside brackets belong to them.
+/// `cifar10:data/cifar10,split=test,mean=[0.4,0.5]` as a data set; values are YAML, commas inside brackets and quotes
+/// belong to them. A path with commas is put in quotes; `random` and `random:,limit=64` have none.
+/// `flag` (`--data`) is the mark and the place in messages.
 Value parse_data_flag(const std::string& text, const std::string& flag);
 
 }  // namespace sparsify

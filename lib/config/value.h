@@ -15,6 +15,7 @@ struct Mark {
   std::string source;
   int line = 0;  ///< 1-based; 0 when the source has no lines
 
+  /// `configs/r20.yaml:12`; `default` when nothing was written.
   std::string text() const;
 };
 
@@ -58,27 +59,39 @@ class Value {
   Value& set(std::string_view key, Value value);
 
   const Mark& mark() const { return mark_; }
-  Value& set_mark(Mark mark);  ///< of this value and of everything in it
+  Value& set_mark(const Mark& mark);  ///< of this value and of everything in it
+  Value& set_own_mark(Mark mark);     ///< of this value alone
 
   /// `a list of 3`, `the text "abc"`, `true`: for messages.
   std::string describe() const;
+
+  /// Same content, wherever it was written; the integer 1 is not the number 1.0.
+  bool operator==(const Value& other) const { return data_ == other.data_; }
 
  private:
   std::variant<std::monostate, bool, int64_t, double, std::string, List, Map> data_;
   Mark mark_;
 };
 
-/// YAML 1.2 core types (JSON is a subset); duplicate keys are errors.
+/// YAML 1.2 core types: `5e-4` and `.5` are numbers, `2:4` is text, and so is everything in quotes.
+/// Aliases are resolved; a value in a map carries the line of its key. Duplicate keys, a second document and
+/// more than a million values are errors.
 /// throws ConfigError with file and line for what does not parse
 Value parse_yaml(const std::string& text, const std::string& source);
+/// Strict JSON (all its escapes, which YAML does not share), with the same marks and limits.
+Value parse_json(const std::string& text, const std::string& source);
+/// JSON for `*.json`, else YAML; the marks carry `path` as it was given.
 /// throws ConfigError when the file cannot be read
 Value read_yaml_file(const std::string& path);
 
+/// Small maps and lists in one line; parse_yaml() gives the same value back.
 std::string to_yaml(const Value& value);
 nlohmann::ordered_json to_json(const Value& value);
 
-/// `prune.0.sparsity=0.8`: sets a value deep in `root`, creating maps on the way; list indices must exist or be
-/// the next one. The right side is YAML. throws ConfigError for a path through a scalar or an index out of range
+/// `prune.0.sparsity=0.8`: sets a value deep in `root`, creating maps on the way (and a list where the next part is
+/// 0); list indices must exist or be the next one. A map that stands for a list of one is its own element 0.
+/// The right side is YAML; `source` (`--set`) becomes its mark.
+/// throws ConfigError for a path through a scalar or an index out of range
 void set_path(Value& root, std::string_view assignment, const std::string& source);
 
 }  // namespace sparsify

@@ -1,0 +1,104 @@
+#include <fmt/core.h>
+
+#include <cctype>
+
+#include "base/error.h"
+#include "base/names.h"
+#include "config/recipe_parts.h"
+
+namespace sparsify {
+namespace {
+
+Selection read_selection(const Options& select) {
+  const Selection plain;
+  Selection selection;
+  selection.ops = select.texts("ops", plain.ops, "operator types");
+  selection.include = select.texts("include", plain.include, "globs on node and initializer names");
+  selection.exclude = select.texts("exclude", plain.exclude, "globs that take names out again");
+  selection.kinds = select.texts("kinds", plain.kinds, "weight, bias, norm, embedding");
+  selection.first_last = select.flag("first_last", plain.first_last,
+                                     "also the first and last layers, which are otherwise left alone");
+  const std::vector<std::string> kinds = {"weight", "bias", "norm", "embedding"};
+  for (const std::string& kind : selection.kinds) {
+    bool known = false;
+    for (const std::string& name : kinds) known = known || name == kind;
+    if (known) continue;
+    throw ConfigError{{.what = fmt::format("no kind of tensor is named \"{}\"", kind),
+                       .where = select.where("kinds"),
+                       .fix = suggest(kind, kinds)}};
+  }
+  return selection;
+}
+
+/// A plugin's value, or the default; its shape is checked here, its name and options by its family.
+Value read_plugin(const Options& options, std::string_view key, const Value& otherwise, std::string_view help,
+                  const std::string& path) {
+  Value value = options.value(key, help);
+  if (value.is_null()) return otherwise;
+  split_name(value, path);
+  return value;
+}
+
+SparsityBudget read_budget(const Value& map, const std::string& path) {
+  const Options options(map, path);
+  SparsityBudget budget;
+  std::vector<std::string> given;
+  for (const std::string& kind : budget_kinds()) {
+    const auto fraction = options.optional_number(kind, {.min = 0, .max = 1, .above_min = true});
+    if (!fraction) continue;
+    given.push_back(kind);
+    budget.kind = kind;
+    budget.fraction = *fraction;
+  }
+  budget.runtime = options.text("runtime", "");
+  options.reject_unread();
+  if (given.size() != 1) {
+    throw ConfigError{{.what = given.empty() ? "the budget names nothing" : "the budget names " + join(given, " and "),
+                       .where = options.where(given.empty() ? "" : given.back()),
+                       .fix = "give one of: " + join(budget_kinds())}};
+  }
+  if (!budget.runtime.empty() && budget.kind != "latency") {
+    throw ConfigError{{.what = fmt::format("a budget of {} names the runtime \"{}\"", budget.kind, budget.runtime),
+                       .where = options.where("runtime"),
+                       .fix = "remove runtime, or set a budget of latency"}};
+  }
+  return budget;
+}
+
+Value read_sparsity(const Options& rule, const std::string& path) {
+  Value value = rule.value("sparsity", "fraction of zeros in [0, 1), or a budget such as {macs: 0.5}");
+  if (value.is_null()) return value;
+  if (value.is_map()) {
+    read_budget(value, path + ".sparsity");
+    return value;
+  }
+  const double sparsity = value.is_number() ? value.number() : -1;
+  if (sparsity >= 0 && sparsity < 1) return value;
+  std::string fix = "use a number in [0, 1), or a budget such as {macs: 0.5}";
+  if (sparsity > 1 && sparsity < 100) fix += fmt::format("; for {} percent write {}", sparsity, sparsity / 100);
+  throw ConfigError{{.what = "sparsity is " + value.describe(), .where = rule.where("sparsity"), .fix = fix}};
+}
+
+}  // namespace
+
+std::vector<std::string> budget_kinds() { return {"macs", "params", "bytes", "latency"}; }
+
+PruneRule read_rule(const Options& options, const std::string& path) {
+  PruneRule rule;
+  rule.select = read_selection(options.section("select", "which tensors the rule takes"));
+  rule.criterion = read_plugin(options, "criterion", rule.criterion, "how much each weight matters", path + ".criterion");
+  rule.pattern = read_plugin(options, "pattern", rule.pattern, "which weights stand or fall together", path + ".pattern");
+  rule.allocation = read_plugin(options, "allocation", {}, "how many each layer keeps", path + ".allocation");
+  rule.sparsity = read_sparsity(options, path);
+  rule.solver = read_plugin(options, "solver", rule.solver, "corrects the weights that stay", path + ".solver");
+  rule.min_density = options.number("min_density", rule.min_density, {.min = 0, .max = 1},
+                                    "least fraction that every layer keeps; 0 allows empty layers");
+  return rule;
+}
+
+std::optional<SparsityBudget> budget_of(const PruneRule& rule) {
+  if (!rule.sparsity.is_map()) return std::nullopt;
+  return read_budget(rule.sparsity, "sparsity");
+}
+
+}  // namespace sparsify
