@@ -40,7 +40,7 @@ std::vector<std::string> split_at_commas(const std::string& text, const std::str
   return parts;
 }
 
-Value yaml_of(const std::string& text, const std::string& where, const std::string& flag) {
+Setting yaml_of(const std::string& text, const std::string& where, const std::string& flag) {
   try {
     return parse_yaml(text, flag);
   } catch (Error& e) {
@@ -51,7 +51,7 @@ Value yaml_of(const std::string& text, const std::string& where, const std::stri
 
 }  // namespace
 
-Value parse_data_flag(const std::string& text, const std::string& flag) {
+Setting parse_data_flag(const std::string& text, const std::string& flag) {
   const std::vector<std::string> parts = split_at_commas(text, flag);
   const size_t colon = parts[0].find(':');
   const std::string format = parts[0].substr(0, colon);
@@ -61,14 +61,14 @@ Value parse_data_flag(const std::string& text, const std::string& flag) {
                        .where = flag,
                        .fix = "write FORMAT:PATH[,key=value...], as in cifar10:data/cifar10,split=test"}};
   }
-  Value set;
-  set.set("format", Value(format));
+  Setting set;
+  set.set("format", Setting(format));
   std::string path = colon == std::string::npos ? "" : parts[0].substr(colon + 1);
   if (path.starts_with('"') || path.starts_with('\'')) {
-    const Value quoted = yaml_of(path, flag, flag);
+    const Setting quoted = yaml_of(path, flag, flag);
     if (quoted.is_text()) path = quoted.text();
   }
-  if (!path.empty()) set.set("path", Value(path));
+  if (!path.empty()) set.set("path", Setting(path));
 
   for (size_t i = 1; i < parts.size(); ++i) {
     const size_t equals = parts[i].find('=');

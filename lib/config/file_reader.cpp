@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 namespace {
@@ -39,7 +39,7 @@ std::string read_text(const std::string& path) {
 
 }  // namespace
 
-Value read_yaml_file(const std::string& path) {
+Setting read_yaml_file(const std::string& path) {
   const std::string text = read_text(path);
   return path.ends_with(".json") ? parse_json(text, path) : parse_yaml(text, path);
 }

@@ -1,17 +1,17 @@
 #include <nlohmann/json.hpp>
 
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 
-nlohmann::ordered_json to_json(const Value& value) {
+nlohmann::ordered_json to_json(const Setting& value) {
   if (value.is_flag()) return value.flag();
   if (value.is_integer()) return value.integer();
   if (value.is_number()) return value.number();
   if (value.is_text()) return value.text();
   if (value.is_list()) {
     auto list = nlohmann::ordered_json::array();
-    for (const Value& element : value.list()) list.push_back(to_json(element));
+    for (const Setting& element : value.list()) list.push_back(to_json(element));
     return list;
   }
   if (value.is_map()) {

@@ -49,15 +49,15 @@ class JsonEvents final : public nlohmann::json_sax<nlohmann::json> {
   JsonEvents(TreeBuilder& tree, const LineCounter::Position& position)
       : tree_(tree), position_(position) {}
 
-  bool null() override { return add(Value{}); }
-  bool boolean(bool flag) override { return add(Value(flag)); }
-  bool number_integer(number_integer_t integer) override { return add(Value(int64_t{integer})); }
+  bool null() override { return add(Setting{}); }
+  bool boolean(bool flag) override { return add(Setting(flag)); }
+  bool number_integer(number_integer_t integer) override { return add(Setting(int64_t{integer})); }
   bool number_unsigned(number_unsigned_t integer) override {
     const bool fits = integer <= uint64_t{std::numeric_limits<int64_t>::max()};
-    return add(fits ? Value(static_cast<int64_t>(integer)) : Value(static_cast<double>(integer)));
+    return add(fits ? Setting(static_cast<int64_t>(integer)) : Setting(static_cast<double>(integer)));
   }
-  bool number_float(number_float_t number, const string_t&) override { return add(Value(number)); }
-  bool string(string_t& text) override { return add(Value(std::move(text))); }
+  bool number_float(number_float_t number, const string_t&) override { return add(Setting(number)); }
+  bool string(string_t& text) override { return add(Setting(std::move(text))); }
   bool binary(binary_t&) override { return false; }
   bool start_object(size_t) override { return tree_.open_map(position_.line), true; }
   bool key(string_t& name) override { return tree_.key(name, position_.line), true; }
@@ -77,7 +77,7 @@ class JsonEvents final : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  bool add(Value value) { return tree_.add(std::move(value), position_.line), true; }
+  bool add(Setting value) { return tree_.add(std::move(value), position_.line), true; }
 
   TreeBuilder& tree_;
   const LineCounter::Position& position_;
@@ -85,7 +85,7 @@ class JsonEvents final : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-Value parse_json(const std::string& text, const std::string& source) {
+Setting parse_json(const std::string& text, const std::string& source) {
   TreeBuilder tree(source);
   LineCounter::Position position;
   JsonEvents events(tree, position);

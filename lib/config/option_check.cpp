@@ -22,7 +22,7 @@ std::string range_text(const NumberRange& range) {
   return "";
 }
 
-[[noreturn]] void refuse(const Value& value, const std::string& path, const OptionRecord& record) {
+[[noreturn]] void refuse(const Setting& value, const std::string& path, const OptionRecord& record) {
   const bool name = record.type == "choice" && value.is_text();
   std::string fix = "use " + describe_allowed(record);
   if (name) fix = suggest(value.text(), record.choices);
@@ -51,7 +51,7 @@ std::string describe_allowed(const OptionRecord& record) {
   return record.type == "list" ? "a list, each " + text : text;
 }
 
-double checked_number(const Value& value, const std::string& path, const OptionRecord& record) {
+double checked_number(const Setting& value, const std::string& path, const OptionRecord& record) {
   const NumberRange& range = record.range;
   const double number = value.is_number() ? value.number() : std::nan("");
   const bool low = range.above_min ? number > range.min : number >= range.min;
@@ -60,24 +60,24 @@ double checked_number(const Value& value, const std::string& path, const OptionR
   return number;
 }
 
-int64_t checked_integer(const Value& value, const std::string& path, const OptionRecord& record) {
+int64_t checked_integer(const Setting& value, const std::string& path, const OptionRecord& record) {
   const double number = checked_number(value, path, record);
   if (value.is_integer()) return value.integer();
   if (number != std::floor(number) || std::abs(number) > 0x1p53) refuse(value, path, record);
   return static_cast<int64_t>(number);
 }
 
-bool checked_flag(const Value& value, const std::string& path, const OptionRecord& record) {
+bool checked_flag(const Setting& value, const std::string& path, const OptionRecord& record) {
   if (!value.is_flag()) refuse(value, path, record);
   return value.flag();
 }
 
-const std::string& checked_text(const Value& value, const std::string& path, const OptionRecord& record) {
+const std::string& checked_text(const Setting& value, const std::string& path, const OptionRecord& record) {
   if (!value.is_text()) refuse(value, path, record);
   return value.text();
 }
 
-const std::string& checked_choice(const Value& value, const std::string& path, const OptionRecord& record) {
+const std::string& checked_choice(const Setting& value, const std::string& path, const OptionRecord& record) {
   if (!value.is_text()) refuse(value, path, record);
   for (const std::string& choice : record.choices) {
     if (choice == value.text()) return value.text();

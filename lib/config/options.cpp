@@ -9,7 +9,7 @@
 namespace sparsify {
 
 struct Options::State {
-  Value map;
+  Setting map;
   std::string path;
   std::vector<OptionRecord> records;
   std::vector<std::pair<std::string, Options>> sections;
@@ -17,19 +17,19 @@ struct Options::State {
 
 namespace {
 
-OptionRecord record_of(std::string_view key, std::string type, std::string_view help, Value otherwise = {}) {
+OptionRecord record_of(std::string_view key, std::string type, std::string_view help, Setting otherwise = {}) {
   return {.key = std::string(key), .type = std::move(type), .default_value = otherwise,
           .help = std::string(help), .actual = otherwise};
 }
 
-OptionRecord number_record(std::string_view key, const NumberRange& range, std::string_view help, Value otherwise = {}) {
+OptionRecord number_record(std::string_view key, const NumberRange& range, std::string_view help, Setting otherwise = {}) {
   OptionRecord record = record_of(key, "number", help, std::move(otherwise));
   record.range = range;
   return record;
 }
 
 /// The extremes of the type count as no bound.
-OptionRecord integer_record(std::string_view key, const IntegerRange& range, std::string_view help, Value otherwise = {}) {
+OptionRecord integer_record(std::string_view key, const IntegerRange& range, std::string_view help, Setting otherwise = {}) {
   OptionRecord record = record_of(key, "integer", help, std::move(otherwise));
   const IntegerRange unbounded;
   if (range.min != unbounded.min) record.range.min = static_cast<double>(range.min);
@@ -39,11 +39,11 @@ OptionRecord integer_record(std::string_view key, const IntegerRange& range, std
 
 template <class T>
 OptionRecord list_record(OptionRecord element, const std::vector<T>& otherwise) {
-  Value::List list;
+  Setting::List list;
   for (const T& value : otherwise) list.emplace_back(value);
   element.items = element.type;
   element.type = "list";
-  element.default_value = Value(std::move(list));
+  element.default_value = Setting(std::move(list));
   element.actual = element.default_value;
   return element;
 }
@@ -52,7 +52,7 @@ OptionRecord list_record(OptionRecord element, const std::vector<T>& otherwise) 
 
 Options::Options() : state_(std::make_shared<State>()) {}
 
-Options::Options(Value map, std::string path) : Options() {
+Options::Options(Setting map, std::string path) : Options() {
   if (!map.is_null() && !map.is_map()) {
     throw ConfigError{{.what = fmt::format("{} is {}", path.empty() ? "the recipe" : path, map.describe()),
                        .where = place_of(map.mark(), path),
@@ -62,13 +62,13 @@ Options::Options(Value map, std::string path) : Options() {
   state_->path = std::move(path);
 }
 
-const Value* Options::given(std::string_view key) const {
-  const Value* value = static_cast<const Value&>(state_->map).find(key);
+const Setting* Options::given(std::string_view key) const {
+  const Setting* value = static_cast<const Setting&>(state_->map).find(key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 const OptionRecord& Options::note(OptionRecord record) const {
-  if (const Value* value = given(record.key)) record.actual = *value;
+  if (const Setting* value = given(record.key)) record.actual = *value;
   for (OptionRecord& known : state_->records) {
     if (known.key != record.key) continue;
     if (record.type != "any") known = std::move(record);  // value() says less than a typed read
@@ -80,62 +80,62 @@ const OptionRecord& Options::note(OptionRecord record) const {
 std::string Options::path_of(std::string_view key) const { return joined_path(state_->path, key); }
 
 std::string Options::where(std::string_view key) const {
-  const Value* value = given(key);
+  const Setting* value = given(key);
   return place_of(value != nullptr ? value->mark() : state_->map.mark(), path_of(key));
 }
 
 bool Options::has(std::string_view key) const { return given(key) != nullptr; }
 
 double Options::number(std::string_view key, double otherwise, NumberRange range, std::string_view help) const {
-  const OptionRecord& record = note(number_record(key, range, help, Value(otherwise)));
-  const Value* value = given(key);
+  const OptionRecord& record = note(number_record(key, range, help, Setting(otherwise)));
+  const Setting* value = given(key);
   return value != nullptr ? checked_number(*value, path_of(key), record) : otherwise;
 }
 
 int64_t Options::integer(std::string_view key, int64_t otherwise, IntegerRange range, std::string_view help) const {
-  const OptionRecord& record = note(integer_record(key, range, help, Value(otherwise)));
-  const Value* value = given(key);
+  const OptionRecord& record = note(integer_record(key, range, help, Setting(otherwise)));
+  const Setting* value = given(key);
   return value != nullptr ? checked_integer(*value, path_of(key), record) : otherwise;
 }
 
 std::string Options::text(std::string_view key, std::string_view otherwise, std::string_view help) const {
-  const OptionRecord& record = note(record_of(key, "text", help, Value(std::string(otherwise))));
-  const Value* value = given(key);
+  const OptionRecord& record = note(record_of(key, "text", help, Setting(std::string(otherwise))));
+  const Setting* value = given(key);
   return value != nullptr ? checked_text(*value, path_of(key), record) : std::string(otherwise);
 }
 
 bool Options::flag(std::string_view key, bool otherwise, std::string_view help) const {
-  const OptionRecord& record = note(record_of(key, "flag", help, Value(otherwise)));
-  const Value* value = given(key);
+  const OptionRecord& record = note(record_of(key, "flag", help, Setting(otherwise)));
+  const Setting* value = given(key);
   return value != nullptr ? checked_flag(*value, path_of(key), record) : otherwise;
 }
 
 std::string Options::choice(std::string_view key, std::string_view otherwise, const std::vector<std::string>& choices,
                             std::string_view help) const {
-  OptionRecord fresh = record_of(key, "choice", help, Value(std::string(otherwise)));
+  OptionRecord fresh = record_of(key, "choice", help, Setting(std::string(otherwise)));
   fresh.choices = choices;
   const OptionRecord& record = note(std::move(fresh));
-  const Value* value = given(key);
+  const Setting* value = given(key);
   return value != nullptr ? checked_choice(*value, path_of(key), record) : std::string(otherwise);
 }
 
 std::optional<double> Options::optional_number(std::string_view key, NumberRange range, std::string_view help) const {
   const OptionRecord& record = note(number_record(key, range, help));
-  const Value* value = given(key);
+  const Setting* value = given(key);
   if (value == nullptr) return std::nullopt;
   return checked_number(*value, path_of(key), record);
 }
 
 std::optional<int64_t> Options::optional_integer(std::string_view key, IntegerRange range, std::string_view help) const {
   const OptionRecord& record = note(integer_record(key, range, help));
-  const Value* value = given(key);
+  const Setting* value = given(key);
   if (value == nullptr) return std::nullopt;
   return checked_integer(*value, path_of(key), record);
 }
 
 std::optional<std::string> Options::optional_text(std::string_view key, std::string_view help) const {
   const OptionRecord& record = note(record_of(key, "text", help));
-  const Value* value = given(key);
+  const Setting* value = given(key);
   if (value == nullptr) return std::nullopt;
   return checked_text(*value, path_of(key), record);
 }
@@ -144,7 +144,7 @@ std::string Options::required_text(std::string_view key, std::string_view help) 
   OptionRecord fresh = record_of(key, "text", help);
   fresh.required = true;
   const OptionRecord& record = note(std::move(fresh));
-  const Value* value = given(key);
+  const Setting* value = given(key);
   if (value == nullptr) {
     throw ConfigError{{.what = fmt::format("{} is missing", key),
                        .where = where(key),
@@ -153,11 +153,11 @@ std::string Options::required_text(std::string_view key, std::string_view help) 
   return checked_text(*value, path_of(key), record);
 }
 
-std::optional<std::vector<std::pair<Value, std::string>>> Options::elements(const OptionRecord& record) const {
-  const Value* value = given(record.key);
+std::optional<std::vector<std::pair<Setting, std::string>>> Options::elements(const OptionRecord& record) const {
+  const Setting* value = given(record.key);
   if (value == nullptr) return std::nullopt;
   const std::string path = path_of(record.key);
-  std::vector<std::pair<Value, std::string>> found;
+  std::vector<std::pair<Setting, std::string>> found;
   if (!value->is_list()) {
     found.emplace_back(*value, path);
     return found;
@@ -196,7 +196,7 @@ std::vector<std::string> Options::texts(std::string_view key, std::vector<std::s
   return texts;
 }
 
-Value Options::value(std::string_view key, std::string_view help) const {
+Setting Options::value(std::string_view key, std::string_view help) const {
   return note(record_of(key, "any", help)).actual;
 }
 
@@ -205,8 +205,8 @@ Options Options::section(std::string_view key, std::string_view help) const {
     if (name == key) return section;
   }
   note(record_of(key, "map", help));
-  const Value* value = given(key);
-  Options section(value != nullptr ? *value : Value().set_own_mark(state_->map.mark()), path_of(key));
+  const Setting* value = given(key);
+  Options section(value != nullptr ? *value : Setting().set_own_mark(state_->map.mark()), path_of(key));
   state_->sections.emplace_back(std::string(key), section);
   return section;
 }
@@ -237,10 +237,10 @@ const std::vector<OptionRecord>& Options::records() const {
   return state_->records;
 }
 
-Value Options::resolved() const {
-  Value map{Value::Map{}};
+Setting Options::resolved() const {
+  Setting map{Setting::Map{}};
   for (const OptionRecord& record : state_->records) {
-    Value value = record.actual;
+    Setting value = record.actual;
     for (const auto& [name, section] : state_->sections) {
       if (name == record.key) value = section.resolved();
     }

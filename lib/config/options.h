@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 
@@ -28,12 +28,12 @@ struct OptionRecord {
   std::string key = {};
   std::string type = {};           ///< number, integer, text, flag, choice, list, map, any
   std::string items = {};          ///< of a list: number, integer, text
-  Value default_value = {};        ///< null: required, or absent by default
+  Setting default_value = {};        ///< null: required, or absent by default
   bool required = false;
   NumberRange range = {};          ///< for number and integer
   std::vector<std::string> choices = {};
   std::string help = {};
-  Value actual = {};               ///< what the reader got: the given value or the default
+  Setting actual = {};               ///< what the reader got: the given value or the default
   std::vector<OptionRecord> fields = {};  ///< of a map read with section()
 };
 
@@ -52,7 +52,7 @@ class Options {
   Options();  ///< empty: every read gives its default
   /// `path` is how the user would write it: `prune.0.criterion`. Null is an empty map.
   /// throws ConfigError when the value is not a map
-  explicit Options(Value map, std::string path = "");
+  explicit Options(Setting map, std::string path = "");
 
   double number(std::string_view key, double otherwise, NumberRange range = {}, std::string_view help = "") const;
   int64_t integer(std::string_view key, int64_t otherwise, IntegerRange range = {}, std::string_view help = "") const;
@@ -74,7 +74,7 @@ class Options {
   std::string required_text(std::string_view key, std::string_view help = "") const;
 
   /// Any value, as it is; null when absent.
-  Value value(std::string_view key, std::string_view help = "") const;
+  Setting value(std::string_view key, std::string_view help = "") const;
   bool has(std::string_view key) const;
   /// A nested map; empty when absent. Its own unread keys are checked with its parent's.
   Options section(std::string_view key, std::string_view help = "") const;
@@ -89,14 +89,14 @@ class Options {
   const std::vector<OptionRecord>& records() const;
 
   /// Everything that was read, with its value or its default: the resolved form of this part of the recipe.
-  Value resolved() const;
+  Setting resolved() const;
 
  private:
   struct State;
-  const Value* given(std::string_view key) const;
+  const Setting* given(std::string_view key) const;
   const OptionRecord& note(OptionRecord record) const;
   /// The elements of a list option, or the single element, each with its path; nullopt when absent.
-  std::optional<std::vector<std::pair<Value, std::string>>> elements(const OptionRecord& record) const;
+  std::optional<std::vector<std::pair<Setting, std::string>>> elements(const OptionRecord& record) const;
   std::string path_of(std::string_view key) const;
 
   std::shared_ptr<State> state_;
@@ -110,6 +110,6 @@ struct NamedOptions {
   std::string name;
   Options options;
 };
-NamedOptions split_name(const Value& value, const std::string& path);
+NamedOptions split_name(const Setting& value, const std::string& path);
 
 }  // namespace sparsify

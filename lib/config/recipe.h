@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "config/options.h"
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 
@@ -24,11 +24,11 @@ struct Selection {
 /// One entry of `prune:`.
 struct PruneRule {
   Selection select;
-  Value criterion{"magnitude"};   ///< a name, or a map with `name`
-  Value pattern{"unstructured"};
-  Value allocation;  ///< null: uniform for patterns that fix the density, else global
-  Value sparsity;    ///< a number in [0, 1) or a budget map; null where the pattern fixes it (2:4)
-  Value solver{"none"};
+  Setting criterion{"magnitude"};   ///< a name, or a map with `name`
+  Setting pattern{"unstructured"};
+  Setting allocation;  ///< null: uniform for patterns that fix the density, else global
+  Setting sparsity;    ///< a number in [0, 1) or a budget map; null where the pattern fixes it (2:4)
+  Setting solver{"none"};
   /// Least fraction that every layer keeps, and at least one weight per output channel; 0 turns both off.
   double min_density = 0.01;
   Mark mark;
@@ -59,25 +59,25 @@ struct Recipe {
   int64_t seed = 0;
   std::string device = "auto";
   int64_t threads = 0;  ///< 0: auto
-  std::map<std::string, Value> data;  ///< named sets: train, eval, calibration, ...
+  std::map<std::string, Setting> data;  ///< named sets: train, eval, calibration, ...
   std::vector<PruneRule> prune;
-  Value schedule{"one_shot"};  ///< a name, or a map with `name`
-  Value train;                 ///< a map; null: no training
+  Setting schedule{"one_shot"};  ///< a name, or a map with `name`
+  Setting train;                 ///< a map; null: no training
   std::string metric = "auto";  ///< top1 when the data has class labels, else mse to the dense model
   std::vector<Gate> gates;
   std::vector<std::string> report_formats = {"json", "html", "csv", "junit"};
 
-  Value source;  ///< the tree it was read from, after --set and flags
+  Setting source;  ///< the tree it was read from, after --set and flags
 };
 
 /// Typed and checked: unknown keys, wrong types and values out of range are ConfigErrors with file and line.
 /// `model`, `output` and the `path` of data sets are resolved against the recipe's folder `base` ("" = leave them)
 /// where they were written in a file; what a flag or `--set` gave is relative to the working folder, as typed.
-Recipe read_recipe(const Value& tree, const std::string& base);
+Recipe read_recipe(const Setting& tree, const std::string& base);
 
 /// Everything, defaults included, in the order of docs/design.md: reading it back gives the same recipe.
 /// A recipe that is to be written into `folder` gets its relative paths rewritten to start there.
-Value resolved(const Recipe& recipe, const std::string& folder = "");
+Setting resolved(const Recipe& recipe, const std::string& folder = "");
 
 /// JSON Schema (draft 2020-12) of recipes; plugin families contribute their names and options through `plugins`:
 /// family (criterion, pattern, allocation, solver, schedule, `data format`) -> name -> option records. Of a family that
@@ -88,6 +88,6 @@ nlohmann::ordered_json recipe_schema(
 /// `cifar10:data/cifar10,split=test,mean=[0.4,0.5]` as a data set; values are YAML, commas inside brackets and quotes
 /// belong to them. A path with commas is put in quotes; `random` and `random:,limit=64` have none.
 /// `flag` (`--data`) is the mark and the place in messages.
-Value parse_data_flag(const std::string& text, const std::string& flag);
+Setting parse_data_flag(const std::string& text, const std::string& flag);
 
 }  // namespace sparsify

@@ -20,7 +20,7 @@ std::string resolved_path(const std::string& path, const Mark& mark, const std::
 }
 
 int64_t read_threads(const Options& root) {
-  const Value value = root.value("threads", "auto, or how many processor threads to use");
+  const Setting value = root.value("threads", "auto, or how many processor threads to use");
   if (value.is_null() || (value.is_text() && value.text() == "auto")) return 0;
   if (value.is_integer() && value.integer() >= 1 && value.integer() <= 4096) return value.integer();
   throw ConfigError{{.what = "threads is " + value.describe(),
@@ -50,11 +50,11 @@ std::vector<std::string> read_formats(const Options& report, const std::vector<s
 }
 
 /// A source (`format`) or a part of another set (`from`); follows `from` to a source.
-void check_set(const std::string& name, const std::map<std::string, Value>& sets) {
+void check_set(const std::string& name, const std::map<std::string, Setting>& sets) {
   std::set<std::string> seen;
   std::string at = name;
   while (true) {
-    const Value& set = sets.at(at);
+    const Setting& set = sets.at(at);
     const Options options(set, "data." + at);
     const bool format = options.has("format");
     if (format == options.has("from")) {
@@ -84,9 +84,9 @@ void check_set(const std::string& name, const std::map<std::string, Value>& sets
   }
 }
 
-std::map<std::string, Value> read_data(const Value& data, const std::string& base) {
+std::map<std::string, Setting> read_data(const Setting& data, const std::string& base) {
   const Options options(data, "data");
-  std::map<std::string, Value> sets;
+  std::map<std::string, Setting> sets;
   if (data.is_null()) return sets;
   for (const auto& [name, given] : data.map()) {
     if (given.is_null()) continue;
@@ -95,11 +95,11 @@ std::map<std::string, Value> read_data(const Value& data, const std::string& bas
                          .where = options.where(name),
                          .fix = "use a map, as in {format: cifar10, path: data/cifar10, split: test}"}};
     }
-    Value set = given;
-    if (Value* path = set.find("path"); path != nullptr && !path->is_null()) {
+    Setting set = given;
+    if (Setting* path = set.find("path"); path != nullptr && !path->is_null()) {
       const Mark mark = path->mark();
       const std::string text = Options(given, "data." + name).text("path", "");
-      *path = Value(resolved_path(text, mark, base));
+      *path = Setting(resolved_path(text, mark, base));
       path->set_mark(mark);
     }
     sets.emplace(name, std::move(set));
@@ -109,8 +109,8 @@ std::map<std::string, Value> read_data(const Value& data, const std::string& bas
 }
 
 /// One map may stand for a list of one.
-std::vector<PruneRule> read_rules(const Value& prune) {
-  Value::List entries;
+std::vector<PruneRule> read_rules(const Setting& prune) {
+  Setting::List entries;
   if (prune.is_list()) {
     entries = prune.list();
   } else if (!prune.is_null()) {
@@ -164,13 +164,13 @@ std::vector<Gate> read_gates(const Options& gates) {
   return read;
 }
 
-Recipe read_recipe(const Value& tree, const std::string& base) {
+Recipe read_recipe(const Setting& tree, const std::string& base) {
   const Options root(tree);
   Recipe recipe;
   recipe.source = tree;
   read_scalars(root, recipe);
   const auto mark = [&](std::string_view key) {
-    const Value* value = tree.find(key);
+    const Setting* value = tree.find(key);
     return value != nullptr ? value->mark() : Mark{};
   };
   recipe.model = resolved_path(recipe.model, mark("model"), base);

@@ -15,48 +15,48 @@ std::string path_from(const std::string& path, const std::string& folder) {
   return fs::absolute(path).lexically_normal().lexically_proximate(here).string();
 }
 
-Value list_of(const std::vector<std::string>& texts) {
-  Value::List list;
+Setting list_of(const std::vector<std::string>& texts) {
+  Setting::List list;
   for (const std::string& text : texts) list.emplace_back(text);
-  return Value(std::move(list));
+  return Setting(std::move(list));
 }
 
-void set_given(Value& map, const char* key, const Value& value) {
+void set_given(Setting& map, const char* key, const Setting& value) {
   if (!value.is_null()) map.set(key, value);
 }
 
-Value resolved_rule(const PruneRule& rule) {
-  Value select;
+Setting resolved_rule(const PruneRule& rule) {
+  Setting select;
   select.set("ops", list_of(rule.select.ops));
   select.set("include", list_of(rule.select.include));
   select.set("exclude", list_of(rule.select.exclude));
   select.set("kinds", list_of(rule.select.kinds));
-  select.set("first_last", Value(rule.select.first_last));
+  select.set("first_last", Setting(rule.select.first_last));
 
-  Value map;
+  Setting map;
   map.set("select", std::move(select));
   set_given(map, "criterion", rule.criterion);
   set_given(map, "pattern", rule.pattern);
   set_given(map, "allocation", rule.allocation);
   set_given(map, "sparsity", rule.sparsity);
   set_given(map, "solver", rule.solver);
-  map.set("min_density", Value(rule.min_density));
+  map.set("min_density", Setting(rule.min_density));
   return map;
 }
 
 /// train, eval, calibration, then the others by name.
-Value resolved_data(const std::map<std::string, Value>& data, const std::string& folder) {
+Setting resolved_data(const std::map<std::string, Setting>& data, const std::string& folder) {
   std::vector<std::string> names = {"train", "eval", "calibration"};
   for (const auto& [name, unused] : data) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
-  Value map;
+  Setting map;
   for (const std::string& name : names) {
     const auto found = data.find(name);
     if (found == data.end()) continue;
-    Value& set = map.set(name, found->second);
-    if (Value* path = set.find("path"); path != nullptr && path->is_text()) {
-      *path = Value(path_from(path->text(), folder));
+    Setting& set = map.set(name, found->second);
+    if (Setting* path = set.find("path"); path != nullptr && path->is_text()) {
+      *path = Setting(path_from(path->text(), folder));
     }
   }
   return map;
@@ -64,24 +64,24 @@ Value resolved_data(const std::map<std::string, Value>& data, const std::string&
 
 }  // namespace
 
-Value resolved(const Recipe& recipe, const std::string& folder) {
-  Value map;
-  if (!recipe.model.empty()) map.set("model", Value(path_from(recipe.model, folder)));
-  if (!recipe.output.empty()) map.set("output", Value(path_from(recipe.output, folder)));
-  map.set("seed", Value(recipe.seed));
-  map.set("device", Value(recipe.device));
-  map.set("threads", recipe.threads == 0 ? Value("auto") : Value(recipe.threads));
+Setting resolved(const Recipe& recipe, const std::string& folder) {
+  Setting map;
+  if (!recipe.model.empty()) map.set("model", Setting(path_from(recipe.model, folder)));
+  if (!recipe.output.empty()) map.set("output", Setting(path_from(recipe.output, folder)));
+  map.set("seed", Setting(recipe.seed));
+  map.set("device", Setting(recipe.device));
+  map.set("threads", recipe.threads == 0 ? Setting("auto") : Setting(recipe.threads));
   set_given(map, "data", resolved_data(recipe.data, folder));
-  Value::List rules;
+  Setting::List rules;
   for (const PruneRule& rule : recipe.prune) rules.push_back(resolved_rule(rule));
-  if (!rules.empty()) map.set("prune", Value(std::move(rules)));
+  if (!rules.empty()) map.set("prune", Setting(std::move(rules)));
   set_given(map, "schedule", recipe.schedule);
   set_given(map, "train", recipe.train);
-  map.set("metric", Value(recipe.metric));
-  Value gates;
-  for (const Gate& gate : recipe.gates) gates.set(gate.name, Value(gate.limit));
+  map.set("metric", Setting(recipe.metric));
+  Setting gates;
+  for (const Gate& gate : recipe.gates) gates.set(gate.name, Setting(gate.limit));
   set_given(map, "gates", gates);
-  map.set("report", Value(Value::Map{{"formats", list_of(recipe.report_formats)}}));
+  map.set("report", Setting(Setting::Map{{"formats", list_of(recipe.report_formats)}}));
   return map;
 }
 

@@ -31,15 +31,15 @@ Selection read_selection(const Options& select) {
 }
 
 /// A plugin's value, or the default; its shape is checked here, its name and options by its family.
-Value read_plugin(const Options& options, std::string_view key, const Value& otherwise, std::string_view help,
+Setting read_plugin(const Options& options, std::string_view key, const Setting& otherwise, std::string_view help,
                   const std::string& path) {
-  Value value = options.value(key, help);
+  Setting value = options.value(key, help);
   if (value.is_null()) return otherwise;
   split_name(value, path);
   return value;
 }
 
-SparsityBudget read_budget(const Value& map, const std::string& path) {
+SparsityBudget read_budget(const Setting& map, const std::string& path) {
   const Options options(map, path);
   SparsityBudget budget;
   std::vector<std::string> given;
@@ -65,8 +65,8 @@ SparsityBudget read_budget(const Value& map, const std::string& path) {
   return budget;
 }
 
-Value read_sparsity(const Options& rule, const std::string& path) {
-  Value value = rule.value("sparsity", "fraction of zeros in [0, 1), or a budget such as {macs: 0.5}");
+Setting read_sparsity(const Options& rule, const std::string& path) {
+  Setting value = rule.value("sparsity", "fraction of zeros in [0, 1), or a budget such as {macs: 0.5}");
   if (value.is_null()) return value;
   if (value.is_map()) {
     read_budget(value, path + ".sparsity");

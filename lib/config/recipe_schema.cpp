@@ -150,7 +150,7 @@ Json rule_schema() {
   const Options nothing;
   const PruneRule rule = read_rule(nothing, "prune.0");
   Json schema = object_schema(nothing.records());
-  const auto refer = [&](const char* key, const Value& otherwise) {
+  const auto refer = [&](const char* key, const Setting& otherwise) {
     Json& property = schema["properties"][key];
     property["$ref"] = std::string("#/$defs/") + key;
     if (!otherwise.is_null()) property["default"] = to_json(otherwise);

@@ -47,36 +47,36 @@ std::optional<Number> whole_text(std::string_view text, auto... base) {
   return number;
 }
 
-std::optional<Value> infinity_or_nan(std::string_view text) {
+std::optional<Setting> infinity_or_nan(std::string_view text) {
   if (text == ".nan" || text == ".NaN" || text == ".NAN") {
-    return Value(std::numeric_limits<double>::quiet_NaN());
+    return Setting(std::numeric_limits<double>::quiet_NaN());
   }
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   if (text != ".inf" && text != ".Inf" && text != ".INF") return std::nullopt;
   const double infinity = std::numeric_limits<double>::infinity();
-  return Value(negative ? -infinity : infinity);
+  return Setting(negative ? -infinity : infinity);
 }
 
 }  // namespace
 
-Value typed_scalar(std::string_view text) {
+Setting typed_scalar(std::string_view text) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return {};
-  if (text == "true" || text == "True" || text == "TRUE") return Value(true);
-  if (text == "false" || text == "False" || text == "FALSE") return Value(false);
+  if (text == "true" || text == "True" || text == "TRUE") return Setting(true);
+  if (text == "false" || text == "False" || text == "FALSE") return Setting(false);
   if (text.starts_with("0x") || text.starts_with("0o")) {
     // A sign after the prefix would pass from_chars.
     const bool digit = text.size() > 2 && text[2] != '-';
     const auto integer = whole_text<int64_t>(text.substr(2), text[1] == 'x' ? 16 : 8);
-    return digit && integer ? Value(*integer) : Value(std::string(text));
+    return digit && integer ? Setting(*integer) : Setting(std::string(text));
   }
   if (auto special = infinity_or_nan(text)) return *special;
-  if (!is_number_text(text)) return Value(std::string(text));
+  if (!is_number_text(text)) return Setting(std::string(text));
 
   const std::string_view unsigned_plus = text.starts_with('+') ? text.substr(1) : text;
-  if (const auto integer = whole_text<int64_t>(unsigned_plus)) return Value(*integer);
-  if (const auto number = whole_text<double>(unsigned_plus)) return Value(*number);
-  return Value(std::string(text));  // beyond the range of double: whoever wants a number says so
+  if (const auto integer = whole_text<int64_t>(unsigned_plus)) return Setting(*integer);
+  if (const auto number = whole_text<double>(unsigned_plus)) return Setting(*number);
+  return Setting(std::string(text));  // beyond the range of double: whoever wants a number says so
 }
 
 std::string number_text(double number) {

@@ -4,7 +4,7 @@
 #include <cctype>
 
 #include "base/error.h"
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 namespace {
@@ -15,16 +15,16 @@ bool is_index(std::string_view part) {
 }
 
 /// The child that `part` names, created where it may be.
-Value& descend(Value& parent, const std::string& part, const std::string& parent_path, const std::string& source) {
+Setting& descend(Setting& parent, const std::string& part, const std::string& parent_path, const std::string& source) {
   const std::string where = fmt::format("{} {}{}{}", source, parent_path, parent_path.empty() ? "" : ".", part);
   if (parent.is_null()) {
-    parent = part == "0" && !parent_path.empty() ? Value(Value::List{}) : Value(Value::Map{});
+    parent = part == "0" && !parent_path.empty() ? Setting(Setting::List{}) : Setting(Setting::Map{});
     parent.set_own_mark({source, 0});
   }
   if (parent.is_map()) {
-    Value* child = parent.find(part);
+    Setting* child = parent.find(part);
     if (child == nullptr && part == "0") return parent;  // a map that stands for a list of one
-    return child != nullptr ? *child : parent.set(part, Value{});
+    return child != nullptr ? *child : parent.set(part, Setting{});
   }
   if (parent.is_list()) {
     const size_t size = parent.list().size();
@@ -47,7 +47,7 @@ Value& descend(Value& parent, const std::string& part, const std::string& parent
 
 }  // namespace
 
-void set_path(Value& root, std::string_view assignment, const std::string& source) {
+void set_path(Setting& root, std::string_view assignment, const std::string& source) {
   const std::string text(assignment);
   const size_t equals = text.find('=');
   const std::string path = text.substr(0, equals);
@@ -57,7 +57,7 @@ void set_path(Value& root, std::string_view assignment, const std::string& sourc
                        .where = source,
                        .fix = "write key=value, as in prune.0.sparsity=0.8"}};
   }
-  Value value;
+  Setting value;
   try {
     value = parse_yaml(text.substr(equals + 1), source);
   } catch (Error& e) {
@@ -66,7 +66,7 @@ void set_path(Value& root, std::string_view assignment, const std::string& sourc
   }
   value.set_mark({source, 0});
 
-  Value* target = &root;
+  Setting* target = &root;
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find('.', begin), path.size());
     target = &descend(*target, path.substr(begin, end - begin), path.substr(0, begin == 0 ? 0 : begin - 1), source);

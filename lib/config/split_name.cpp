@@ -15,15 +15,15 @@ namespace {
 
 }  // namespace
 
-NamedOptions split_name(const Value& value, const std::string& path) {
-  Value options{Value::Map{}};
+NamedOptions split_name(const Setting& value, const std::string& path) {
+  Setting options{Setting::Map{}};
   options.set_own_mark(value.mark());
   if (value.is_text() && !value.text().empty()) return {value.text(), Options(std::move(options), path)};
   if (!value.is_map() || value.map().empty()) {
     refuse(value.mark(), path, fmt::format("{} is {}, not a name", path, value.describe()));
   }
 
-  if (const Value* name = value.find("name")) {
+  if (const Setting* name = value.find("name")) {
     if (!name->is_text() || name->text().empty()) {
       refuse(name->mark(), path, fmt::format("the name is {}", name->describe()));
     }

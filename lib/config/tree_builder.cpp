@@ -8,12 +8,12 @@ namespace sparsify {
 namespace {
 
 constexpr size_t kMostValues = 1'000'000;  // a few aliases of aliases would otherwise fill the memory
-constexpr size_t kMostLevels = 200;        // Value is walked recursively
+constexpr size_t kMostLevels = 200;        // Setting is walked recursively
 
-size_t count_of(const Value& value) {
+size_t count_of(const Setting& value) {
   size_t count = 1;
   if (value.is_list()) {
-    for (const Value& element : value.list()) count += count_of(element);
+    for (const Setting& element : value.list()) count += count_of(element);
   } else if (value.is_map()) {
     for (const auto& [name, element] : value.map()) count += count_of(element);
   }
@@ -52,12 +52,12 @@ void TreeBuilder::key(std::string name, int line) {
   }
 }
 
-void TreeBuilder::add(Value value, int line) {
+void TreeBuilder::add(Setting value, int line) {
   count_ += count_of(value);
   place(std::move(value), line);
 }
 
-void TreeBuilder::open(Value value, int line) {
+void TreeBuilder::open(Setting value, int line) {
   if (levels_.size() == kMostLevels) {
     throw ConfigError{{.what = fmt::format("more than {} levels of lists and maps", kMostLevels),
                        .where = where(line),
@@ -70,14 +70,14 @@ void TreeBuilder::open(Value value, int line) {
   levels_.push_back(std::move(level));
 }
 
-const Value& TreeBuilder::close() {
+const Setting& TreeBuilder::close() {
   invariant(!levels_.empty(), "a list or map is open");
   Level level = std::move(levels_.back());
   levels_.pop_back();
   return place(std::move(level.value), level.line);
 }
 
-const Value& TreeBuilder::place(Value value, int line) {
+const Setting& TreeBuilder::place(Setting value, int line) {
   if (count_ > kMostValues) {
     throw ConfigError{{.what = fmt::format("more than {} values", kMostValues),
                        .where = where(line),

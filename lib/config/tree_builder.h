@@ -4,36 +4,36 @@
 #include <string>
 #include <vector>
 
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 
-/// Turns the events of a parser into a Value with marks; refuses duplicate keys, too deep and too large trees.
+/// Turns the events of a parser into a Setting with marks; refuses duplicate keys, too deep and too large trees.
 /// A value in a map gets the line of its key: that is where a reader looks for it.
 class TreeBuilder {
  public:
   explicit TreeBuilder(std::string source) : source_(std::move(source)) {}
 
   /// A scalar, or a whole tree that keeps the marks inside it.
-  void add(Value value, int line);
-  void open_list(int line) { open(Value(Value::List{}), line); }
-  void open_map(int line) { open(Value(Value::Map{}), line); }
+  void add(Setting value, int line);
+  void open_list(int line) { open(Setting(Setting::List{}), line); }
+  void open_map(int line) { open(Setting(Setting::Map{}), line); }
   /// The finished list or map; valid until the next call.
-  const Value& close();
+  const Setting& close();
   void key(std::string name, int line);
 
   /// True where the next scalar must be a key.
   bool expects_key() const;
   /// True when the root is finished.
   bool done() const { return done_; }
-  Value take() { return std::move(root_); }
+  Setting take() { return std::move(root_); }
 
   /// `file:line (prune.0.sparsity)`
   std::string where(int line) const;
 
  private:
   struct Level {
-    Value value;
+    Setting value;
     int line = 0;
     std::string key;
     bool has_key = false;
@@ -41,12 +41,12 @@ class TreeBuilder {
     std::map<std::string, int> lines;  // of the keys so far
   };
 
-  void open(Value value, int line);
-  const Value& place(Value value, int line);
+  void open(Setting value, int line);
+  const Setting& place(Setting value, int line);
 
   std::string source_;
   std::vector<Level> levels_;
-  Value root_;
+  Setting root_;
   bool done_ = false;
   size_t count_ = 0;
 };

@@ -4,7 +4,7 @@
 #include <cctype>
 
 #include "config/scalar.h"
-#include "config/value.h"
+#include "config/setting.h"
 
 namespace sparsify {
 namespace {
@@ -47,9 +47,9 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-bool is_scalar(const Value& value) { return !value.is_list() && !value.is_map(); }
+bool is_scalar(const Setting& value) { return !value.is_list() && !value.is_map(); }
 
-std::string flow(const Value& value) {
+std::string flow(const Setting& value) {
   if (value.is_null()) return "null";
   if (value.is_flag()) return value.flag() ? "true" : "false";
   if (value.is_integer()) return std::to_string(value.integer());
@@ -57,7 +57,7 @@ std::string flow(const Value& value) {
   if (value.is_text()) return quoted(value.text());
   std::string out;
   if (value.is_list()) {
-    for (const Value& element : value.list()) out += (out.empty() ? "" : ", ") + flow(element);
+    for (const Setting& element : value.list()) out += (out.empty() ? "" : ", ") + flow(element);
     return "[" + out + "]";
   }
   for (const auto& [key, element] : value.map()) {
@@ -66,10 +66,10 @@ std::string flow(const Value& value) {
   return "{" + out + "}";
 }
 
-bool is_full_map(const Value& value) { return value.is_map() && !value.map().empty(); }
+bool is_full_map(const Setting& value) { return value.is_map() && !value.map().empty(); }
 
 /// One line for scalars, for maps without maps in them, and for lists of more than maps, as long as it is short.
-bool fits_a_line(const Value& value, size_t column) {
+bool fits_a_line(const Setting& value, size_t column) {
   if (is_scalar(value)) return true;
   if (value.is_map()) {
     for (const auto& [key, element] : value.map()) {
@@ -83,7 +83,7 @@ bool fits_a_line(const Value& value, size_t column) {
   return column + flow(value).size() <= kWidth;
 }
 
-void print(const Value& value, size_t indent, std::string& out) {
+void print(const Setting& value, size_t indent, std::string& out) {
   const std::string pad(indent, ' ');
   if (value.is_map() && !value.map().empty()) {
     for (const auto& [key, element] : value.map()) {
@@ -96,7 +96,7 @@ void print(const Value& value, size_t indent, std::string& out) {
       }
     }
   } else if (value.is_list() && !value.list().empty()) {
-    for (const Value& element : value.list()) {
+    for (const Setting& element : value.list()) {
       if (fits_a_line(element, indent + 2)) {
         out += pad + "- " + flow(element) + "\n";
       } else {
@@ -113,7 +113,7 @@ void print(const Value& value, size_t indent, std::string& out) {
 
 }  // namespace
 
-std::string to_yaml(const Value& value) {
+std::string to_yaml(const Setting& value) {
   std::string out;
   print(value, 0, out);
   return out;

@@ -37,7 +37,7 @@ class YamlEvents final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (tree_.expects_key()) refuse_key(line_of(mark));
-    finish(Value{}, line_of(mark), anchor);
+    finish(Setting{}, line_of(mark), anchor);
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -47,7 +47,7 @@ class YamlEvents final : public YAML::EventHandler {
       finish(tagged(tag, text, line), line, anchor);
       return;
     }
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = Value(text);
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = Setting(text);
     tree_.key(text, line);
   }
 
@@ -85,7 +85,7 @@ class YamlEvents final : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
-  void finish(Value value, int line, YAML::anchor_t anchor) {
+  void finish(Setting value, int line, YAML::anchor_t anchor) {
     if (anchor != YAML::NullAnchor) anchors_[anchor] = value;
     tree_.add(std::move(value), line);
   }
@@ -93,18 +93,18 @@ class YamlEvents final : public YAML::EventHandler {
   void close() {
     const YAML::anchor_t anchor = open_anchors_.back();
     open_anchors_.pop_back();
-    const Value& value = tree_.close();
+    const Setting& value = tree_.close();
     if (anchor != YAML::NullAnchor) anchors_[anchor] = value;
   }
 
   /// yaml-cpp tags plain scalars `?` and quoted ones `!`.
-  Value tagged(const std::string& tag, const std::string& text, int line) const {
+  Setting tagged(const std::string& tag, const std::string& text, int line) const {
     constexpr const char* kCore = "tag:yaml.org,2002:";
     if (tag == "?" || tag.empty()) return typed_scalar(text);
-    if (tag == "!" || tag == std::string(kCore) + "str") return Value(text);
-    const Value value = typed_scalar(text);
+    if (tag == "!" || tag == std::string(kCore) + "str") return Setting(text);
+    const Setting value = typed_scalar(text);
     if (tag == std::string(kCore) + "int" && value.is_integer()) return value;
-    if (tag == std::string(kCore) + "float" && value.is_number()) return Value(value.number());
+    if (tag == std::string(kCore) + "float" && value.is_number()) return Setting(value.number());
     if (tag == std::string(kCore) + "bool" && value.is_flag()) return value;
     if (tag == std::string(kCore) + "null" && value.is_null()) return value;
     throw ConfigError{{.what = fmt::format("the tag \"{}\" does not fit {}", tag, value.describe()),
@@ -120,13 +120,13 @@ class YamlEvents final : public YAML::EventHandler {
 
   TreeBuilder& tree_;
   const std::string& source_;
-  std::map<YAML::anchor_t, Value> anchors_;
+  std::map<YAML::anchor_t, Setting> anchors_;
   std::vector<YAML::anchor_t> open_anchors_;
 };
 
 }  // namespace
 
-Value parse_yaml(const std::string& text, const std::string& source) {
+Setting parse_yaml(const std::string& text, const std::string& source) {
   TreeBuilder tree(source);
   YamlEvents events(tree, source);
   try {

@@ -36,7 +36,7 @@ class DataSource {
   /// `name` is the key in `sets` (`data:` of the recipe).
   ///
   ///   throws  ConfigError for unknown keys and sets, ResourceError / ShapeError for what does not fit the model
-  DataSource(const std::string& name, const std::map<std::string, Value>& sets,
+  DataSource(const std::string& name, const std::map<std::string, Setting>& sets,
              const InputSignature& signature, uint64_t seed);
   ~DataSource();
   DataSource(DataSource&&) noexcept;

@@ -45,6 +45,6 @@ class Pattern {
 
 /// From a recipe value: `unstructured`, `"2:4"`, `{block: [4, 1]}`. N:M text becomes pattern `n_of_m` with its numbers.
 /// throws ConfigError for an unknown pattern or numbers out of range
-std::unique_ptr<Pattern> make_pattern(const Value& value, const std::string& path);
+std::unique_ptr<Pattern> make_pattern(const Setting& value, const std::string& path);
 
 }  // namespace sparsify

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/fault.h"
-#include "config/value.h"
+#include "config/setting.h"
 
 using namespace sparsify;
 using Catch::Contains;
@@ -23,7 +23,7 @@ std::string written(const std::string& name, const std::string& text) {
 }  // namespace
 
 TEST_CASE("JSON keeps its lines, also of numbers before a line end", "[config][json]") {
-  const Value root = parse_json("{\n  \"a\": 1,\n  \"b\": [1.5,\n    2\n  ],\n  \"c\":\n    {\"d\": null}\n}", "r.json");
+  const Setting root = parse_json("{\n  \"a\": 1,\n  \"b\": [1.5,\n    2\n  ],\n  \"c\":\n    {\"d\": null}\n}", "r.json");
   CHECK(root.mark().line == 1);
   CHECK(root.find("a")->mark().text() == "r.json:2");
   CHECK(root.find("b")->mark().line == 3);
@@ -34,7 +34,7 @@ TEST_CASE("JSON keeps its lines, also of numbers before a line end", "[config][j
 }
 
 TEST_CASE("JSON's escapes and types come through", "[config][json]") {
-  const Value root = parse_json(R"({"a": "x\/y\u00e9\ud83d\ude00\"\n", "b": true, "c": 1e3, "d": -2, "e": 18446744073709551615})", "t");
+  const Setting root = parse_json(R"({"a": "x\/y\u00e9\ud83d\ude00\"\n", "b": true, "c": 1e3, "d": -2, "e": 18446744073709551615})", "t");
   CHECK(root.find("a")->text() == "x/y\xC3\xA9\xF0\x9F\x98\x80\"\n");
   CHECK(root.find("b")->flag());
   CHECK_FALSE(root.find("c")->is_integer());
@@ -68,6 +68,6 @@ TEST_CASE("a file that cannot be read is a recipe error with its path", "[config
 }
 
 TEST_CASE("a value becomes JSON with its order", "[config][json]") {
-  const Value root = parse_yaml("{z: 1, a: [1.5, true, null, x]}", "t");
+  const Setting root = parse_yaml("{z: 1, a: [1.5, true, null, x]}", "t");
   CHECK(to_json(root).dump() == R"({"z":1,"a":[1.5,true,null,"x"]})");
 }

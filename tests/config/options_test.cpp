@@ -142,7 +142,7 @@ TEST_CASE("what was read is on record with default, range and help", "[config][o
 }
 
 TEST_CASE("a plugin is named by text, by `name`, or by the only key of a map", "[config][options]") {
-  CHECK(split_name(Value("magnitude"), "c").name == "magnitude");
+  CHECK(split_name(Setting("magnitude"), "c").name == "magnitude");
   const NamedOptions taylor = split_name(parse_yaml("{name: taylor, order: 2}", "t"), "c");
   CHECK(taylor.name == "taylor");
   CHECK(taylor.options.integer("order", 1) == 2);

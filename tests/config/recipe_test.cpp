@@ -89,7 +89,7 @@ TEST_CASE("the resolved recipe gives the same run when it is read again", "[conf
   for (const std::string& yaml : {std::string(kComplete), std::string("prune: {pattern: 2:4, select: {ops: Conv}}"),
                                  std::string("{threads: 2, prune: [{sparsity: {latency: 0.6, runtime: onnxruntime}}, {pattern: {block: [4, 1]}, "
                                              "criterion: {name: taylor, order: 2}, sparsity: 0}]}")}) {
-    const Value once = resolved(recipe_of(yaml));
+    const Setting once = resolved(recipe_of(yaml));
     const std::string printed = to_yaml(once);
     CAPTURE(printed);
     const Recipe again = recipe_of(printed);
@@ -99,7 +99,7 @@ TEST_CASE("the resolved recipe gives the same run when it is read again", "[conf
 }
 
 TEST_CASE("the resolved recipe has the keys in the order of the design", "[config][recipe]") {
-  const Value once = resolved(recipe_of(kComplete));
+  const Setting once = resolved(recipe_of(kComplete));
   std::string order;
   for (const auto& [key, value] : once.map()) order += key + " ";
   CHECK(order == "model output seed device threads data prune schedule train metric gates report ");
@@ -111,7 +111,7 @@ TEST_CASE("the resolved recipe has the keys in the order of the design", "[confi
 
 TEST_CASE("a recipe written into another folder points to the same files", "[config][recipe]") {
   const Recipe recipe = recipe_of("{model: nets/a.onnx, output: /tmp/b.onnx, data: {eval: {format: npz, path: x.npz}}}");
-  const Value there = resolved(recipe, "slim.sparsify");
+  const Setting there = resolved(recipe, "slim.sparsify");
   CHECK(there.find("model")->text() == "../nets/a.onnx");
   CHECK(there.find("output")->text() == "/tmp/b.onnx");
   CHECK(there.find("data")->find("eval")->find("path")->text() == "../x.npz");
@@ -121,7 +121,7 @@ TEST_CASE("a recipe written into another folder points to the same files", "[con
 }
 
 TEST_CASE("paths of flags are relative to the working folder, those of the file to the file", "[config][recipe]") {
-  Value tree = parse_yaml("{model: a.onnx, data: {eval: {format: npz, path: ../x.npz}}}", "configs/r.yaml");
+  Setting tree = parse_yaml("{model: a.onnx, data: {eval: {format: npz, path: ../x.npz}}}", "configs/r.yaml");
   set_path(tree, "output=out.onnx", "--set");
   tree.find("data")->set("train", parse_data_flag("npz:y.npz", "--train-data"));
   const Recipe recipe = read_recipe(tree, "configs");

@@ -7,7 +7,7 @@ using Catch::Contains;
 namespace {
 
 std::string after(const std::string& yaml, const std::string& assignment) {
-  Value root = parse_yaml(yaml, "r.yaml");
+  Setting root = parse_yaml(yaml, "r.yaml");
   set_path(root, assignment, "--set");
   return to_yaml(root);
 }
@@ -25,7 +25,7 @@ TEST_CASE("an assignment replaces, adds and creates on its way", "[config][set]"
 }
 
 TEST_CASE("an assigned value is marked by the flag", "[config][set]") {
-  Value root = parse_yaml("seed: 1", "r.yaml");
+  Setting root = parse_yaml("seed: 1", "r.yaml");
   set_path(root, "prune.0.sparsity=1.5", "--set");
   const Problem problem = problem_of([&] { read_recipe(root, ""); });
   CHECK(problem.what == "sparsity is 1.5");
@@ -51,7 +51,7 @@ TEST_CASE("an assignment that leads nowhere is refused", "[config][set]") {
 }
 
 TEST_CASE("the data flag is a data set", "[config][data]") {
-  const Value set = parse_data_flag("cifar10:data/cifar10,split=test,scale=255,mean=[0.4,0.5],augment=[{random_crop: 4},flip]", "--data");
+  const Setting set = parse_data_flag("cifar10:data/cifar10,split=test,scale=255,mean=[0.4,0.5],augment=[{random_crop: 4},flip]", "--data");
   CHECK(set == parse_yaml("{format: cifar10, path: data/cifar10, split: test, scale: 255, mean: [0.4, 0.5], augment: [{random_crop: 4}, flip]}", "t"));
   CHECK(set.find("mean")->list()[0].mark().text() == "--data");
   CHECK(parse_data_flag("random", "--data") == parse_yaml("{format: random}", "t"));

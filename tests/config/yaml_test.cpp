@@ -3,14 +3,14 @@
 #include <fstream>
 
 #include "config/fault.h"
-#include "config/value.h"
+#include "config/setting.h"
 
 using namespace sparsify;
 using Catch::Contains;
 
 namespace {
 
-Value scalar(const std::string& text) { return *parse_yaml("x: " + text, "t").find("x"); }
+Setting scalar(const std::string& text) { return *parse_yaml("x: " + text, "t").find("x"); }
 
 }  // namespace
 
@@ -62,11 +62,11 @@ TEST_CASE("quotes and tags decide over the type", "[config][yaml]") {
 }
 
 TEST_CASE("every value knows its line, that of its key in a map", "[config][yaml]") {
-  const Value root = parse_yaml("# comment\nprune:\n  - sparsity: 0.5\n    select:\n      ops: [Conv,\n        Gemm]\n", "r.yaml");
+  const Setting root = parse_yaml("# comment\nprune:\n  - sparsity: 0.5\n    select:\n      ops: [Conv,\n        Gemm]\n", "r.yaml");
   CHECK(root.mark().text() == "r.yaml:2");
-  const Value& prune = *root.find("prune");
+  const Setting& prune = *root.find("prune");
   CHECK(prune.mark().line == 2);
-  const Value& rule = prune.list()[0];
+  const Setting& rule = prune.list()[0];
   CHECK(rule.mark().line == 3);
   CHECK(rule.find("sparsity")->mark().text() == "r.yaml:3");
   CHECK(rule.find("select")->mark().line == 4);
@@ -76,7 +76,7 @@ TEST_CASE("every value knows its line, that of its key in a map", "[config][yaml
 }
 
 TEST_CASE("aliases are copies of what they name", "[config][yaml]") {
-  const Value root = parse_yaml("a: &norm {mean: [1, 2]}\nb: *norm\nc: &s text\nd: [*s]\n", "t");
+  const Setting root = parse_yaml("a: &norm {mean: [1, 2]}\nb: *norm\nc: &s text\nd: [*s]\n", "t");
   CHECK(*root.find("b") == *root.find("a"));
   CHECK(root.find("d")->list()[0].text() == "text");
   CHECK(root.find("b")->mark().line == 2);
@@ -128,7 +128,7 @@ TEST_CASE("an empty file is null", "[config][yaml]") {
 }
 
 TEST_CASE("printed YAML reads back as the same value", "[config][yaml]") {
-  const Value root = parse_yaml(R"(
+  const Setting root = parse_yaml(R"(
 model: ../nets/résumé.onnx
 empty: {}
 none: []
@@ -143,12 +143,12 @@ long: {aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: 1, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
   const std::string printed = to_yaml(root);
   CAPTURE(printed);
   CHECK(parse_yaml(printed, "t") == root);
-  for (const Value& value : {Value{}, Value(1), Value("a b"), Value(Value::List{}), Value(Value::Map{})}) {
+  for (const Setting& value : {Setting{}, Setting(1), Setting("a b"), Setting(Setting::List{}), Setting(Setting::Map{})}) {
     CHECK(parse_yaml(to_yaml(value), "t") == value);
   }
 }
 
 TEST_CASE("printed YAML is short where it can be", "[config][yaml]") {
-  const Value root = parse_yaml("{prune: [{select: {ops: [Conv]}, sparsity: 0.5}], gates: {min_sparsity: 1.0}}", "t");
+  const Setting root = parse_yaml("{prune: [{select: {ops: [Conv]}, sparsity: 0.5}], gates: {min_sparsity: 1.0}}", "t");
   CHECK(to_yaml(root) == "prune:\n  - select: {ops: [Conv]}\n    sparsity: 0.5\ngates: {min_sparsity: 1.0}\n");
 }

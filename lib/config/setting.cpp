@@ -1,4 +1,4 @@
-#include "config/value.h"
+#include "config/setting.h"
 
 #include <fmt/core.h>
 
@@ -9,7 +9,7 @@ std::string Mark::text() const {
   return line > 0 ? fmt::format("{}:{}", source, line) : source;
 }
 
-const Value* Value::find(std::string_view key) const {
+const Setting* Setting::find(std::string_view key) const {
   if (!is_map()) return nullptr;
   for (const auto& [name, value] : map()) {
     if (name == key) return &value;
@@ -17,35 +17,35 @@ const Value* Value::find(std::string_view key) const {
   return nullptr;
 }
 
-Value* Value::find(std::string_view key) {
-  return const_cast<Value*>(static_cast<const Value*>(this)->find(key));
+Setting* Setting::find(std::string_view key) {
+  return const_cast<Setting*>(static_cast<const Setting*>(this)->find(key));
 }
 
-Value& Value::set(std::string_view key, Value value) {
+Setting& Setting::set(std::string_view key, Setting value) {
   if (is_null()) data_ = Map{};
-  if (Value* present = find(key)) {
+  if (Setting* present = find(key)) {
     *present = std::move(value);
     return *present;
   }
   return map().emplace_back(std::string(key), std::move(value)).second;
 }
 
-Value& Value::set_mark(const Mark& mark) {
+Setting& Setting::set_mark(const Mark& mark) {
   mark_ = mark;
   if (is_list()) {
-    for (Value& element : list()) element.set_mark(mark);
+    for (Setting& element : list()) element.set_mark(mark);
   } else if (is_map()) {
     for (auto& [name, element] : map()) element.set_mark(mark);
   }
   return *this;
 }
 
-Value& Value::set_own_mark(Mark mark) {
+Setting& Setting::set_own_mark(Mark mark) {
   mark_ = std::move(mark);
   return *this;
 }
 
-std::string Value::describe() const {
+std::string Setting::describe() const {
   if (is_null()) return "nothing";
   if (is_flag()) return flag() ? "true" : "false";
   if (is_integer()) return std::to_string(integer());
