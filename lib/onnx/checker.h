@@ -13,9 +13,10 @@ namespace sparsify {
 /// its large payloads, whose sizes ModelFile has checked itself. "" when it passes, else its message.
 std::string full_check(const ModelFile& file);
 
-/// Shapes of all values of the main graph as ONNX's shape inference finds them.
-/// `bindings` gives symbols their sizes (`batch` -> 1); `inputs` overrides whole input shapes.
-/// A value whose shape stays unknown is absent. Never throws for a model that loads: inference that stops
+/// Types and shapes of all values of the main graph, initializers too, as ONNX's shape inference finds them.
+/// `bindings` gives symbols their sizes (`batch` -> 1); `inputs` overrides whole input shapes, and binds the
+/// symbols that stand in them.
+/// A value of which not even the type is known is absent. Never throws for a model that loads: inference that stops
 /// at an unknown operator gives what it found until there.
 std::map<std::string, ValueInfo> infer_shapes(const ModelFile& file,
                                               const std::map<std::string, Shape>& inputs = {},
@@ -38,6 +39,9 @@ std::vector<OperatorSchema> operator_schemas();
 
 /// The body of a schema-defined function (context-dependent ones too) as a Function, for operators that have no
 /// kernel of their own; nullopt if the schema has none.
+/// Attributes that the node leaves out have the schema's defaults in `default_attributes`; constants of the body
+/// carry their data in StoredTensor::value.
+///
 ///   input_types  element types of the node's inputs, Undefined where not given
 std::optional<Function> expand_function(const Node& node, int64_t opset,
                                         const std::vector<DType>& input_types);

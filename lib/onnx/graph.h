@@ -22,6 +22,8 @@ struct StoredTensor {
   DType type = DType::Undefined;
   Shape shape;
   int id = -1;  ///< ModelFile::tensor_data(id); stable for the life of the file
+  /// The data of a constant that no file holds, in a body made by expand_function(); its id is -1.
+  std::shared_ptr<const HostTensor> value;
 };
 
 struct StoredSparseTensor {

@@ -185,6 +185,7 @@ class Planner {
       return true;
     };
     if (const auto* tensor = std::get_if<StoredTensor>(&attribute.value)) {
+      if (tensor->value) return add(from_host(*tensor->value));  // in the body of a schema function
       scope.plan->stored.emplace_back(define(scope, node.outputs.at(0)), *tensor);
       return true;
     }
