@@ -23,11 +23,12 @@ std::string range_text(const NumberRange& range) {
 }
 
 [[noreturn]] void refuse(const Setting& value, const std::string& path, const OptionRecord& record) {
-  const bool name = record.type == "choice" && value.is_text();
+  const std::string& kind = record.type == "list" ? record.items : record.type;
+  const bool name = kind == "choice" && value.is_text();
   std::string fix = "use " + describe_allowed(record);
   if (name) fix = suggest(value.text(), record.choices);
   const bool unquoted = !value.is_text() && !value.is_list() && !value.is_map();
-  if (record.type == "text" && unquoted) fix = fmt::format("use text, in quotes: \"{}\"", value.describe());
+  if (kind == "text" && unquoted) fix = fmt::format("use text, in quotes: \"{}\"", value.describe());
   const std::string key = path.substr(path.rfind('.') + 1);
   const bool index = !key.empty() && key.find_first_not_of("0123456789") == std::string::npos;
   throw ConfigError{

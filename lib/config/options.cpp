@@ -162,7 +162,9 @@ std::optional<std::vector<std::pair<Setting, std::string>>> Options::elements(co
     found.emplace_back(*value, path);
     return found;
   }
-  for (size_t i = 0; i < value->list().size(); ++i) found.emplace_back(value->list()[i], joined_path(path, std::to_string(i)));
+  for (size_t i = 0; i < value->list().size(); ++i) {
+    found.emplace_back(value->list()[i], joined_path(path, std::to_string(i)));
+  }
   return found;
 }
 
@@ -194,6 +196,18 @@ std::vector<std::string> Options::texts(std::string_view key, std::vector<std::s
   std::vector<std::string> texts;
   for (const auto& [value, path] : *found) texts.push_back(checked_text(value, path, record));
   return texts;
+}
+
+std::vector<std::string> Options::choices(std::string_view key, std::vector<std::string> otherwise,
+                                          const std::vector<std::string>& choices, std::string_view help) const {
+  OptionRecord fresh = list_record(record_of(key, "choice", help), otherwise);
+  fresh.choices = choices;
+  const OptionRecord& record = note(std::move(fresh));
+  const auto found = elements(record);
+  if (!found) return otherwise;
+  std::vector<std::string> chosen;
+  for (const auto& [value, path] : *found) chosen.push_back(checked_choice(value, path, record));
+  return chosen;
 }
 
 Setting Options::value(std::string_view key, std::string_view help) const {

@@ -27,7 +27,7 @@ struct IntegerRange {
 struct OptionRecord {
   std::string key = {};
   std::string type = {};           ///< number, integer, text, flag, choice, list, map, any
-  std::string items = {};          ///< of a list: number, integer, text
+  std::string items = {};          ///< of a list: number, integer, text, choice
   Setting default_value = {};        ///< null: required, or absent by default
   bool required = false;
   NumberRange range = {};          ///< for number and integer
@@ -67,6 +67,8 @@ class Options {
                                 std::string_view help = "") const;
   std::vector<std::string> texts(std::string_view key, std::vector<std::string> otherwise,
                                  std::string_view help = "") const;
+  std::vector<std::string> choices(std::string_view key, std::vector<std::string> otherwise,
+                                   const std::vector<std::string>& choices, std::string_view help = "") const;
   std::optional<double> optional_number(std::string_view key, NumberRange range = {}, std::string_view help = "") const;
   std::optional<int64_t> optional_integer(std::string_view key, IntegerRange range = {}, std::string_view help = "") const;
   std::optional<std::string> optional_text(std::string_view key, std::string_view help = "") const;

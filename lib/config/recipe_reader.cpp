@@ -37,18 +37,6 @@ void check_device(const Options& root, const std::string& device) {
                      .fix = suggest(device, {"auto", "cpu", "cuda", "cuda:0"})}};
 }
 
-std::vector<std::string> read_formats(const Options& report, const std::vector<std::string>& otherwise) {
-  const std::vector<std::string> formats = report.texts("formats", otherwise, "json, html, csv, junit");
-  const std::vector<std::string> known = {"json", "html", "csv", "junit"};
-  for (const std::string& format : formats) {
-    if (std::find(known.begin(), known.end(), format) != known.end()) continue;
-    throw ConfigError{{.what = fmt::format("no report format is named \"{}\"", format),
-                       .where = report.where("formats"),
-                       .fix = suggest(format, known)}};
-  }
-  return formats;
-}
-
 /// A source (`format`) or a part of another set (`from`); follows `from` to a source.
 void check_set(const std::string& name, const std::map<std::string, Setting>& sets) {
   std::set<std::string> seen;
@@ -136,7 +124,8 @@ void read_scalars(const Options& root, Recipe& recipe) {
   recipe.device = root.text("device", recipe.device, "auto, cpu, cuda, cuda:1");
   recipe.threads = read_threads(root);
   recipe.metric = root.text("metric", recipe.metric, "auto, top1, top5, loss, mse ...");
-  recipe.report_formats = read_formats(root.section("report", "what the run leaves"), recipe.report_formats);
+  recipe.report_formats = root.section("report", "what the run leaves")
+                              .choices("formats", recipe.report_formats, {"json", "html", "csv", "junit"});
   check_device(root, recipe.device);
 }
 

@@ -15,18 +15,10 @@ Selection read_selection(const Options& select) {
   selection.ops = select.texts("ops", plain.ops, "operator types");
   selection.include = select.texts("include", plain.include, "globs on node and initializer names");
   selection.exclude = select.texts("exclude", plain.exclude, "globs that take names out again");
-  selection.kinds = select.texts("kinds", plain.kinds, "weight, bias, norm, embedding");
+  selection.kinds = select.choices("kinds", plain.kinds, {"weight", "bias", "norm", "embedding"},
+                                   "what a tensor is to its operator");
   selection.first_last = select.flag("first_last", plain.first_last,
                                      "also the first and last layers, which are otherwise left alone");
-  const std::vector<std::string> kinds = {"weight", "bias", "norm", "embedding"};
-  for (const std::string& kind : selection.kinds) {
-    bool known = false;
-    for (const std::string& name : kinds) known = known || name == kind;
-    if (known) continue;
-    throw ConfigError{{.what = fmt::format("no kind of tensor is named \"{}\"", kind),
-                       .where = select.where("kinds"),
-                       .fix = suggest(kind, kinds)}};
-  }
   return selection;
 }
 

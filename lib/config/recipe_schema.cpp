@@ -11,6 +11,12 @@ using Plugins = std::map<std::string, std::map<std::string, std::vector<OptionRe
 
 Json object_schema(const std::vector<OptionRecord>& records);
 
+/// Whole numbers without a decimal point.
+Json bound(double number) {
+  const bool whole = number == std::floor(number) && std::abs(number) < 0x1p53;
+  return whole ? Json(static_cast<int64_t>(number)) : Json(number);
+}
+
 Json scalar_schema(const OptionRecord& record, const std::string& type) {
   Json schema = Json::object();
   if (type == "flag") schema["type"] = "boolean";
@@ -18,8 +24,9 @@ Json scalar_schema(const OptionRecord& record, const std::string& type) {
   if (type == "choice") schema["enum"] = record.choices;
   if (type == "number" || type == "integer") {
     schema["type"] = type;
-    if (std::isfinite(record.range.min)) schema[record.range.above_min ? "exclusiveMinimum" : "minimum"] = record.range.min;
-    if (std::isfinite(record.range.max)) schema[record.range.below_max ? "exclusiveMaximum" : "maximum"] = record.range.max;
+    const NumberRange& range = record.range;
+    if (std::isfinite(range.min)) schema[range.above_min ? "exclusiveMinimum" : "minimum"] = bound(range.min);
+    if (std::isfinite(range.max)) schema[range.below_max ? "exclusiveMaximum" : "maximum"] = bound(range.max);
   }
   return schema;
 }
@@ -33,7 +40,9 @@ Json record_schema(const OptionRecord& record) {
     schema = record.fields.empty() ? Json{{"type", "object"}} : object_schema(record.fields);
   }
   if (!record.help.empty()) schema["description"] = record.help;
-  if (!record.default_value.is_null()) schema["default"] = to_json(record.default_value);
+  const Setting& otherwise = record.default_value;
+  const bool empty = otherwise.is_null() || (otherwise.is_text() && otherwise.text().empty());
+  if (!empty) schema["default"] = to_json(otherwise);
   return schema;
 }
 
@@ -49,8 +58,8 @@ Json object_schema(const std::vector<OptionRecord>& records) {
 }
 
 /// The three spellings that split_name() accepts, of each plugin of a family.
-Json plugin_schema(const Plugins& plugins, const std::string& family, const std::vector<std::string>& further_names,
-                   const std::string& text_pattern = "") {
+Json plugin_schema(const Plugins& plugins, const std::string& family,
+                   const std::vector<std::string>& further_names = {}, const std::string& text_pattern = "") {
   const auto found = plugins.find(family);
   if (found == plugins.end()) {
     return {{"anyOf", {{{"type", "string"}}, {{"type", "object"}, {"minProperties", 1}}}}};
@@ -110,10 +119,12 @@ Json data_set_schema(const Plugins& plugins) {
   }
   const auto source = [&](const Json& format, const std::vector<OptionRecord>& own) {
     Json schema = object_schema(common);
-    const Json properties = object_schema(own)["properties"];
-    for (const auto& [key, value] : properties.items()) schema["properties"][key] = value;
-    schema["properties"]["format"] = format;
     schema["required"] = Json::array({"format"});
+    for (const OptionRecord& record : own) {
+      schema["properties"][record.key] = record_schema(record);
+      if (record.required) schema["required"].push_back(record.key);
+    }
+    schema["properties"]["format"] = format;
     schema["additionalProperties"] = !known;
     return schema;
   };
@@ -187,12 +198,8 @@ Json recipe_schema(const Plugins& plugins) {
   read_scalars(nothing, recipe);
   read_gates(nothing.section("gates", "conditions that the result must meet"));
 
-  Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                 {"title", "sparsify recipe"},
-                 {"description", "one run of sparsify, in YAML or JSON"}};
   const Json scalars = object_schema(nothing.records())["properties"];
-  Json& properties = schema["properties"] = Json::object();
-  schema["type"] = "object";
+  Json properties = Json::object();
   const auto take = [&](const char* key) { properties[key] = scalars.at(key); };
   take("model");
   take("output");
@@ -212,19 +219,22 @@ Json recipe_schema(const Plugins& plugins) {
   take("metric");
   take("gates");
   take("report");
-  properties["report"]["properties"]["formats"]["default"] = recipe.report_formats;
-  schema["additionalProperties"] = false;
-
-  schema["$defs"] = {{"rule", rule_schema()},
-                     {"criterion", plugin_schema(plugins, "criterion", {})},
-                     {"pattern", plugin_schema(plugins, "pattern", {}, "^[0-9]+:[0-9]+$")},
-                     {"allocation", plugin_schema(plugins, "allocation", {})},
-                     {"solver", plugin_schema(plugins, "solver", {"none"})},
-                     {"schedule", plugin_schema(plugins, "schedule", {})},
-                     {"sparsity", sparsity_schema()},
-                     {"data_set", data_set_schema(plugins)},
-                     {"train", train_schema(plugins)}};
-  return schema;
+  const Json parts = {{"rule", rule_schema()},
+                      {"criterion", plugin_schema(plugins, "criterion")},
+                      {"pattern", plugin_schema(plugins, "pattern", {}, "^[0-9]+:[0-9]+$")},
+                      {"allocation", plugin_schema(plugins, "allocation")},
+                      {"solver", plugin_schema(plugins, "solver", {"none"})},
+                      {"schedule", plugin_schema(plugins, "schedule")},
+                      {"sparsity", sparsity_schema()},
+                      {"data_set", data_set_schema(plugins)},
+                      {"train", train_schema(plugins)}};
+  return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+          {"title", "sparsify recipe"},
+          {"description", "one run of sparsify, in YAML or JSON"},
+          {"type", "object"},
+          {"properties", properties},
+          {"additionalProperties", false},
+          {"$defs", parts}};
 }
 
 }  // namespace sparsify

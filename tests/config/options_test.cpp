@@ -78,6 +78,8 @@ TEST_CASE("a value that breaks its rule is named with place and fix", "[config][
   problem = problem_of([&] { options.choice("norm", "l1", {"l1", "l2"}); });
   CHECK(problem.what == "norm is \"l3\"");
   CHECK(problem.fix == "did you mean \"l1\"? all: l1, l2");
+  CHECK(problem_of([&] { options.choices("norm", {}, {"l1", "l2"}); }).what == "norm is \"l3\"");
+  CHECK(options.choices("norm", {}, {"l3"}) == std::vector<std::string>{"l3"});
   CHECK(problem_of([&] { options.number("nan", 0); }).what == "nan is nan");
   CHECK(problem_of([&] { options_of("[1, 2]"); }).what == "prune.0.criterion is a list of 2");
 }

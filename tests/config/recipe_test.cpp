@@ -144,8 +144,8 @@ TEST_CASE("an unknown key names the closest one at every level", "[config][recip
       {"report: {format: json}", "r.yaml:1 (report.format)", "formats"},
       {"prune: {sparsity: {mac: 0.5}}", "r.yaml:1 (prune.0.sparsity.mac)", "macs"},
       {"device: cud", "r.yaml:1 (device)", "cuda"},
-      {"report: {formats: [jsn]}", "r.yaml:1 (report.formats)", "json"},
-      {"prune: {select: {kinds: [weights]}}", "r.yaml:1 (prune.0.select.kinds)", "weight"},
+      {"report: {formats: [jsn]}", "r.yaml:1 (report.formats.0)", "json"},
+      {"prune: {select: {kinds: [weights]}}", "r.yaml:1 (prune.0.select.kinds.0)", "weight"},
       {"data: {train: {format: npz}, calibration: {from: trian}}", "r.yaml:1 (data.calibration.from)", "train"},
   };
   for (const Case& one : cases) {
