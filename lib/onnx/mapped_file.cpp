@@ -61,15 +61,14 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   return std::make_shared<const MappedFile>(descriptor, path);
 }
 
-void MappedFile::require_unchanged() const {
+void MappedFile::require_not_written() const {
   struct stat info {};
-  const bool gone = ::stat(path_.c_str(), &info) != 0;
-  if (gone || identity_of(info) != identity_) {
-    throw ResourceError{{.what = gone ? "the file vanished while it was in use"
-                                      : "the file changed while it was in use",
-                         .where = path_,
-                         .fix = "start again when nothing else writes to the file"}};
-  }
+  if (::stat(path_.c_str(), &info) != 0) return;
+  const FileIdentity now = identity_of(info);
+  if (now.device != identity_.device || now.inode != identity_.inode || now == identity_) return;
+  throw ResourceError{{.what = "the file changed while it was in use",
+                       .where = path_,
+                       .fix = "start again when nothing else writes to the file"}};
 }
 
 }  // namespace sparsify

@@ -34,9 +34,9 @@ class MappedFile {
   const std::string& path() const { return path_; }
   const FileIdentity& identity() const { return identity_; }
 
-  /// Throws ResourceError when the file at path() is no longer the one that was mapped: its pages could be
-  /// other data by now, or gone.
-  void require_unchanged() const;
+  /// Throws ResourceError when the file was written to since it was mapped. It may have been removed or replaced
+  /// under its name: the mapping keeps what it was.
+  void require_not_written() const;
 
  private:
   std::string path_;

@@ -121,7 +121,7 @@ HostTensor ModelFile::Impl::data(int id) const {
                           stored.shape);
     case Storage::External: {
       const auto& source = data_files[static_cast<size_t>(tensor.data_file)].file;
-      source->require_unchanged();
+      source->require_not_written();
       return HostTensor(stored.type, stored.shape, external_bytes(tensor), source);
     }
     case Storage::Raw: break;
@@ -168,7 +168,8 @@ HostTensor ModelFile::tensor_data(int id) const { return impl_->data(id); }
 void ModelFile::mask_tensor_(int id, BitMask mask) {
   const StoredTensor& tensor = impl_->record(id).stored;
   invariant(mask.size() == element_count(tensor.shape), "a mask has as many bits as its tensor elements");
-  invariant(bits_of(tensor.type) >= 8 && bits_of(tensor.type) <= 64, "elements to mask are whole bytes");
+  invariant(bits_of(tensor.type) >= 8 && bits_of(tensor.type) <= 64 && tensor.type != DType::Complex64,
+            "elements to mask are real numbers of whole bytes");
   impl_->replacements.erase(id);
   impl_->masks[id] = std::move(mask);
 }

@@ -59,7 +59,7 @@ class ModelFile {
   const StoredTensor& tensor(int id) const;
   Storage storage(int id) const;
   /// A view into the mapping for raw and external storage, a decoded copy for typed fields. Ignores edits.
-  /// throws ResourceError if external data changed or vanished since loading
+  /// throws ResourceError if external data were written to since loading
   HostTensor tensor_data(int id) const;
 
   // Edits: kept in memory until write(). The last edit of a tensor wins.
