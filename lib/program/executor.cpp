@@ -101,6 +101,7 @@ std::vector<Value> Executor::run_subgraph(std::string_view attribute_name, const
 }
 
 Value Executor::load_tensor(const StoredTensor& tensor) const {
+  if (tensor.value != nullptr) return from_host(*tensor.value);
   const auto found = context_.stored->find(tensor.id);
   return found != context_.stored->end() ? found->second : from_host(context_.file->tensor_data(tensor.id));
 }

@@ -101,6 +101,18 @@ double OpCall::attribute_number(std::string_view name, double otherwise) const {
   return given == nullptr ? otherwise : static_cast<double>(*given);
 }
 
+std::vector<float> OpCall::attribute_numbers(std::string_view name) const {
+  const Attribute* attribute = node_->find(name);
+  const auto* given = attribute == nullptr ? nullptr : std::get_if<std::vector<float>>(&attribute->value);
+  return given == nullptr ? std::vector<float>{} : *given;
+}
+
+std::vector<std::string> OpCall::attribute_texts(std::string_view name) const {
+  const Attribute* attribute = node_->find(name);
+  const auto* given = attribute == nullptr ? nullptr : std::get_if<std::vector<std::string>>(&attribute->value);
+  return given == nullptr ? std::vector<std::string>{} : *given;
+}
+
 Value OpCall::attribute_tensor(std::string_view name) const {
   const Attribute* attribute = node_->find(name);
   const auto* stored = attribute == nullptr ? nullptr : std::get_if<StoredTensor>(&attribute->value);

@@ -57,6 +57,8 @@ class OpCall {
   std::vector<int64_t> attribute_integers(std::string_view name, std::vector<int64_t> otherwise = {}) const {
     return node_->integers(name, std::move(otherwise));
   }
+  std::vector<float> attribute_numbers(std::string_view name) const;
+  std::vector<std::string> attribute_texts(std::string_view name) const;
   bool has_attribute(std::string_view name) const { return node_->find(name) != nullptr; }
   /// A tensor-valued attribute, loaded from the file; a weight if it is floating point.
   Value attribute_tensor(std::string_view name) const;

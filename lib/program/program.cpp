@@ -27,13 +27,23 @@ struct Folded {
 constexpr int64_t kLargestFolded = int64_t{1} << 22;
 
 void collect_stored(const Plan& plan, std::vector<StoredTensor>& out) {
-  for (const auto& [slot, tensor] : plan.stored) out.push_back(tensor);
+  const auto add = [&out](const StoredTensor& tensor) {
+    if (tensor.value == nullptr) out.push_back(tensor);  // constants of schema functions are in no file
+  };
+  for (const auto& [slot, tensor] : plan.stored) add(tensor);
   for (const Step& step : plan.steps) {
     for (const Attribute& attribute : step.node->attributes) {
-      if (const auto* tensor = std::get_if<StoredTensor>(&attribute.value)) out.push_back(*tensor);
+      if (const auto* tensor = std::get_if<StoredTensor>(&attribute.value)) add(*tensor);
     }
     for (const auto& [name, subplan] : step.subplans) collect_stored(*subplan, out);
   }
+}
+
+bool is_deterministic(const Step& step) {
+  return step.op->deterministic && std::all_of(step.subplans.begin(), step.subplans.end(), [](const auto& entry) {
+           const std::vector<Step>& steps = entry.second->steps;
+           return std::all_of(steps.begin(), steps.end(), is_deterministic);
+         });
 }
 
 at::Device device_named(const std::string& name) {
@@ -129,6 +139,7 @@ std::map<int, Value> Program::Impl::stored_values() const {
 
 std::string Program::Impl::signature(const std::vector<Value>& inputs, const RunOptions& options) const {
   std::string text = options.gradients ? "g" : options.training ? "t" : "i";
+  if (!options.taps.empty()) text += "+taps";  // folding keeps what only a tap would see
   for (const Value& input : inputs) text += ";" + input.describe();
   return text;
 }
@@ -213,7 +224,10 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
 void Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static,
                           Folded& result) const {
   std::vector<uint8_t> facts(plan->slot_names.size(), kUnknown);
-  for (const int slot : plan->inputs) facts[static_cast<size_t>(slot)] = kStaticShape;
+  for (const int slot : plan->inputs) {
+    const bool sequence = frame.slots[static_cast<size_t>(slot)].is_sequence();  // the signature tells only its length
+    facts[static_cast<size_t>(slot)] = sequence ? kUnknown : kStaticShape;
+  }
   std::set<int> parameter_ids;
   for (const Parameter& parameter : parameters) parameter_ids.insert(parameter.tensor_id);
   for (const auto& [slot, tensor] : plan->stored) {
@@ -241,7 +255,7 @@ void Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bo
     }
     if (!step.subplans.empty()) shape_known = shape_known && (all & kStaticValue) != 0;
     const bool reads_shape = step.node->domain.empty() && (step.node->op_type == "Shape" || step.node->op_type == "Size");
-    bool value_known = step.op->deterministic && (reads_shape ? shape_known : (all & kStaticValue) != 0);
+    bool value_known = is_deterministic(step) && (reads_shape ? shape_known : (all & kStaticValue) != 0);
     for (const int slot : step.outputs) {
       if (slot < 0) continue;
       const Value& value = frame.slots[static_cast<size_t>(slot)];

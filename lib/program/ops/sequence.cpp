@@ -109,15 +109,15 @@ void get_element(OpCall& call) { call.set(0, call.value(0)); }
 const RegisterOps entries{
     {.name = "SequenceConstruct", .function = construct},
     {.name = "SequenceEmpty", .function = empty_sequence, .gradient = Gradient::No},
-    {.name = "SequenceInsert", .function = insert, .shape_inputs = kAllInputs},
-    {.name = "SequenceErase", .function = erase, .shape_inputs = kAllInputs},
-    {.name = "SequenceAt", .function = at_position, .shape_inputs = kAllInputs},
+    {.name = "SequenceInsert", .function = insert, .shape_inputs = input_bits({2})},
+    {.name = "SequenceErase", .function = erase, .shape_inputs = input_bits({1})},
+    {.name = "SequenceAt", .function = at_position, .shape_inputs = input_bits({1})},
     {.name = "SequenceLength", .function = length, .gradient = Gradient::No},
-    {.name = "ConcatFromSequence", .function = concat_from_sequence, .shape_inputs = kAllInputs},
-    {.name = "SplitToSequence", .function = split_to_sequence, .shape_inputs = kAllInputs},
-    {.name = "Optional", .function = optional, .shape_inputs = kAllInputs},
+    {.name = "ConcatFromSequence", .function = concat_from_sequence},
+    {.name = "SplitToSequence", .function = split_to_sequence, .shape_inputs = input_bits({1})},
+    {.name = "Optional", .function = optional},
     {.name = "OptionalHasElement", .function = has_element, .gradient = Gradient::No},
-    {.name = "OptionalGetElement", .function = get_element, .shape_inputs = kAllInputs},
+    {.name = "OptionalGetElement", .function = get_element},
 };
 
 }  // namespace
