@@ -36,7 +36,7 @@ struct RunOptions {
   bool training = false;  ///< batch statistics, dropout
   bool gradients = false; ///< record for backward; otherwise inference mode
   uint64_t seed = 0;
-  std::vector<std::string> taps;  ///< values to hand out beside the outputs
+  std::vector<std::string> taps{};  ///< values to hand out beside the outputs
 };
 
 struct RunResult {
