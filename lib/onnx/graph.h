@@ -78,7 +78,7 @@ struct ValueInfo {
   std::string name;
   Kind kind = Kind::Unknown;
   DType type = DType::Undefined;  ///< of the tensor, or of the elements of a sequence or optional
-  std::optional<std::vector<Dimension>> shape;  ///< nullopt: rank unknown
+  std::optional<std::vector<Dimension>> shape = std::nullopt;  ///< nullopt: rank unknown
 
   /// `float32[N, 3, 32, 32]`
   std::string signature() const;

@@ -50,7 +50,7 @@ bool begins_like_model(std::span<const std::byte> bytes) {
     throw ResourceError{{.what = fmt::format("the file is truncated: what begins at byte {} goes to byte "
                                              "{}, the file ends at byte {}",
                                              fault.offset, fault.needed, size),
-                         .where = fmt::format("{}: byte {}", file.path(), fault.offset),
+                         .where = fmt::format("{}: byte {}", file.path(), size),
                          .fix = "copy or download the file again"}};
   }
   refuse_format(file, fmt::format("the protobuf message is malformed at byte {}", fault.offset));
