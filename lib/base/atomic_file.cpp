@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -19,6 +20,12 @@ namespace fs = std::filesystem;
 std::string folder_of(const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
   return folder.empty() ? "." : folder.string();
+}
+
+[[noreturn]] void refuse_existing(const std::string& path) {
+  throw ConfigError{{.what = "the output exists",
+                     .where = path,
+                     .fix = "choose another name, or allow it with --overwrite"}};
 }
 
 [[noreturn]] void fail_to_write(const std::string& path, int cause) {
@@ -46,21 +53,23 @@ void require_writable_output(const std::string& path, bool overwrite) {
     if (S_ISDIR(info.st_mode)) {
       throw ConfigError{{.what = "the output is a folder", .where = path, .fix = "name a file in it"}};
     }
-    if (!overwrite) {
-      throw ConfigError{{.what = "the output exists",
-                         .where = path,
-                         .fix = "choose another name, or allow it with --overwrite"}};
+    if (!S_ISREG(info.st_mode)) {  // renaming over /dev/null would replace the device
+      throw ConfigError{{.what = "the output is a device or pipe", .where = path, .fix = "name a file"}};
     }
+    if (!overwrite) refuse_existing(path);
   }
   if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_to_write(path, errno);
 }
 
-AtomicFile::AtomicFile(std::string path, bool overwrite) : path_(std::move(path)) {
-  require_writable_output(path_, overwrite);
-  temporary_path_ = fmt::format("{}/.{}.{}.part", folder_of(path_),
-                                fs::path(path_).filename().string(), ::getpid());
-  descriptor_ = ::open(temporary_path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail_to_write(path_, errno);
+AtomicFile::AtomicFile(std::string path, bool overwrite) : path_(std::move(path)), overwrite_(overwrite) {
+  require_writable_output(path_, overwrite_);
+  // A name of its own even among threads, and never one that is there, be it a link or left by a killed run.
+  for (int attempt = 0; descriptor_ < 0; ++attempt) {
+    temporary_path_ = fmt::format("{}/.{}.{}.{}.part", folder_of(path_), fs::path(path_).filename().string(),
+                                  ::getpid(), attempt);
+    descriptor_ = ::open(temporary_path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno != EEXIST) fail_to_write(path_, errno);
+  }
 }
 
 AtomicFile::~AtomicFile() {
@@ -82,7 +91,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 std::string AtomicFile::commit() {
   if (::fsync(descriptor_) != 0) fail_to_write(path_, errno);
-  if (::rename(temporary_path_.c_str(), path_.c_str()) != 0) fail_to_write(path_, errno);
+  rename_temporary();
   ::close(descriptor_);
   descriptor_ = -1;
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,6 +100,18 @@ std::string AtomicFile::commit() {
     ::close(folder);
   }
   return digest_.finish();
+}
+
+/// Without `overwrite`, a file that appeared since the start is not replaced (where the file system can tell).
+void AtomicFile::rename_temporary() {
+  const char* from = temporary_path_.c_str();
+  if (!overwrite_) {
+    if (::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) return;
+    if (errno == EEXIST) refuse_existing(path_);
+    if (errno != EINVAL && errno != ENOSYS) fail_to_write(path_, errno);
+    require_writable_output(path_, overwrite_);
+  }
+  if (::rename(from, path_.c_str()) != 0) fail_to_write(path_, errno);
 }
 
 void write_file_atomically(const std::string& path, std::string_view text, bool overwrite) {

@@ -32,10 +32,14 @@ class AtomicFile {
   const std::string& temporary_path() const { return temporary_path_; }
 
   /// fsync, rename, fsync of the folder. Returns the SHA-256 of what was written.
+  /// throws ConfigError when, without `overwrite`, the target has appeared meanwhile
   std::string commit();
 
  private:
+  void rename_temporary();
+
   std::string path_;
+  bool overwrite_;
   std::string temporary_path_;
   int descriptor_ = -1;
   int64_t size_bytes_ = 0;

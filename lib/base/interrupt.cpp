@@ -22,6 +22,10 @@ void install_interrupt_handlers() {
   action.sa_handler = on_signal;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  // A write beyond the limit on file sizes, or into a closed pipe, then fails as an error that can be reported.
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGXFSZ, &action, nullptr);
+  ::sigaction(SIGPIPE, &action, nullptr);
 }
 
 bool interrupt_requested() { return requested != 0; }

@@ -37,7 +37,8 @@ std::string closest_name(std::string_view typed, const std::vector<std::string>&
     const bool prefix = typed.size() >= 3 && candidate.starts_with(typed);
     const size_t distance = prefix ? 1 : edit_distance(typed, candidate);
     const size_t limit = std::max<size_t>(1, std::max(typed.size(), candidate.size()) / 3);
-    if ((prefix || distance <= limit) && distance < best_distance) {
+    const bool shares_something = distance < std::max(typed.size(), candidate.size());
+    if ((prefix || (distance <= limit && shares_something)) && distance < best_distance) {
       best = candidate;
       best_distance = distance;
     }
@@ -57,9 +58,9 @@ bool glob_match(std::string_view pattern, std::string_view text) {
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
   std::string text;
-  for (const std::string& part : parts) {
-    if (!text.empty()) text += separator;
-    text += part;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) text += separator;
+    text += parts[i];
   }
   return text;
 }

@@ -22,7 +22,7 @@ class Rng {
   }
 
   uint64_t next() { return bits_at(counter_++); }
-  /// Uniform in [0, bound) without modulo bias (Lemire 2019, arXiv:1805.10941).
+  /// Uniform in [0, bound) without modulo bias (Lemire 2019, arXiv:1805.10941); bound >= 1.
   uint64_t below(uint64_t bound) {
     unsigned __int128 product = static_cast<unsigned __int128>(next()) * bound;
     while (static_cast<uint64_t>(product) < -bound % bound) {
