@@ -219,15 +219,15 @@ void max_unpool(OpCall& call) {
   for (size_t axis = 0; axis < axes; ++axis) {
     shape[axis + 2] = (shape[axis + 2] - 1) * strides[axis] - pads[axis] - pads[axis + axes] + kernel[axis];
   }
-  const auto scatter_into = [&](const std::vector<int64_t>& size) {
-    const int64_t count = std::accumulate(size.begin(), size.end(), int64_t{1}, std::multiplies<>());
-    return input.new_zeros({count}).scatter(0, indices, input.reshape({-1})).view(size);
-  };
-  if (!call.has(2)) {
-    call.set(0, scatter_into(shape));
-    return;
+  const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  at::Tensor result = input.new_zeros({count}).scatter(0, indices, input.reshape({-1})).view(shape);
+  if (call.has(2)) {  // larger than what the window gives: zeros behind
+    const std::vector<int64_t> wanted = call.integers(2);
+    std::vector<int64_t> end(axes);
+    for (size_t axis = 0; axis < axes; ++axis) end[axis] = wanted.at(axis + 2) - shape[axis + 2];
+    result = pad_spatial(result, std::vector<int64_t>(axes, 0), end, 0);
   }
-  call.set(0, scatter_into(call.integers(2)));
+  call.set(0, result);
 }
 
 /// Fast R-CNN's pooling (Girshick 2015): maxima over a grid of cells of each region, borders rounded.
