@@ -21,8 +21,8 @@ struct Kernels {
   /// The largest |key| of `count` scores.
   int32_t (*largest)(const std::byte* scores, int64_t count);
 
-  /// `bytes` times 8 scores in consecutive groups of 4 (two groups a byte): keeps n of each group.
-  int32_t (*groups_of_4)(const std::byte* scores, bool magnitude, int64_t bytes, int n, uint8_t* kept);
+  /// `bytes` times 8 scores in consecutive groups of m = 2 or 4: keeps n of each group.
+  int32_t (*small_groups)(const std::byte* scores, bool magnitude, int m, int64_t bytes, int n, uint8_t* kept);
 
   /// 8 consecutive groups of m <= 64 scores: keeps n of each; 8 * m bits go to m bytes.
   int32_t (*groups_of_m)(const std::byte* scores, bool magnitude, int m, int n, uint8_t* kept);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -66,34 +67,34 @@ class Selection {
 
   /// `groups` consecutive groups of m from element `first` on.
   void select_groups(int64_t first, int64_t groups) {
-    constexpr int64_t kBlockBytes = 512;
-    alignas(8) std::array<uint8_t, kBlockBytes> kept;
-    const int64_t unit = m_ == 4 ? 2 : 8;                              // groups a kernel call handles at least
-    const int64_t unit_bytes = m_ == 4 ? 1 : m_;                       // mask bytes of a unit
-    const int64_t units_a_block = kBlockBytes / 8 / unit_bytes * 8;    // whole words
+    const bool small = m_ == 2 || m_ == 4;
+    const int64_t unit = small ? 8 / m_ : 8;                        // groups a kernel handles at least
+    const int64_t unit_bytes = small ? 1 : m_;                      // mask bytes of a unit
     const int64_t units = groups / unit;
-    for (int64_t done = 0; done < units; done += units_a_block) {
-      const int64_t now = std::min(units_a_block, units - done);
-      const int64_t begin = first + done * unit * m_;
-      if (m_ == 4) {
-        note(kernels().groups_of_4(at(begin), scores_.by_magnitude(), now, n_, kept.data()));
-      } else {
-        for (int64_t i = 0; i < now; ++i) {
-          note(kernels().groups_of_m(at(begin + 8 * m_ * i), scores_.by_magnitude(), m_, n_, kept.data() + m_ * i));
+    if (std::endian::native == std::endian::little && first % 8 == 0) {
+      select_units(first, units, reinterpret_cast<uint8_t*>(mask_.words().data()) + first / 8);
+    } else {
+      std::array<uint8_t, 512> kept;
+      const int64_t units_a_block = static_cast<int64_t>(kept.size()) / unit_bytes;
+      for (int64_t done = 0; done < units; done += units_a_block) {
+        const int64_t now = std::min(units_a_block, units - done);
+        const int64_t begin = first + done * unit * m_;
+        select_units(begin, now, kept.data());
+        for (int64_t i = 0; i < now * unit_bytes; ++i) {
+          put_bits(mask_.words(), begin + 8 * i, kept[static_cast<size_t>(i)], 8);
         }
       }
-      put_bytes(begin, std::span(kept).first(static_cast<size_t>(now * unit_bytes)));
     }
     for (int64_t group = units * unit; group < groups; ++group) select_one(first + group * m_, m_, 1);
   }
 
-  /// Little-endian bytes become words.
-  void put_bytes(int64_t first, std::span<const uint8_t> bytes) {
-    for (size_t i = 0; i < bytes.size(); i += 8) {
-      uint64_t word = 0;
-      const size_t count = std::min<size_t>(8, bytes.size() - i);
-      for (size_t j = 0; j < count; ++j) word |= uint64_t{bytes[i + j]} << (8 * j);
-      put_bits(mask_.words(), first + static_cast<int64_t>(8 * i), word, static_cast<int>(8 * count));
+  void select_units(int64_t first, int64_t units, uint8_t* kept) {
+    if (m_ == 2 || m_ == 4) {
+      note(kernels().small_groups(at(first), scores_.by_magnitude(), m_, units, n_, kept));
+      return;
+    }
+    for (int64_t i = 0; i < units; ++i) {
+      note(kernels().groups_of_m(at(first + 8 * m_ * i), scores_.by_magnitude(), m_, n_, kept + m_ * i));
     }
   }
 

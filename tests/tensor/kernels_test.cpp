@@ -52,7 +52,8 @@ TEST_CASE("the AVX2 loops and the portable loops give the same bits", "[tensor][
     }));
     CHECK(pair.agree([&](const Kernels& k, const std::byte* from, uint64_t*) { return k.largest(from, 1001); }));
     CHECK(pair.agree([&](const Kernels& k, const std::byte* from, uint64_t* to) {
-      return k.groups_of_4(from, magnitude, 333, n, bytes(to));
+      return std::pair(k.small_groups(from, magnitude, 4, 333, n, bytes(to)),
+                       k.small_groups(from, magnitude, 2, 333, 1, bytes(to + 100)));
     }));
     for (const int m : {8, 16, 24, 2, 5, 61, 64}) {
       CHECK(pair.agree([&](const Kernels& k, const std::byte* from, uint64_t* to) {
