@@ -135,6 +135,12 @@ Value Value::of_sequence(std::vector<Value> items) {
   return value;
 }
 
+Value Value::with_straight_through(at::Tensor floats) const {
+  Value value = *this;
+  value.straight_through_ = std::move(floats);
+  return value;
+}
+
 std::string Value::describe() const {
   switch (kind_) {
     case Kind::None: return "nothing";

@@ -32,6 +32,10 @@ class Value {
   bool is_sequence() const { return kind_ == Kind::Sequence; }
 
   const at::Tensor& tensor() const { return tensor_; }
+  /// The same numbers as floats that carry a gradient past the rounding to integers (straight-through estimator),
+  /// so that a DequantizeLinear right behind a QuantizeLinear does not cut it. Undefined where there is none.
+  const at::Tensor& straight_through() const { return straight_through_; }
+  Value with_straight_through(at::Tensor floats) const;
   DType type() const { return type_; }
   const HostTensor& strings() const { return strings_; }
   const std::vector<Value>& items() const { return *items_; }
@@ -45,6 +49,7 @@ class Value {
   Kind kind_ = Kind::None;
   DType type_ = DType::Undefined;
   at::Tensor tensor_;
+  at::Tensor straight_through_;
   HostTensor strings_;
   std::shared_ptr<const std::vector<Value>> items_;
 };

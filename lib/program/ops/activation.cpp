@@ -33,14 +33,9 @@ void selu(OpCall& call) {
   call.set_like_input(0, at::elu(call.tensor(0), alpha, gamma));
 }
 
-/// The slope is broadcast to x in one direction. Models of opset 6 give one slope a channel instead.
+/// The slope is broadcast to x.
 void prelu(OpCall& call) {
-  auto [x, slope] = operands(call);
-  if (call.opset() < 7 && slope.dim() == 1 && slope.numel() > 1 && x.dim() > 1) {
-    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-    shape[1] = slope.numel();
-    slope = slope.view(shape);
-  }
+  const auto [x, slope] = operands(call);
   call.set_like_input(0, at::where(x < 0, slope * x, x));
 }
 

@@ -98,8 +98,11 @@ const RegisterOps entries{
 }  // namespace
 
 at::Tensor convolve(const OpCall& call, const std::optional<at::Tensor>& bias) {
-  const at::Tensor& input = call.tensor(0);
-  const at::Tensor& weight = call.tensor(1);
+  return convolve(call, call.tensor(0), call.tensor(1), bias);
+}
+
+at::Tensor convolve(const OpCall& call, const at::Tensor& input, const at::Tensor& weight,
+                    const std::optional<at::Tensor>& bias) {
   const Window window = window_of(call, input, kernel_of(call, weight));
   const std::vector<int64_t> output_padding(window.rank(), 0);
   const int64_t group = call.attribute("group", 1);
