@@ -59,6 +59,10 @@ void split(OpCall& call) {
 /// One axis of a Slice, by the rules of numpy; bounds far outside (INT_MAX, INT_MIN) mean "to the end".
 at::Tensor sliced(const at::Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t step) {
   const int64_t size = x.size(axis);
+  // Going backwards, exporters write "to the end" as the largest integer too; ONNX Runtime takes it so.
+  if (step < 0 && (end == std::numeric_limits<int64_t>::max() || end == std::numeric_limits<int32_t>::max())) {
+    end = std::numeric_limits<int64_t>::min() / 2;
+  }
   step = std::clamp(step, -size - 1, size + 1);
   const int64_t low = step > 0 ? 0 : -1;
   const int64_t high = step > 0 ? size : size - 1;

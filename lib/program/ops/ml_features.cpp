@@ -144,8 +144,8 @@ void scaler(OpCall& call) {
 void normalizer(OpCall& call) {
   const at::Tensor x = call.tensor(0).to(at::kFloat);
   const std::string norm = call.attribute_text("norm", "MAX");
-  const double order = norm == "MAX" ? std::numeric_limits<double>::infinity() : norm == "L1" ? 1 : 2;
-  const at::Tensor length = at::linalg_vector_norm(x, order, {-1}, /*keepdim=*/true);
+  const at::Tensor length = norm == "MAX" ? std::get<0>(x.max(-1, /*keepdim=*/true))
+                                          : at::linalg_vector_norm(x, norm == "L1" ? 1 : 2, {-1}, /*keepdim=*/true);
   call.set(0, x / at::where(length == 0, at::Scalar(1.0), length));
 }
 

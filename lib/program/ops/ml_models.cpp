@@ -1,10 +1,8 @@
 // ai.onnx.ml: linear models and tree ensembles (versions 1 and 3 by node ids, version 5 by positions).
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/core.h>
 
@@ -239,13 +237,13 @@ void tree_regressor(OpCall& call) {
   call.set(0, post_transformed(call, with_base_values(call, scores), call.attribute_text("post_transform", "NONE")).to(at::kFloat));
 }
 
-/// One column of scores for two classes: ONNX Runtime's rule. Weights that are all positive are probabilities.
-void set_binary(OpCall& call, const at::Tensor& score, bool probabilities, const std::string& transform,
-                std::string_view integers_name) {
-  const at::Tensor chosen = (score > (probabilities ? 0.5 : 0.0)).to(at::kLong);
-  const at::Tensor both = at::stack({probabilities ? 1 - score : -score, score}, 1);
-  call.set(0, labels_at(call, integers_name, chosen));
-  call.set(1, (probabilities ? both : post_transformed(call, both, transform)).to(at::kFloat));
+/// One column of scores for two classes, by ONNX Runtime's rule: only LOGISTIC transforms them.
+void set_binary(OpCall& call, const at::Tensor& score, const at::Tensor& other, const at::Tensor& is_second,
+                const std::string& transform, std::string_view integers_name) {
+  const bool logistic = transform == "LOGISTIC";
+  const at::Tensor both = at::stack({logistic ? -score : other, score}, 1);
+  call.set(0, labels_at(call, integers_name, is_second.to(at::kLong)));
+  call.set(1, (logistic ? post_transformed(call, both, transform) : both).to(at::kFloat));
 }
 
 void tree_classifier(OpCall& call) {
@@ -256,12 +254,20 @@ void tree_classifier(OpCall& call) {
   const Ensemble ensemble = read_by_ids(call, "class", static_cast<int64_t>(classes));
   const at::Tensor scores = evaluate(call, ensemble, "SUM");
   if (classes == 2 && used.size() == 1) {
+    const bool first = *used.begin() == 0;
     at::Tensor score = scores.select(1, *used.begin());
     const std::vector<double> base = numbers(call, "base_values");
-    if (!base.empty()) score = score + base.back();
-    bool probabilities = true;
+    if (first ? !base.empty() : base.size() > 1) score = score + base.back();
+    bool probabilities = true;  // weights that are all positive
     for (const double weight : numbers(call, "class_weights")) probabilities = probabilities && weight >= 0;
-    return set_binary(call, score, probabilities, transform, "classlabels_int64s");
+    const at::Tensor is_second = score > (probabilities ? 0.5 : 0.0);
+    if (first) {
+      return set_binary(call, score, probabilities ? 1 - score : -score, is_second, transform, "classlabels_int64s");
+    }
+    const at::Tensor both = at::stack({at::full_like(score, base.empty() ? 0.0 : base.front()), score}, 1);
+    call.set(0, labels_at(call, "classlabels_int64s", is_second.to(at::kLong)));
+    call.set(1, post_transformed(call, both, transform).to(at::kFloat));
+    return;
   }
   const at::Tensor all = with_base_values(call, scores);
   call.set(0, labels_at(call, "classlabels_int64s", all.argmax(1)));
@@ -288,7 +294,10 @@ void linear_classifier(OpCall& call) {
   const auto rows = static_cast<int64_t>(call.attribute_numbers("coefficients").size()) / std::max<int64_t>(features, 1);
   const at::Tensor scores = linear_scores(call, rows);
   const std::string transform = call.attribute_text("post_transform", "NONE");
-  if (rows == 1 && classes == 2) return set_binary(call, scores.select(1, 0), false, transform, "classlabels_ints");
+  if (rows == 1 && classes == 2) {
+    const at::Tensor score = scores.select(1, 0);
+    return set_binary(call, score, 1 - score, score > 0, transform, "classlabels_ints");
+  }
   call.set(0, labels_at(call, "classlabels_ints", scores.argmax(1)));
   call.set(1, post_transformed(call, scores, transform));
 }
