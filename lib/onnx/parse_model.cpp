@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kOldestIr = 3;
 constexpr int64_t kNewestIr = 13;
-constexpr int64_t kOldestOpset = 7;
+constexpr int64_t kOldestOpset = 1;
 constexpr const char* kConvert =
     "convert it first: onnx.version_converter.convert_version(model, 17), or export it again";
 

@@ -170,3 +170,13 @@ TEST_CASE("an operator that fails names its node and the shapes that it got", "[
   CHECK_THROWS_WITH(Program::build(file)->run({floats({1, 2}), floats({1, 2, 3})}),
                     Catch::Contains("add_them") && Catch::Contains("float32[2]") && Catch::Contains("float32[3]"));
 }
+
+TEST_CASE("before opset 7 the right operand begins at the axis that the node names", "[program][opset]") {
+  const TextModel model(R"(<ir_version: 3, opset_import: ["": 6]>
+    graph (float[2, 3] x, float[2] bias) => (float[2, 3] y) { y = Add <broadcast = 1, axis = 0> (x, bias) })");
+  const ModelFile file = model.load();
+  const Value x = floats({0, 1, 2, 3, 4, 5}).tensor().view({2, 3});
+
+  CHECK(numbers(Program::build(file)->run({x, floats({10, 20})}).outputs[0]) ==
+        std::vector<float>{10, 11, 12, 23, 24, 25});
+}

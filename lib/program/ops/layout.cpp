@@ -17,7 +17,13 @@ namespace sparsify {
 namespace {
 
 void tile(OpCall& call) {
-  const std::vector<int64_t> repeats = call.integers(1);
+  std::vector<int64_t> repeats;
+  if (call.opset() >= 6) {
+    repeats = call.integers(1);
+  } else {  // inputs `tiles` and `axis`
+    repeats.assign(static_cast<size_t>(rank_of(call, 0)), 1);
+    repeats[static_cast<size_t>(normalise_axis(call, call.integer(2), rank_of(call, 0)))] = call.integer(1);
+  }
   if (static_cast<int64_t>(repeats.size()) != rank_of(call, 0)) {
     call.fail(fmt::format("{} repeats for {}", repeats.size(), call.value(0).describe()), "check the graph");
   }
@@ -112,7 +118,7 @@ struct AxisPad {
 
 std::vector<AxisPad> axis_pads(const OpCall& call, int64_t rank) {
   const bool by_inputs = call.opset() >= 11;
-  const std::vector<int64_t> pads = by_inputs ? call.integers(1) : call.attribute_integers("pads");
+  const std::vector<int64_t> pads = by_inputs ? call.integers(1) : call.attribute_integers(call.opset() == 1 ? "paddings" : "pads");
   std::vector<int64_t> axes(static_cast<size_t>(rank));
   std::iota(axes.begin(), axes.end(), 0);
   if (call.has(3)) axes = normalise_axes(call, call.integers(3), rank);
@@ -172,7 +178,7 @@ void pad(OpCall& call) {
 }
 
 const RegisterOps entries{
-    {.name = "Tile", .function = tile, .shape_inputs = input_bits({1})},
+    {.name = "Tile", .function = tile, .shape_inputs = input_bits({1, 2})},
     {.name = "Concat", .function = concat},
     {.name = "Split", .function = split, .shape_inputs = input_bits({1})},
     {.name = "Slice", .function = slice, .shape_inputs = input_bits({1, 2, 3, 4})},

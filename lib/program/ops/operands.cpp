@@ -4,6 +4,7 @@
 #include <ATen/ops/broadcast_tensors.h>
 #include <ATen/ops/empty_like.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace sparsify {
@@ -19,6 +20,12 @@ void to_one_device(at::Tensor& left, at::Tensor& right) {
 
 std::pair<at::Tensor, at::Tensor> operands(const OpCall& call) {
   std::pair<at::Tensor, at::Tensor> both{call.tensor(0), call.tensor(1)};
+  if (call.opset() < 7 && call.has_attribute("axis")) {  // `broadcast` of old: the right shape begins at that axis
+    const int64_t axis = normalise_axis(call, call.attribute("axis", 0), both.first.dim());
+    std::vector<int64_t> shape = both.second.sizes().vec();
+    shape.resize(std::max(shape.size(), static_cast<size_t>(both.first.dim() - axis)), 1);
+    both.second = both.second.view(shape);
+  }
   to_one_device(both.first, both.second);
   return both;
 }

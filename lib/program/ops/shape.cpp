@@ -45,7 +45,7 @@ void set_reshaped(OpCall& call, const Shape& target) {
 
 void reshape(OpCall& call) {
   const Shape from = shape_of(call, 0);
-  Shape target = call.integers(1);
+  Shape target = call.opset() >= 5 ? call.integers(1) : call.attribute_integers("shape");
   const bool copies_zero = call.attribute("allowzero", 0) == 0;
   // Copied dimensions drop out of both products, so that -1 is defined for an empty batch too.
   int64_t left = 1;
