@@ -78,6 +78,12 @@ AtomicFile::~AtomicFile() {
   ::unlink(temporary_path_.c_str());
 }
 
+void AtomicFile::reserve(int64_t bytes) {
+  // Not posix_fallocate: where the file system cannot, that writes the whole file once in zeros.
+  if (bytes <= 0 || ::fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return;
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) fail_to_write(path_, errno);
+}
+
 void AtomicFile::write(std::span<const std::byte> bytes) {
   digest_.update(bytes);
   while (!bytes.empty()) {

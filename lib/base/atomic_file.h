@@ -23,6 +23,9 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  /// Claims the disk space of a file whose size is known, so that a full disk is told before any work; also saves
+  /// the system from finding it piece by piece. File systems that cannot are left alone.
+  void reserve(int64_t bytes);
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 

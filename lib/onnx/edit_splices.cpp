@@ -15,71 +15,85 @@ bool is_edited(const ModelFile::Impl& impl, int id) {
 }
 
 /// Elements that lie as in raw_data, masked in pieces so that no copy of the tensor exists.
-void emit_masked(std::span<const std::byte> elements, const BitMask& mask, int element_bytes,
-                 const Sink& sink) {
+///   first   number of the first element in the tensor
+void emit_masked(std::span<const std::byte> elements, const BitMask& mask, int64_t first,
+                 int element_bytes, const Sink& sink) {
   constexpr size_t piece = size_t{1} << 18;  // fits the second-level cache; a multiple of any element
   std::vector<std::byte> buffer(std::min(piece, elements.size()));
   for (size_t at = 0; at < elements.size(); at += piece) {
     const auto part = elements.subspan(at, std::min(piece, elements.size() - at));
     std::memcpy(buffer.data(), part.data(), part.size());
     const std::span<std::byte> masked(buffer.data(), part.size());
-    apply_mask_(mask, static_cast<int64_t>(at) / element_bytes, masked, element_bytes);
+    apply_mask_(mask, first + static_cast<int64_t>(at) / element_bytes, masked, element_bytes);
     sink(masked);
   }
 }
 
-/// The edit of a tensor whose elements are file[begin, begin + record.bytes).
+TypedEdit edit_of(const ModelFile::Impl& impl, int id) {
+  const auto mask = impl.masks.find(id);
+  if (mask != impl.masks.end()) return {&mask->second, nullptr};
+  return {nullptr, &impl.replacements.at(id)};
+}
+
+/// The edit of elements that lie packed in file[begin, end).
+///   offset   of these bytes in the whole tensor, where it is spread over several fields
 Splice edit_packed(const ModelFile::Impl& impl, int id, std::span<const std::byte> file,
-                   size_t begin, int frame) {
-  const TensorRecord& record = impl.record(id);
-  const auto size = static_cast<size_t>(record.bytes);
-  Splice splice{begin, begin + size, frame, size, nullptr};
-  if (const auto found = impl.masks.find(id); found != impl.masks.end()) {
-    splice.emit = [elements = file.subspan(begin, size), mask = &found->second,
-                   width = bits_of(record.stored.type) / 8](const Sink& sink) {
-      emit_masked(elements, *mask, width, sink);
-    };
+                   const ByteRange& range, size_t offset = 0) {
+  const size_t size = range.end - range.begin;
+  const TypedEdit edit = edit_of(impl, id);
+  Splice splice{range.begin, range.end, range.frame, size, nullptr};
+  if (edit.mask != nullptr) {
+    const int width = bits_of(impl.record(id).stored.type) / 8;
+    const auto first = static_cast<int64_t>(offset) / width;
+    splice.emit = [elements = file.subspan(range.begin, size), mask = edit.mask, first,
+                   width](const Sink& sink) { emit_masked(elements, *mask, first, width, sink); };
   } else {
-    splice.emit = [tensor = &impl.replacements.at(id)](const Sink& sink) {
-      emit_bytes(tensor->bytes(), sink);
+    splice.emit = [bytes = edit.tensor->bytes().subspan(offset, size)](const Sink& sink) {
+      emit_bytes(bytes, sink);
     };
   }
   return splice;
 }
 
-NewValue new_values(const ModelFile::Impl& impl, int id) {
-  if (const auto found = impl.masks.find(id); found != impl.masks.end()) {
-    return [mask = &found->second](int64_t index, uint64_t bits) {
-      return (*mask)[index] ? bits : 0;
-    };
+void edit_varints(const ModelFile::Impl& impl, int id, const FieldRun& run, int64_t& first,
+                  std::vector<Splice>& splices) {
+  const auto file = impl.file->bytes();
+  const TypedEdit edit = edit_of(impl, id);
+  const int64_t start = first;
+  std::string text = rewrite_run(file, run, first, edit);
+  constexpr size_t small = size_t{1} << 20;
+  if (text.size() <= small) {
+    splices.push_back(replace_bytes(run.begin, run.end, run.frame, std::move(text)));
+    return;
   }
-  return [tensor = &impl.replacements.at(id)](int64_t index, uint64_t) {
-    return typed_value(*tensor, index);
+  // Only its size is needed now; made again when its turn comes, so that one is in memory at a time.
+  Splice splice{run.begin, run.end, run.frame, text.size(), nullptr};
+  splice.emit = [file, run, start, edit](const Sink& sink) {
+    int64_t index = start;
+    const std::string again = rewrite_run(file, run, index, edit);
+    emit_bytes(std::as_bytes(std::span(again.data(), again.size())), sink);
   };
+  splices.push_back(std::move(splice));
 }
 
 void edit_typed(const ModelFile::Impl& impl, int id, std::vector<Splice>& splices) {
   const auto file = impl.file->bytes();
   const uint32_t number = typed_field_of(impl.record(id).stored.type);
-  const NewValue value = new_values(impl, id);
+  const auto width = static_cast<size_t>(fixed_width(number));
   int64_t first = 0;
   for (const FieldRun& run : impl.scan.tensors[static_cast<size_t>(id)].data) {
     if (run.number != number) continue;
-    const int64_t start = first;
-    std::string text = rewrite_run(file, run, first, value);
-    constexpr size_t small = size_t{1} << 20;
-    if (text.size() <= small) {
-      splices.push_back(replace_bytes(run.begin, run.end, run.frame, std::move(text)));
+    if (width == 0 || run.type != wire::Bytes) {
+      edit_varints(impl, id, run, first, splices);
       continue;
     }
-    // Only its size is needed now; made again when its turn comes, so that one is in memory at a time.
-    Splice splice{run.begin, run.end, run.frame, text.size(), nullptr};
-    splice.emit = [file, run, start, value](const Sink& sink) {
-      int64_t index = start;
-      const std::string again = rewrite_run(file, run, index, value);
-      emit_bytes(std::as_bytes(std::span(again.data(), again.size())), sink);
-    };
-    splices.push_back(std::move(splice));
+    wire::Reader reader(file, run.begin, run.end);
+    wire::Field field;
+    while (reader.next(field)) {  // packed values of fixed width lie as in raw_data
+      const size_t offset = static_cast<size_t>(first) * width;
+      splices.push_back(edit_packed(impl, id, file, {field.payload, field.end, run.frame}, offset));
+      first += static_cast<int64_t>(field.value / width);
+    }
   }
 }
 
@@ -91,8 +105,7 @@ std::vector<Splice> edits_inside(const ModelFile::Impl& impl) {
     const TensorRecord& record = impl.record(id);
     if (!is_edited(impl, id) || record.bytes == 0) continue;
     if (record.storage == Storage::Raw) {
-      splices.push_back(
-          edit_packed(impl, id, impl.file->bytes(), record.raw.begin, record.raw.frame));
+      splices.push_back(edit_packed(impl, id, impl.file->bytes(), record.raw));
     } else if (record.storage == Storage::Typed) {
       edit_typed(impl, id, splices);
     }
@@ -136,9 +149,10 @@ std::vector<Splice> edits_of_data_file(const ModelFile::Impl& impl, int data_fil
       last = id;
     }
     if (is_edited(impl, id)) {
+      const auto begin = static_cast<size_t>(record.offset);
       splices.push_back(
           edit_packed(impl, id, impl.data_files[static_cast<size_t>(data_file)].file->bytes(),
-                      static_cast<size_t>(record.offset), -1));
+                      {begin, begin + static_cast<size_t>(record.bytes), -1}));
     }
   }
   return splices;

@@ -42,12 +42,14 @@ void locate_inside(ModelFile::Impl& impl, TensorRecord& record, const ScannedTen
   const uint32_t expected = typed_field_of(tensor.type);
   int64_t entries = 0;
   for (const FieldRun& run : scanned.data) {
-    if (run.number == tensor_field::kRawData || count_entries(file, {run}, run.number) == 0) continue;
+    if (run.number == tensor_field::kRawData) continue;
+    const int64_t count = count_entries(file, {run}, run.number);
+    if (count == 0) continue;
     if (run.number != expected) {
       refuse(tensor, fmt::format("{} values are in {}, they belong in {}", name_of(tensor.type),
                                  field_name(run.number), field_name(expected)));
     }
-    entries += count_entries(file, {run}, run.number);
+    entries += count;
   }
   if (raw && raw->end > raw->begin) {
     if (entries > 0) {

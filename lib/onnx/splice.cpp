@@ -40,6 +40,14 @@ std::vector<Splice> with_length_prefixes(const std::vector<Frame>& frames,
   return splices;
 }
 
+int64_t spliced_size(size_t size, const std::vector<Splice>& splices) {
+  auto result = static_cast<int64_t>(size);
+  for (const Splice& splice : splices) {
+    result += static_cast<int64_t>(splice.size) - static_cast<int64_t>(splice.end - splice.begin);
+  }
+  return result;
+}
+
 void emit_bytes(std::span<const std::byte> bytes, const Sink& sink) {
   constexpr size_t piece = size_t{1} << 20;
   for (; bytes.size() > piece; bytes = bytes.subspan(piece)) sink(bytes.first(piece));

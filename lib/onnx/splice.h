@@ -29,6 +29,9 @@ Splice replace_bytes(size_t begin, size_t end, int frame, std::string bytes);
 std::vector<Splice> with_length_prefixes(const std::vector<Frame>& frames,
                                          std::vector<Splice> splices);
 
+/// Bytes of a file of `size` bytes after the splices of with_length_prefixes().
+int64_t spliced_size(size_t size, const std::vector<Splice>& splices);
+
 /// The file with the splices of with_length_prefixes(), in pieces of at most 1 MiB.
 void emit_spliced(std::span<const std::byte> file, const std::vector<Splice>& splices,
                   const Sink& sink);

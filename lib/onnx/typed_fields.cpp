@@ -11,10 +11,6 @@ namespace {
 
 using namespace tensor_field;
 
-int fixed_width(uint32_t number) {
-  return number == kFloatData ? 4 : number == kDoubleData ? 8 : 0;
-}
-
 /// Bytes that one value of the type's field gives to the tensor's buffer.
 int bytes_per_entry(DType type) {
   switch (type) {
@@ -72,7 +68,26 @@ HostTensor decode_strings(std::span<const std::byte> file, const std::vector<Fie
   return HostTensor::of_strings(shape, std::move(strings));
 }
 
+/// Varints in [begin, end): one ends at each byte without the continuation bit.
+int64_t count_varints(std::span<const std::byte> file, size_t begin, size_t end) {
+  int64_t count = 0;
+  int length = 0;
+  bool too_long = false;
+  for (size_t at = begin; at < end; ++at) {
+    const bool ends = (file[at] & std::byte{128}) == std::byte{0};
+    too_long |= ++length > 10;
+    length = ends ? 0 : length;
+    count += ends;
+  }
+  if (too_long || length != 0) throw wire::Fault{wire::Fault::Kind::Malformed, begin, 0, 0};
+  return count;
+}
+
 }  // namespace
+
+int fixed_width(uint32_t number) {
+  return number == kFloatData ? 4 : number == kDoubleData ? 8 : 0;
+}
 
 uint32_t typed_field_of(DType type) {
   switch (type) {
@@ -123,8 +138,7 @@ int64_t count_entries(std::span<const std::byte> file, const std::vector<FieldRu
         }
         count += static_cast<int64_t>(field.value) / width;
       } else {
-        wire::Reader packed(file, field.payload, field.end);
-        for (; !packed.at_end(); ++count) packed.varint();
+        count += count_varints(file, field.payload, field.end);
       }
     }
   }
@@ -163,55 +177,9 @@ std::optional<ByteRange> raw_range(std::span<const std::byte> file,
   return range;
 }
 
-std::string rewrite_run(std::span<const std::byte> file, const FieldRun& run, int64_t& first,
-                        const NewValue& value) {
-  const auto* text = reinterpret_cast<const char*>(file.data());
-  const int width = fixed_width(run.number);
-  std::string out;
-  out.reserve(run.end - run.begin);
-  const auto rewrite = [&](std::string& to, size_t begin, size_t end, uint64_t bits) {
-    const uint64_t fresh = value(first++, bits);
-    if (fresh == bits) {
-      to.append(text + begin, end - begin);
-    } else {
-      append_value(to, width, fresh);
-    }
-  };
-  wire::Reader reader(file, run.begin, run.end);
-  wire::Field field;
-  while (reader.next(field)) {
-    if (field.type != wire::Bytes) {
-      const uint64_t bits =
-          width > 0 ? load_fixed(file.data() + field.payload, width) : field.value;
-      out.append(text + field.begin, field.payload - field.begin);
-      rewrite(out, field.payload, field.end, bits);
-      continue;
-    }
-    std::string packed;
-    packed.reserve(field.value);
-    if (width > 0) {
-      for (size_t at = field.payload; at < field.end; at += static_cast<size_t>(width)) {
-        rewrite(packed, at, at + static_cast<size_t>(width), load_fixed(file.data() + at, width));
-      }
-    } else {
-      wire::Reader values(file, field.payload, field.end);
-      while (!values.at_end()) {
-        const size_t begin = values.position();
-        const uint64_t bits = values.varint();
-        rewrite(packed, begin, values.position(), bits);
-      }
-    }
-    if (packed.size() == field.value) {
-      out.append(text + field.begin, field.payload - field.begin);
-    } else {
-      out.append(text + field.begin, field.length - field.begin);
-      wire::append_varint(out, packed.size());
-    }
-    out += packed;
-  }
-  return out;
-}
+namespace {
 
+/// The bits of value `index` of a typed field, sign-extended where the field is signed.
 uint64_t typed_value(const HostTensor& tensor, int64_t index) {
   const DType type = tensor.type();
   const int width = bytes_per_entry(type);
@@ -222,6 +190,93 @@ uint64_t typed_value(const HostTensor& tensor, int64_t index) {
     case DType::Int32: return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(bits)));
     default: return bits;
   }
+}
+
+/// One run of a tensor whose value number i becomes fresh(i, old bits).
+template <class Fresh>
+class RunWriter {
+ public:
+  RunWriter(std::span<const std::byte> file, int width, int64_t& index, Fresh fresh)
+      : file_(file), width_(width), index_(index), fresh_(std::move(fresh)) {}
+
+  std::string write(const FieldRun& run) {
+    std::string out;
+    out.reserve(run.end - run.begin);
+    wire::Reader reader(file_, run.begin, run.end);
+    wire::Field field;
+    while (reader.next(field)) {
+      if (field.type != wire::Bytes) {
+        append(out, field.begin, field.payload);
+        value(out, field.payload, field.end, width_ > 0 ? fixed(field.payload) : field.value);
+        continue;
+      }
+      const std::string packed = pack(field);
+      if (packed.size() == field.value) {
+        append(out, field.begin, field.payload);
+      } else {
+        append(out, field.begin, field.length);
+        wire::append_varint(out, packed.size());
+      }
+      out += packed;
+    }
+    return out;
+  }
+
+ private:
+  std::string pack(const wire::Field& field) {
+    std::string packed;
+    packed.reserve(field.value);
+    if (width_ > 0) {
+      const auto step = static_cast<size_t>(width_);
+      for (size_t at = field.payload; at < field.end; at += step) {
+        value(packed, at, at + step, fixed(at));
+      }
+      return packed;
+    }
+    wire::Reader values(file_, field.payload, field.end);
+    while (!values.at_end()) {
+      const size_t begin = values.position();
+      const uint64_t bits = values.varint();
+      value(packed, begin, values.position(), bits);
+    }
+    return packed;
+  }
+
+  void value(std::string& out, size_t begin, size_t end, uint64_t bits) {
+    const uint64_t fresh = fresh_(index_++, bits);
+    if (fresh == bits) {
+      append(out, begin, end);
+    } else {
+      append_value(out, width_, fresh);
+    }
+  }
+
+  uint64_t fixed(size_t at) const { return load_fixed(file_.data() + at, width_); }
+  void append(std::string& out, size_t begin, size_t end) const {
+    out.append(reinterpret_cast<const char*>(file_.data()) + begin, end - begin);
+  }
+
+  std::span<const std::byte> file_;
+  int width_;
+  int64_t& index_;
+  Fresh fresh_;
+};
+
+}  // namespace
+
+std::string rewrite_run(std::span<const std::byte> file, const FieldRun& run, int64_t& first,
+                        const TypedEdit& edit) {
+  const int width = fixed_width(run.number);
+  if (edit.mask != nullptr) {
+    const auto masked = [mask = edit.mask](int64_t index, uint64_t bits) {
+      return (*mask)[index] ? bits : 0;
+    };
+    return RunWriter(file, width, first, masked).write(run);
+  }
+  const auto replaced = [tensor = edit.tensor](int64_t index, uint64_t) {
+    return typed_value(*tensor, index);
+  };
+  return RunWriter(file, width, first, replaced).write(run);
 }
 
 }  // namespace sparsify

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "onnx/tensor_scan.h"
+#include "tensor/bit_mask.h"
 #include "tensor/host_tensor.h"
 
 namespace sparsify {
@@ -40,16 +40,20 @@ struct ByteRange {
 std::optional<ByteRange> raw_range(std::span<const std::byte> file,
                                    const std::vector<FieldRun>& runs);
 
-/// A run again with other values. `value(i, bits)` gives the new bits of the field's i-th value (of the whole
-/// tensor) from the old ones; values it leaves alone keep their bytes.
-///
-///   first   number of the run's first value
-///   returns the bytes of the run; `first` is advanced past its values
-using NewValue = std::function<uint64_t(int64_t index, uint64_t bits)>;
-std::string rewrite_run(std::span<const std::byte> file, const FieldRun& run, int64_t& first,
-                        const NewValue& value);
+/// What a tensor's values become: zero where `mask` prunes, or those of `tensor`.
+struct TypedEdit {
+  const BitMask* mask = nullptr;
+  const HostTensor* tensor = nullptr;
+};
 
-/// The bits of value `index` of a typed field for a decoded tensor, sign-extended where the field is signed.
-uint64_t typed_value(const HostTensor& tensor, int64_t index);
+/// A run again with other values. Values that stay keep their bytes, and packed ones stay packed.
+///
+///   first   number of the run's first value in the whole tensor; is advanced past the run
+///   returns the bytes of the run
+std::string rewrite_run(std::span<const std::byte> file, const FieldRun& run, int64_t& first,
+                        const TypedEdit& edit);
+
+/// Bytes of a value in float_data (4) and double_data (8); 0 for varint fields.
+int fixed_width(uint32_t number);
 
 }  // namespace sparsify

@@ -38,8 +38,7 @@ class OutputWriter final : public ModelFile::Writer {
     std::vector<Frame> frames = impl.scan.frames;
     std::vector<Splice> splices = edits_inside(impl);
     for (Splice& splice : location_edits(impl, names, frames)) splices.push_back(std::move(splice));
-    emit_spliced(impl.file->bytes(), with_length_prefixes(frames, std::move(splices)),
-                 into(model_));
+    write_spliced(impl.file->bytes(), with_length_prefixes(frames, std::move(splices)), model_);
     for (size_t index = 0; index < names.size(); ++index) write_data(impl, index, names[index]);
   }
 
@@ -97,19 +96,21 @@ class OutputWriter final : public ModelFile::Writer {
     }
   }
 
-  static Sink into(AtomicFile& file) {
-    return [&file](std::span<const std::byte> bytes) {
+  static void write_spliced(std::span<const std::byte> source, const std::vector<Splice>& splices,
+                            AtomicFile& file) {
+    file.reserve(spliced_size(source.size(), splices));
+    emit_spliced(source, splices, [&file](std::span<const std::byte> bytes) {
       check_interrupt();
       file.write(bytes);
-    };
+    });
   }
 
   void write_data(const ModelFile::Impl& impl, size_t index, const OutputData& name) {
     const fs::path path = fs::path(model_.path()).parent_path() / name.location;
     data_.push_back({name.location, std::make_unique<AtomicFile>(path.string(), false)});
-    emit_spliced(impl.data_files[index].file->bytes(),
-                 with_length_prefixes({}, edits_of_data_file(impl, static_cast<int>(index))),
-                 into(*data_.back().file));
+    write_spliced(impl.data_files[index].file->bytes(),
+                  with_length_prefixes({}, edits_of_data_file(impl, static_cast<int>(index))),
+                  *data_.back().file);
   }
 
   AtomicFile model_;
