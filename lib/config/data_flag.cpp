@@ -27,7 +27,9 @@ std::vector<std::string> split_at_commas(const std::string& text, const std::str
       ++depth;
     } else if (c == ']' || c == '}') {
       --depth;
-    } else if ((c == '"' || c == '\'') && (parts.back().empty() || parts.back().find_last_of("=:,[{ ") == parts.back().size() - 1)) {
+    } else if ((c == '"' || c == '\'') &&
+               (parts.back().empty() ||
+                parts.back().find_last_of("=:,[{ ") == parts.back().size() - 1)) {
       quote = c;  // only where a value starts: an apostrophe inside a path is a letter
     }
     parts.back() += text[i];
@@ -55,11 +57,14 @@ Setting parse_data_flag(const std::string& text, const std::string& flag) {
   const std::vector<std::string> parts = split_at_commas(text, flag);
   const size_t colon = parts[0].find(':');
   const std::string format = parts[0].substr(0, colon);
-  const bool named = !format.empty() && format.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  const bool named =
+      !format.empty() &&
+      format.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
   if (!named) {
-    throw ConfigError{{.what = fmt::format("\"{}\" does not start with a data format", text),
-                       .where = flag,
-                       .fix = "write FORMAT:PATH[,key=value...], as in cifar10:data/cifar10,split=test"}};
+    throw ConfigError{
+        {.what = fmt::format("\"{}\" does not start with a data format", text),
+         .where = flag,
+         .fix = "write FORMAT:PATH[,key=value...], as in cifar10:data/cifar10,split=test"}};
   }
   Setting set;
   set.set("format", Setting(format));
@@ -76,10 +81,13 @@ Setting parse_data_flag(const std::string& text, const std::string& flag) {
     if (equals == std::string::npos || key.empty()) {
       throw ConfigError{{.what = fmt::format("\"{}\" is no key=value", parts[i]),
                          .where = flag,
-                         .fix = "write key=value after each comma, lists in brackets, and a path that has commas in quotes"}};
+                         .fix = "write key=value after each comma, lists in brackets, and a path "
+                                "that has commas in quotes"}};
     }
     if (set.find(key) != nullptr) {
-      throw ConfigError{{.what = fmt::format("the key \"{}\" is there twice", key), .where = flag, .fix = "keep one of the two"}};
+      throw ConfigError{{.what = fmt::format("the key \"{}\" is there twice", key),
+                         .where = flag,
+                         .fix = "keep one of the two"}};
     }
     set.set(key, yaml_of(parts[i].substr(equals + 1), fmt::format("{} ({})", flag, key), flag));
   }

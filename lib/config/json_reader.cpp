@@ -1,7 +1,7 @@
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "config/tree_builder.h"
@@ -9,8 +9,9 @@
 namespace sparsify {
 namespace {
 
-/// Reads text for the JSON lexer and knows the line of the character that was read last. A number ends
-/// only at the character behind it: a line feed therefore counts when the next character is read.
+/// Reads text for the JSON lexer and knows the line of the character that was read last. A number
+/// ends only at the character behind it: a line feed therefore counts when the next character is
+/// read.
 struct LineCounter {
   using iterator_category = std::input_iterator_tag;
   using value_type = char;
@@ -54,9 +55,12 @@ class JsonEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool number_integer(number_integer_t integer) override { return add(Setting(int64_t{integer})); }
   bool number_unsigned(number_unsigned_t integer) override {
     const bool fits = integer <= uint64_t{std::numeric_limits<int64_t>::max()};
-    return add(fits ? Setting(static_cast<int64_t>(integer)) : Setting(static_cast<double>(integer)));
+    return add(fits ? Setting(static_cast<int64_t>(integer))
+                    : Setting(static_cast<double>(integer)));
   }
-  bool number_float(number_float_t number, const string_t&) override { return add(Setting(number)); }
+  bool number_float(number_float_t number, const string_t&) override {
+    return add(Setting(number));
+  }
   bool string(string_t& text) override { return add(Setting(std::move(text))); }
   bool binary(binary_t&) override { return false; }
   bool start_object(size_t) override { return tree_.open_map(position_.line), true; }
@@ -69,11 +73,13 @@ class JsonEvents final : public nlohmann::json_sax<nlohmann::json> {
     // `[json.exception.parse_error.101] parse error at line 1, column 9: syntax error ...`
     const std::string text = e.what();
     const size_t reason = text.find(": ");
-    throw ConfigError{{.what = "the JSON does not parse: " +
-                               (reason == std::string::npos ? text : text.substr(reason + 2)),
-                       .where = tree_.where(position_.line),
-                       .fix = last.empty() ? "check the brackets, commas and quotes of this line and the one before"
-                                           : fmt::format("check what stands before and in `{}`", last)}};
+    throw ConfigError{
+        {.what = "the JSON does not parse: " +
+                 (reason == std::string::npos ? text : text.substr(reason + 2)),
+         .where = tree_.where(position_.line),
+         .fix = last.empty()
+                    ? "check the brackets, commas and quotes of this line and the one before"
+                    : fmt::format("check what stands before and in `{}`", last)}};
   }
 
  private:

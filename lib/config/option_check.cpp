@@ -22,13 +22,15 @@ std::string range_text(const NumberRange& range) {
   return "";
 }
 
-[[noreturn]] void refuse(const Setting& value, const std::string& path, const OptionRecord& record) {
+[[noreturn]] void refuse(const Setting& value, const std::string& path,
+                         const OptionRecord& record) {
   const std::string& kind = record.type == "list" ? record.items : record.type;
   const bool name = kind == "choice" && value.is_text();
   std::string fix = "use " + describe_allowed(record);
   if (name) fix = suggest(value.text(), record.choices);
   const bool unquoted = !value.is_text() && !value.is_list() && !value.is_map();
-  if (kind == "text" && unquoted) fix = fmt::format("use text, in quotes: \"{}\"", value.describe());
+  if (kind == "text" && unquoted)
+    fix = fmt::format("use text, in quotes: \"{}\"", value.describe());
   const std::string key = path.substr(path.rfind('.') + 1);
   const bool index = !key.empty() && key.find_first_not_of("0123456789") == std::string::npos;
   throw ConfigError{
@@ -73,12 +75,14 @@ bool checked_flag(const Setting& value, const std::string& path, const OptionRec
   return value.flag();
 }
 
-const std::string& checked_text(const Setting& value, const std::string& path, const OptionRecord& record) {
+const std::string& checked_text(const Setting& value, const std::string& path,
+                                const OptionRecord& record) {
   if (!value.is_text()) refuse(value, path, record);
   return value.text();
 }
 
-const std::string& checked_choice(const Setting& value, const std::string& path, const OptionRecord& record) {
+const std::string& checked_choice(const Setting& value, const std::string& path,
+                                  const OptionRecord& record) {
   if (!value.is_text()) refuse(value, path, record);
   for (const std::string& choice : record.choices) {
     if (choice == value.text()) return value.text();

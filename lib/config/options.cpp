@@ -17,19 +17,25 @@ struct Options::State {
 
 namespace {
 
-OptionRecord record_of(std::string_view key, std::string type, std::string_view help, Setting otherwise = {}) {
-  return {.key = std::string(key), .type = std::move(type), .default_value = otherwise,
-          .help = std::string(help), .actual = otherwise};
+OptionRecord record_of(std::string_view key, std::string type, std::string_view help,
+                       Setting otherwise = {}) {
+  return {.key = std::string(key),
+          .type = std::move(type),
+          .default_value = otherwise,
+          .help = std::string(help),
+          .actual = otherwise};
 }
 
-OptionRecord number_record(std::string_view key, const NumberRange& range, std::string_view help, Setting otherwise = {}) {
+OptionRecord number_record(std::string_view key, const NumberRange& range, std::string_view help,
+                           Setting otherwise = {}) {
   OptionRecord record = record_of(key, "number", help, std::move(otherwise));
   record.range = range;
   return record;
 }
 
 /// The extremes of the type count as no bound.
-OptionRecord integer_record(std::string_view key, const IntegerRange& range, std::string_view help, Setting otherwise = {}) {
+OptionRecord integer_record(std::string_view key, const IntegerRange& range, std::string_view help,
+                            Setting otherwise = {}) {
   OptionRecord record = record_of(key, "integer", help, std::move(otherwise));
   const IntegerRange unbounded;
   if (range.min != unbounded.min) record.range.min = static_cast<double>(range.min);
@@ -54,9 +60,10 @@ Options::Options() : state_(std::make_shared<State>()) {}
 
 Options::Options(Setting map, std::string path) : Options() {
   if (!map.is_null() && !map.is_map()) {
-    throw ConfigError{{.what = fmt::format("{} is {}", path.empty() ? "the recipe" : path, map.describe()),
-                       .where = place_of(map.mark(), path),
-                       .fix = "use a map, as in {key: value}"}};
+    throw ConfigError{
+        {.what = fmt::format("{} is {}", path.empty() ? "the recipe" : path, map.describe()),
+         .where = place_of(map.mark(), path),
+         .fix = "use a map, as in {key: value}"}};
   }
   state_->map = std::move(map);
   state_->path = std::move(path);
@@ -86,19 +93,22 @@ std::string Options::where(std::string_view key) const {
 
 bool Options::has(std::string_view key) const { return given(key) != nullptr; }
 
-double Options::number(std::string_view key, double otherwise, NumberRange range, std::string_view help) const {
+double Options::number(std::string_view key, double otherwise, NumberRange range,
+                       std::string_view help) const {
   const OptionRecord& record = note(number_record(key, range, help, Setting(otherwise)));
   const Setting* value = given(key);
   return value != nullptr ? checked_number(*value, path_of(key), record) : otherwise;
 }
 
-int64_t Options::integer(std::string_view key, int64_t otherwise, IntegerRange range, std::string_view help) const {
+int64_t Options::integer(std::string_view key, int64_t otherwise, IntegerRange range,
+                         std::string_view help) const {
   const OptionRecord& record = note(integer_record(key, range, help, Setting(otherwise)));
   const Setting* value = given(key);
   return value != nullptr ? checked_integer(*value, path_of(key), record) : otherwise;
 }
 
-std::string Options::text(std::string_view key, std::string_view otherwise, std::string_view help) const {
+std::string Options::text(std::string_view key, std::string_view otherwise,
+                          std::string_view help) const {
   const OptionRecord& record = note(record_of(key, "text", help, Setting(std::string(otherwise))));
   const Setting* value = given(key);
   return value != nullptr ? checked_text(*value, path_of(key), record) : std::string(otherwise);
@@ -110,8 +120,8 @@ bool Options::flag(std::string_view key, bool otherwise, std::string_view help) 
   return value != nullptr ? checked_flag(*value, path_of(key), record) : otherwise;
 }
 
-std::string Options::choice(std::string_view key, std::string_view otherwise, const std::vector<std::string>& choices,
-                            std::string_view help) const {
+std::string Options::choice(std::string_view key, std::string_view otherwise,
+                            const std::vector<std::string>& choices, std::string_view help) const {
   OptionRecord fresh = record_of(key, "choice", help, Setting(std::string(otherwise)));
   fresh.choices = choices;
   const OptionRecord& record = note(std::move(fresh));
@@ -119,21 +129,24 @@ std::string Options::choice(std::string_view key, std::string_view otherwise, co
   return value != nullptr ? checked_choice(*value, path_of(key), record) : std::string(otherwise);
 }
 
-std::optional<double> Options::optional_number(std::string_view key, NumberRange range, std::string_view help) const {
+std::optional<double> Options::optional_number(std::string_view key, NumberRange range,
+                                               std::string_view help) const {
   const OptionRecord& record = note(number_record(key, range, help));
   const Setting* value = given(key);
   if (value == nullptr) return std::nullopt;
   return checked_number(*value, path_of(key), record);
 }
 
-std::optional<int64_t> Options::optional_integer(std::string_view key, IntegerRange range, std::string_view help) const {
+std::optional<int64_t> Options::optional_integer(std::string_view key, IntegerRange range,
+                                                 std::string_view help) const {
   const OptionRecord& record = note(integer_record(key, range, help));
   const Setting* value = given(key);
   if (value == nullptr) return std::nullopt;
   return checked_integer(*value, path_of(key), record);
 }
 
-std::optional<std::string> Options::optional_text(std::string_view key, std::string_view help) const {
+std::optional<std::string> Options::optional_text(std::string_view key,
+                                                  std::string_view help) const {
   const OptionRecord& record = note(record_of(key, "text", help));
   const Setting* value = given(key);
   if (value == nullptr) return std::nullopt;
@@ -148,12 +161,14 @@ std::string Options::required_text(std::string_view key, std::string_view help) 
   if (value == nullptr) {
     throw ConfigError{{.what = fmt::format("{} is missing", key),
                        .where = where(key),
-                       .fix = fmt::format("add `{}: ...`{}", key, help.empty() ? "" : fmt::format(": {}", help))}};
+                       .fix = fmt::format("add `{}: ...`{}", key,
+                                          help.empty() ? "" : fmt::format(": {}", help))}};
   }
   return checked_text(*value, path_of(key), record);
 }
 
-std::optional<std::vector<std::pair<Setting, std::string>>> Options::elements(const OptionRecord& record) const {
+std::optional<std::vector<std::pair<Setting, std::string>>> Options::elements(
+    const OptionRecord& record) const {
   const Setting* value = given(record.key);
   if (value == nullptr) return std::nullopt;
   const std::string path = path_of(record.key);
@@ -168,8 +183,8 @@ std::optional<std::vector<std::pair<Setting, std::string>>> Options::elements(co
   return found;
 }
 
-std::vector<double> Options::numbers(std::string_view key, std::vector<double> otherwise, NumberRange range,
-                                     std::string_view help) const {
+std::vector<double> Options::numbers(std::string_view key, std::vector<double> otherwise,
+                                     NumberRange range, std::string_view help) const {
   const OptionRecord& record = note(list_record(number_record(key, range, help), otherwise));
   const auto found = elements(record);
   if (!found) return otherwise;
@@ -178,8 +193,8 @@ std::vector<double> Options::numbers(std::string_view key, std::vector<double> o
   return numbers;
 }
 
-std::vector<int64_t> Options::integers(std::string_view key, std::vector<int64_t> otherwise, IntegerRange range,
-                                       std::string_view help) const {
+std::vector<int64_t> Options::integers(std::string_view key, std::vector<int64_t> otherwise,
+                                       IntegerRange range, std::string_view help) const {
   const OptionRecord& record = note(list_record(integer_record(key, range, help), otherwise));
   const auto found = elements(record);
   if (!found) return otherwise;
@@ -199,7 +214,8 @@ std::vector<std::string> Options::texts(std::string_view key, std::vector<std::s
 }
 
 std::vector<std::string> Options::choices(std::string_view key, std::vector<std::string> otherwise,
-                                          const std::vector<std::string>& choices, std::string_view help) const {
+                                          const std::vector<std::string>& choices,
+                                          std::string_view help) const {
   OptionRecord fresh = list_record(record_of(key, "choice", help), otherwise);
   fresh.choices = choices;
   const OptionRecord& record = note(std::move(fresh));
@@ -220,7 +236,8 @@ Options Options::section(std::string_view key, std::string_view help) const {
   }
   note(record_of(key, "map", help));
   const Setting* value = given(key);
-  Options section(value != nullptr ? *value : Setting().set_own_mark(state_->map.mark()), path_of(key));
+  Options section(value != nullptr ? *value : Setting().set_own_mark(state_->map.mark()),
+                  path_of(key));
   state_->sections.emplace_back(std::string(key), section);
   return section;
 }
@@ -234,9 +251,11 @@ void Options::reject_unread() const {
       for (const std::string& name : known) read = read || name == key;
       if (read) continue;
       const std::string& path = state_->path;
-      throw ConfigError{{.what = fmt::format("\"{}\" is no key of {}", key, path.empty() ? "a recipe" : path),
-                         .where = place_of(value.mark(), path_of(key)),
-                         .fix = known.empty() ? fmt::format("remove it: {} takes no keys", path) : suggest(key, known)}};
+      throw ConfigError{
+          {.what = fmt::format("\"{}\" is no key of {}", key, path.empty() ? "a recipe" : path),
+           .where = place_of(value.mark(), path_of(key)),
+           .fix = known.empty() ? fmt::format("remove it: {} takes no keys", path)
+                                : suggest(key, known)}};
     }
   }
   for (const auto& [name, section] : state_->sections) section.reject_unread();

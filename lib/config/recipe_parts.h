@@ -8,8 +8,8 @@
 
 namespace sparsify {
 
-/// The parts of a recipe as reads of Options: read_recipe() takes the values, recipe_schema() reads nothing and takes
-/// the records, so that keys, ranges, defaults and help stand in one place.
+/// The parts of a recipe as reads of Options: read_recipe() takes the values, recipe_schema() reads
+/// nothing and takes the records, so that keys, ranges, defaults and help stand in one place.
 
 /// The keys that are scalars: model, output, seed, device, threads, metric, report.
 void read_scalars(const Options& root, Recipe& recipe);

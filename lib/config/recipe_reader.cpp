@@ -30,7 +30,8 @@ int64_t read_threads(const Options& root) {
 
 void check_device(const Options& root, const std::string& device) {
   const std::string index = device.starts_with("cuda:") ? device.substr(5) : "";
-  const bool numbered = !index.empty() && index.size() < 4 && index.find_first_not_of("0123456789") == std::string::npos;
+  const bool numbered = !index.empty() && index.size() < 4 &&
+                        index.find_first_not_of("0123456789") == std::string::npos;
   if (numbered || device == "auto" || device == "cpu" || device == "cuda") return;
   throw ConfigError{{.what = fmt::format("no device is named \"{}\"", device),
                      .where = root.where("device"),
@@ -46,10 +47,11 @@ void check_set(const std::string& name, const std::map<std::string, Setting>& se
     const Options options(set, "data." + at);
     const bool format = options.has("format");
     if (format == options.has("from")) {
-      throw ConfigError{{.what = fmt::format("the data set \"{}\" has {} format {} from", at, format ? "both" : "neither",
-                                             format ? "and" : "nor"),
+      throw ConfigError{{.what = fmt::format("the data set \"{}\" has {} format {} from", at,
+                                             format ? "both" : "neither", format ? "and" : "nor"),
                          .where = options.where(format ? "from" : ""),
-                         .fix = "give a source, as in {format: cifar10, path: data/cifar10}, or a set to draw from, as in "
+                         .fix = "give a source, as in {format: cifar10, path: data/cifar10}, or a "
+                                "set to draw from, as in "
                                 "{from: train, samples: 1024}"}};
     }
     if (format) {
@@ -63,10 +65,11 @@ void check_set(const std::string& name, const std::map<std::string, Setting>& se
       if (!seen.contains(other)) others.push_back(other);
     }
     if (std::find(others.begin(), others.end(), from) == others.end()) {
-      throw ConfigError{{.what = seen.contains(from) ? fmt::format("the data set \"{}\" draws from itself", from)
-                                                     : fmt::format("no data set is named \"{}\"", from),
-                         .where = options.where("from"),
-                         .fix = others.empty() ? "add a set with a format to data" : suggest(from, others)}};
+      throw ConfigError{
+          {.what = seen.contains(from) ? fmt::format("the data set \"{}\" draws from itself", from)
+                                       : fmt::format("no data set is named \"{}\"", from),
+           .where = options.where("from"),
+           .fix = others.empty() ? "add a set with a format to data" : suggest(from, others)}};
     }
     at = from;
   }
@@ -79,9 +82,10 @@ std::map<std::string, Setting> read_data(const Setting& data, const std::string&
   for (const auto& [name, given] : data.map()) {
     if (given.is_null()) continue;
     if (!given.is_map()) {
-      throw ConfigError{{.what = fmt::format("the data set \"{}\" is {}", name, given.describe()),
-                         .where = options.where(name),
-                         .fix = "use a map, as in {format: cifar10, path: data/cifar10, split: test}"}};
+      throw ConfigError{
+          {.what = fmt::format("the data set \"{}\" is {}", name, given.describe()),
+           .where = options.where(name),
+           .fix = "use a map, as in {format: cifar10, path: data/cifar10, split: test}"}};
     }
     Setting set = given;
     if (Setting* path = set.find("path"); path != nullptr && !path->is_null()) {
@@ -119,13 +123,15 @@ std::vector<PruneRule> read_rules(const Setting& prune) {
 
 void read_scalars(const Options& root, Recipe& recipe) {
   recipe.model = root.text("model", recipe.model, "the ONNX file to prune");
-  recipe.output = root.text("output", recipe.output, "the ONNX file to write; the evidence goes to a folder beside it");
+  recipe.output = root.text("output", recipe.output,
+                            "the ONNX file to write; the evidence goes to a folder beside it");
   recipe.seed = root.integer("seed", recipe.seed, {.min = 0}, "of everything random");
   recipe.device = root.text("device", recipe.device, "auto, cpu, cuda, cuda:1");
   recipe.threads = read_threads(root);
   recipe.metric = root.text("metric", recipe.metric, "auto, top1, top5, loss, mse ...");
-  recipe.report_formats = root.section("report", "what the run leaves")
-                              .choices("formats", recipe.report_formats, {"json", "html", "csv", "junit"});
+  recipe.report_formats =
+      root.section("report", "what the run leaves")
+          .choices("formats", recipe.report_formats, {"json", "html", "csv", "junit"});
   check_device(root, recipe.device);
 }
 

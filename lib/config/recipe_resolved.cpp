@@ -8,7 +8,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A relative path as it must be written in a file of `folder` to mean the same; absolute ones stay.
+/// A relative path as it must be written in a file of `folder` to mean the same; absolute ones
+/// stay.
 std::string path_from(const std::string& path, const std::string& folder) {
   if (folder.empty() || path.empty() || fs::path(path).is_absolute()) return path;
   const fs::path here = fs::absolute(folder).lexically_normal();

@@ -17,14 +17,15 @@ Selection read_selection(const Options& select) {
   selection.exclude = select.texts("exclude", plain.exclude, "globs that take names out again");
   selection.kinds = select.choices("kinds", plain.kinds, {"weight", "bias", "norm", "embedding"},
                                    "what a tensor is to its operator");
-  selection.first_last = select.flag("first_last", plain.first_last,
-                                     "also the first and last layers, which are otherwise left alone");
+  selection.first_last =
+      select.flag("first_last", plain.first_last,
+                  "also the first and last layers, which are otherwise left alone");
   return selection;
 }
 
 /// A plugin's value, or the default; its shape is checked here, its name and options by its family.
-Setting read_plugin(const Options& options, std::string_view key, const Setting& otherwise, std::string_view help,
-                  const std::string& path) {
+Setting read_plugin(const Options& options, std::string_view key, const Setting& otherwise,
+                    std::string_view help, const std::string& path) {
   Setting value = options.value(key, help);
   if (value.is_null()) return otherwise;
   split_name(value, path);
@@ -45,12 +46,14 @@ SparsityBudget read_budget(const Setting& map, const std::string& path) {
   budget.runtime = options.text("runtime", "");
   options.reject_unread();
   if (given.size() != 1) {
-    throw ConfigError{{.what = given.empty() ? "the budget names nothing" : "the budget names " + join(given, " and "),
+    throw ConfigError{{.what = given.empty() ? "the budget names nothing"
+                                             : "the budget names " + join(given, " and "),
                        .where = options.where(given.empty() ? "" : given.back()),
                        .fix = "give one of: " + join(budget_kinds())}};
   }
   if (!budget.runtime.empty() && budget.kind != "latency") {
-    throw ConfigError{{.what = fmt::format("a budget of {} names the runtime \"{}\"", budget.kind, budget.runtime),
+    throw ConfigError{{.what = fmt::format("a budget of {} names the runtime \"{}\"", budget.kind,
+                                           budget.runtime),
                        .where = options.where("runtime"),
                        .fix = "remove runtime, or set a budget of latency"}};
   }
@@ -58,7 +61,8 @@ SparsityBudget read_budget(const Setting& map, const std::string& path) {
 }
 
 Setting read_sparsity(const Options& rule, const std::string& path) {
-  Setting value = rule.value("sparsity", "fraction of zeros in [0, 1), or a budget such as {macs: 0.5}");
+  Setting value =
+      rule.value("sparsity", "fraction of zeros in [0, 1), or a budget such as {macs: 0.5}");
   if (value.is_null()) return value;
   if (value.is_map()) {
     read_budget(value, path + ".sparsity");
@@ -67,8 +71,10 @@ Setting read_sparsity(const Options& rule, const std::string& path) {
   const double sparsity = value.is_number() ? value.number() : -1;
   if (sparsity >= 0 && sparsity < 1) return value;
   std::string fix = "use a number in [0, 1), or a budget such as {macs: 0.5}";
-  if (sparsity > 1 && sparsity < 100) fix += fmt::format("; for {} percent write {}", sparsity, sparsity / 100);
-  throw ConfigError{{.what = "sparsity is " + value.describe(), .where = rule.where("sparsity"), .fix = fix}};
+  if (sparsity > 1 && sparsity < 100)
+    fix += fmt::format("; for {} percent write {}", sparsity, sparsity / 100);
+  throw ConfigError{
+      {.what = "sparsity is " + value.describe(), .where = rule.where("sparsity"), .fix = fix}};
 }
 
 }  // namespace
@@ -78,11 +84,15 @@ std::vector<std::string> budget_kinds() { return {"macs", "params", "bytes", "la
 PruneRule read_rule(const Options& options, const std::string& path) {
   PruneRule rule;
   rule.select = read_selection(options.section("select", "which tensors the rule takes"));
-  rule.criterion = read_plugin(options, "criterion", rule.criterion, "how much each weight matters", path + ".criterion");
-  rule.pattern = read_plugin(options, "pattern", rule.pattern, "which weights stand or fall together", path + ".pattern");
-  rule.allocation = read_plugin(options, "allocation", {}, "how many each layer keeps", path + ".allocation");
+  rule.criterion = read_plugin(options, "criterion", rule.criterion, "how much each weight matters",
+                               path + ".criterion");
+  rule.pattern = read_plugin(options, "pattern", rule.pattern,
+                             "which weights stand or fall together", path + ".pattern");
+  rule.allocation =
+      read_plugin(options, "allocation", {}, "how many each layer keeps", path + ".allocation");
   rule.sparsity = read_sparsity(options, path);
-  rule.solver = read_plugin(options, "solver", rule.solver, "corrects the weights that stay", path + ".solver");
+  rule.solver = read_plugin(options, "solver", rule.solver, "corrects the weights that stay",
+                            path + ".solver");
   rule.min_density = options.number("min_density", rule.min_density, {.min = 0, .max = 1},
                                     "least fraction that every layer keeps; 0 allows empty layers");
   return rule;

@@ -25,8 +25,10 @@ Json scalar_schema(const OptionRecord& record, const std::string& type) {
   if (type == "number" || type == "integer") {
     schema["type"] = type;
     const NumberRange& range = record.range;
-    if (std::isfinite(range.min)) schema[range.above_min ? "exclusiveMinimum" : "minimum"] = bound(range.min);
-    if (std::isfinite(range.max)) schema[range.below_max ? "exclusiveMaximum" : "maximum"] = bound(range.max);
+    if (std::isfinite(range.min))
+      schema[range.above_min ? "exclusiveMinimum" : "minimum"] = bound(range.min);
+    if (std::isfinite(range.max))
+      schema[range.below_max ? "exclusiveMaximum" : "maximum"] = bound(range.max);
   }
   return schema;
 }
@@ -35,7 +37,8 @@ Json record_schema(const OptionRecord& record) {
   Json schema = scalar_schema(record, record.type);
   if (record.type == "list") {
     const Json element = scalar_schema(record, record.items);
-    schema["anyOf"] = {{{"type", "array"}, {"items", element}}, element};  // one element stands for a list of one
+    schema["anyOf"] = {{{"type", "array"}, {"items", element}},
+                       element};  // one element stands for a list of one
   } else if (record.type == "map") {
     schema = record.fields.empty() ? Json{{"type", "object"}} : object_schema(record.fields);
   }
@@ -59,7 +62,8 @@ Json object_schema(const std::vector<OptionRecord>& records) {
 
 /// The three spellings that split_name() accepts, of each plugin of a family.
 Json plugin_schema(const Plugins& plugins, const std::string& family,
-                   const std::vector<std::string>& further_names = {}, const std::string& text_pattern = "") {
+                   const std::vector<std::string>& further_names = {},
+                   const std::string& text_pattern = "") {
   const auto found = plugins.find(family);
   if (found == plugins.end()) {
     return {{"anyOf", {{{"type", "string"}}, {{"type", "object"}, {"minProperties", 1}}}}};
@@ -100,7 +104,11 @@ std::vector<OptionRecord> common_data_records() {
       {.key = "layout", .type = "text"},
       {.key = "scale", .type = "number", .help = "pixels are divided by it"},
       {.key = "mean", .type = "list", .items = "number", .help = "subtracted per channel"},
-      {.key = "std", .type = "list", .items = "number", .range = {.min = 0, .above_min = true}, .help = "divided by per channel"},
+      {.key = "std",
+       .type = "list",
+       .items = "number",
+       .range = {.min = 0, .above_min = true},
+       .help = "divided by per channel"},
       {.key = "resize", .type = "any"},
       {.key = "center_crop", .type = "any"},
       {.key = "augment", .type = "any", .help = "of training samples: [{random_crop: 4}, flip]"},
@@ -130,7 +138,8 @@ Json data_set_schema(const Plugins& plugins) {
   };
   Json subset = object_schema(common);
   subset["properties"]["from"] = {{"type", "string"}, {"description", "the set to draw from"}};
-  subset["properties"]["samples"] = {{"type", "integer"}, {"minimum", 1}, {"description", "how many, chosen by the seed"}};
+  subset["properties"]["samples"] = {
+      {"type", "integer"}, {"minimum", 1}, {"description", "how many, chosen by the seed"}};
   subset["required"] = Json::array({"from"});
 
   Json all = Json::array();
@@ -147,10 +156,12 @@ Json data_set_schema(const Plugins& plugins) {
 Json sparsity_schema() {
   Json all = Json::array({Json{{"type", "number"}, {"minimum", 0}, {"exclusiveMaximum", 1}}});
   for (const std::string& kind : budget_kinds()) {
-    Json budget = {{"type", "object"},
-                   {"properties", Json::object({{kind, {{"type", "number"}, {"exclusiveMinimum", 0}, {"maximum", 1}}}})},
-                   {"required", Json::array({kind})},
-                   {"additionalProperties", false}};
+    Json budget = {
+        {"type", "object"},
+        {"properties",
+         Json::object({{kind, {{"type", "number"}, {"exclusiveMinimum", 0}, {"maximum", 1}}}})},
+        {"required", Json::array({kind})},
+        {"additionalProperties", false}};
     if (kind == "latency") budget["properties"]["runtime"] = {{"type", "string"}};
     all.push_back(std::move(budget));
   }
@@ -177,7 +188,8 @@ Json rule_schema() {
 /// Without the records of train/, the keys that docs/design.md names and any others.
 Json train_schema(const Plugins& plugins) {
   const auto found = plugins.find("train");
-  if (found != plugins.end() && found->second.contains("")) return object_schema(found->second.at(""));
+  if (found != plugins.end() && found->second.contains(""))
+    return object_schema(found->second.at(""));
   Json schema = object_schema({
       {.key = "epochs", .type = "number", .range = {.min = 0}},
       {.key = "batch_size", .type = "integer", .range = {.min = 1}},
@@ -207,13 +219,16 @@ Json recipe_schema(const Plugins& plugins) {
   take("device");
   properties["device"]["pattern"] = "^(auto|cpu|cuda(:[0-9]{1,3})?)$";
   take("threads");
-  properties["threads"]["anyOf"] = {{{"const", "auto"}}, {{"type", "integer"}, {"minimum", 1}, {"maximum", 4096}}};
+  properties["threads"]["anyOf"] = {{{"const", "auto"}},
+                                    {{"type", "integer"}, {"minimum", 1}, {"maximum", 4096}}};
   properties["threads"]["default"] = "auto";
   properties["data"] = {{"type", "object"},
                         {"description", "named data sets: train, eval, calibration ..."},
                         {"additionalProperties", {{"$ref", "#/$defs/data_set"}}}};
-  properties["prune"] = {{"description", "rules, applied in order: a tensor belongs to the last rule that selects it"},
-                         {"anyOf", {{{"type", "array"}, {"items", {{"$ref", "#/$defs/rule"}}}}, {{"$ref", "#/$defs/rule"}}}}};
+  properties["prune"] = {
+      {"description", "rules, applied in order: a tensor belongs to the last rule that selects it"},
+      {"anyOf",
+       {{{"type", "array"}, {"items", {{"$ref", "#/$defs/rule"}}}}, {{"$ref", "#/$defs/rule"}}}}};
   properties["schedule"] = {{"$ref", "#/$defs/schedule"}, {"default", to_json(recipe.schedule)}};
   properties["train"] = {{"$ref", "#/$defs/train"}};
   take("metric");

@@ -42,7 +42,8 @@ bool is_number_text(std::string_view text) {
 template <class Number>
 std::optional<Number> whole_text(std::string_view text, auto... base) {
   Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base...);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, base...);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
 }

@@ -7,8 +7,9 @@
 namespace sparsify {
 namespace {
 
-constexpr size_t kMostValues = 1'000'000;  // a few aliases of aliases would otherwise fill the memory
-constexpr size_t kMostLevels = 200;        // Setting is walked recursively
+constexpr size_t kMostValues =
+    1'000'000;                       // a few aliases of aliases would otherwise fill the memory
+constexpr size_t kMostLevels = 200;  // Setting is walked recursively
 
 size_t count_of(const Setting& value) {
   size_t count = 1;
@@ -45,8 +46,8 @@ void TreeBuilder::key(std::string name, int line) {
   level.key_line = line;
   level.has_key = true;
   if (!fresh) {
-    throw ConfigError{{.what = fmt::format("the key \"{}\" is there twice, first in line {}", level.key,
-                                           previous->second),
+    throw ConfigError{{.what = fmt::format("the key \"{}\" is there twice, first in line {}",
+                                           level.key, previous->second),
                        .where = where(line),
                        .fix = "keep one of the two"}};
   }

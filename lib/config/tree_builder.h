@@ -8,8 +8,8 @@
 
 namespace sparsify {
 
-/// Turns the events of a parser into a Setting with marks; refuses duplicate keys, too deep and too large trees.
-/// A value in a map gets the line of its key: that is where a reader looks for it.
+/// Turns the events of a parser into a Setting with marks; refuses duplicate keys, too deep and too
+/// large trees. A value in a map gets the line of its key: that is where a reader looks for it.
 class TreeBuilder {
  public:
   explicit TreeBuilder(std::string source) : source_(std::move(source)) {}

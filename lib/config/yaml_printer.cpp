@@ -21,7 +21,8 @@ bool is_plain(const std::string& text) {
   const auto is_inner = [&](char c) {
     return is_letter(c) || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '-' || c == '+';
   };
-  if (text.empty() || text == "..." || !std::all_of(lower.begin(), lower.end(), is_inner)) return false;
+  if (text.empty() || text == "..." || !std::all_of(lower.begin(), lower.end(), is_inner))
+    return false;
   const bool path = text.starts_with("/") || text.starts_with("./") || text.starts_with("../");
   return (is_letter(lower[0]) || path) && typed_scalar(text).is_text();
 }
@@ -68,7 +69,8 @@ std::string flow(const Setting& value) {
 
 bool is_full_map(const Setting& value) { return value.is_map() && !value.map().empty(); }
 
-/// One line for scalars, for maps without maps in them, and for lists of more than maps, as long as it is short.
+/// One line for scalars, for maps without maps in them, and for lists of more than maps, as long as
+/// it is short.
 bool fits_a_line(const Setting& value, size_t column) {
   if (is_scalar(value)) return true;
   if (value.is_map()) {

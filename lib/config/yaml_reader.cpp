@@ -25,7 +25,8 @@ int last_line(const std::string& text) {
 
 class YamlEvents final : public YAML::EventHandler {
  public:
-  explicit YamlEvents(TreeBuilder& tree, const std::string& source) : tree_(tree), source_(source) {}
+  explicit YamlEvents(TreeBuilder& tree, const std::string& source)
+      : tree_(tree), source_(source) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (!tree_.done()) return;
@@ -130,8 +131,10 @@ Setting parse_yaml(const std::string& text, const std::string& source) {
   TreeBuilder tree(source);
   YamlEvents events(tree, source);
   try {
-    // yaml-cpp 0.7 takes a quote that is still open at a final line end for closed, but not one at a comment.
-    const bool open_end = !text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos;
+    // yaml-cpp 0.7 takes a quote that is still open at a final line end for closed, but not one at
+    // a comment.
+    const bool open_end =
+        !text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos;
     std::istringstream stream(open_end ? text + "\n#" : text);
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(events)) {
@@ -141,7 +144,9 @@ Setting parse_yaml(const std::string& text, const std::string& source) {
     throw ConfigError{
         {.what = fmt::format("the YAML does not parse at column {}: {}", e.mark.column + 1, e.msg),
          .where = tree.where(std::min(line_of(e.mark), last_line(text))),
-         .fix = tab ? "indent with spaces" : "check the indentation, brackets and quotes of this line and the one before"}};
+         .fix =
+             tab ? "indent with spaces"
+                 : "check the indentation, brackets and quotes of this line and the one before"}};
   }
   return tree.take();
 }

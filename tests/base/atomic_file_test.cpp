@@ -29,7 +29,10 @@ struct Folder {
   }
   ~Folder() { fs::remove_all(path); }
   std::string operator/(const std::string& name) const { return (path / name).string(); }
-  size_t files() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator())); }
+  size_t files() const {
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(path), fs::directory_iterator()));
+  }
 };
 
 std::string content(const std::string& path) {
@@ -112,7 +115,8 @@ TEST_CASE("an output that is no file in a folder is refused", "[base][atomic_fil
   CHECK_THROWS_AS(AtomicFile("/proc/out.txt", false), ResourceError);
 }
 
-TEST_CASE("a full disk is exhaustion, leaves nothing and keeps the old file", "[base][atomic_file]") {
+TEST_CASE("a full disk is exhaustion, leaves nothing and keeps the old file",
+          "[base][atomic_file]") {
   const Folder folder;
   write_file_atomically(folder / "out.txt", "old", false);
   const int code = exit_code_in_child([&] {
@@ -122,7 +126,10 @@ TEST_CASE("a full disk is exhaustion, leaves nothing and keeps the old file", "[
     try {
       write_file_atomically(folder / "out.txt", std::string(10000, 'x'), true);
     } catch (const ExhaustedError& e) {
-      return e.problem().what.find("the disk is full") == 0 && e.problem().where == folder / "out.txt" ? 42 : 2;
+      return e.problem().what.find("the disk is full") == 0 &&
+                     e.problem().where == folder / "out.txt"
+                 ? 42
+                 : 2;
     }
     return 1;
   });
@@ -131,7 +138,8 @@ TEST_CASE("a full disk is exhaustion, leaves nothing and keeps the old file", "[
   CHECK(folder.files() == 1);
 }
 
-TEST_CASE("a killed writer leaves the old file intact, and the next run writes", "[base][atomic_file]") {
+TEST_CASE("a killed writer leaves the old file intact, and the next run writes",
+          "[base][atomic_file]") {
   const Folder folder;
   write_file_atomically(folder / "out.txt", "old", false);
   CHECK(exit_code_in_child([&]() -> int {

@@ -5,7 +5,9 @@
 using namespace sparsify;
 
 TEST_CASE("an error reads as what, where and fix", "[base][error]") {
-  const ConfigError error{{.what = "sparsity is 1.4", .where = "r.yaml:12 (prune.0.sparsity)", .fix = "use a number in [0, 1)"}};
+  const ConfigError error{{.what = "sparsity is 1.4",
+                           .where = "r.yaml:12 (prune.0.sparsity)",
+                           .fix = "use a number in [0, 1)"}};
   CHECK(std::string(error.what()) ==
         "error: sparsity is 1.4\n"
         "   at: r.yaml:12 (prune.0.sparsity)\n"
@@ -22,13 +24,16 @@ TEST_CASE("context is added behind the place, innermost first", "[base][error]")
       throw;
     }
   } catch (const ResourceError& e) {  // the class survives rethrowing
-    CHECK(std::string(e.what()) == "error: 3 is not 4\n   at: conv1.weight (while scoring layer1, in rule 0)\n  fix: use another model");
+    CHECK(std::string(e.what()) ==
+          "error: 3 is not 4\n   at: conv1.weight (while scoring layer1, in rule 0)\n  fix: use "
+          "another model");
     CHECK(e.problem().where == "conv1.weight");
   }
 }
 
 TEST_CASE("a caller that knows better replaces the place", "[base][error]") {
-  ConfigError error{{.what = "no criterion is named \"wnda\"", .where = "criterion", .fix = "use another"}};
+  ConfigError error{
+      {.what = "no criterion is named \"wnda\"", .where = "criterion", .fix = "use another"}};
   error.set_where("r.yaml:3 (prune.0.criterion)");
   CHECK(error.problem().where == "r.yaml:3 (prune.0.criterion)");
   CHECK(std::string(error.what()).find("at: r.yaml:3") != std::string::npos);

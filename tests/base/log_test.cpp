@@ -25,7 +25,8 @@ TEST_CASE("the log file has every line as it was given, whatever the level", "[b
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   std::filesystem::remove(path);
-  CHECK_THAT(text.str(), Catch::Contains("layer {conv1} 100 %s\n") && Catch::Contains("warning 3 tensors\n"));
+  CHECK_THAT(text.str(),
+             Catch::Contains("layer {conv1} 100 %s\n") && Catch::Contains("warning 3 tensors\n"));
 }
 
 TEST_CASE("a log file that cannot be written is refused", "[base][log]") {

@@ -44,7 +44,8 @@ TEST_CASE("seeds, streams and names give different values", "[base][rng]") {
 }
 
 TEST_CASE("draws are uniform", "[base][rng]") {
-  // Chi-square of 10^4 draws in 100 cells: 99 degrees of freedom, 99.9 % below 148.2, 0.1 % below 61.1.
+  // Chi-square of 10^4 draws in 100 cells: 99 degrees of freedom, 99.9 % below 148.2, 0.1 %
+  // below 61.1.
   const Rng rng(2026);
   std::array<int, 100> cells{};
   for (uint64_t i = 0; i < 10000; ++i) {

@@ -1,5 +1,6 @@
-#include "config/fault.h"
 #include "config/options.h"
+
+#include "config/fault.h"
 
 using namespace sparsify;
 using Catch::Contains;
@@ -32,7 +33,8 @@ TEST_CASE("an absent key gives its default, and so does null", "[config][options
 }
 
 TEST_CASE("given values come typed", "[config][options]") {
-  const Options options = options_of("{a: 2, b: 1e3, c: x, d: false, e: l2, f: [1, .5], g: 7, h: [x, y], i: z, j: 5}");
+  const Options options =
+      options_of("{a: 2, b: 1e3, c: x, d: false, e: l2, f: [1, .5], g: 7, h: [x, y], i: z, j: 5}");
   CHECK(options.number("a", 0) == 2);
   CHECK(options.integer("b", 0) == 1000);
   CHECK(options.text("c", "") == "x");
@@ -47,7 +49,9 @@ TEST_CASE("given values come typed", "[config][options]") {
 }
 
 TEST_CASE("a value that breaks its rule is named with place and fix", "[config][options]") {
-  const Options options = options_of("order: 3\nsparsity: 1.4\nlr: abc\nsteps: 2.5\nmean: [0.5, x]\nflip: 1\nname: 5\nnorm: l3\nnan: .nan\n");
+  const Options options = options_of(
+      "order: 3\nsparsity: 1.4\nlr: abc\nsteps: 2.5\nmean: [0.5, x]\nflip: 1\nname: 5\nnorm: "
+      "l3\nnan: .nan\n");
   const NumberRange unit{.min = 0, .max = 1, .below_max = true};
 
   Problem problem = problem_of([&] { options.number("sparsity", 0, unit); });
@@ -93,13 +97,15 @@ TEST_CASE("the end of an open range is outside, that of a closed one inside", "[
 }
 
 TEST_CASE("a required text that is missing says where to add it", "[config][options]") {
-  const Problem problem = problem_of([] { options_of("\nother: 1", "data.eval").required_text("format", "the data format"); });
+  const Problem problem = problem_of(
+      [] { options_of("\nother: 1", "data.eval").required_text("format", "the data format"); });
   CHECK(problem.what == "format is missing");
   CHECK(problem.where == "r.yaml:2 (data.eval.format)");
   CHECK(problem.fix == "add `format: ...`: the data format");
 }
 
-TEST_CASE("a key that nobody read is an error that names the closest known key", "[config][options]") {
+TEST_CASE("a key that nobody read is an error that names the closest known key",
+          "[config][options]") {
   const Options options = options_of("order: 1\nsparsty: 0.5\n", "prune.0");
   options.integer("order", 1);
   options.number("sparsity", 0);
@@ -107,7 +113,8 @@ TEST_CASE("a key that nobody read is an error that names the closest known key",
   CHECK(problem.what == "\"sparsty\" is no key of prune.0");
   CHECK(problem.where == "r.yaml:2 (prune.0.sparsty)");
   CHECK(problem.fix == "did you mean \"sparsity\"? all: order, sparsity");
-  CHECK(problem_of([] { options_of("{a: 1}", "solver").reject_unread(); }).fix == "remove it: solver takes no keys");
+  CHECK(problem_of([] { options_of("{a: 1}", "solver").reject_unread(); }).fix ==
+        "remove it: solver takes no keys");
 }
 
 TEST_CASE("unread keys of sections are found through the parent", "[config][options]") {
@@ -143,7 +150,8 @@ TEST_CASE("what was read is on record with default, range and help", "[config][o
   CHECK(options.resolved() == parse_yaml("{order: 2, names: [a], inner: {x: 1}}", "t"));
 }
 
-TEST_CASE("a plugin is named by text, by `name`, or by the only key of a map", "[config][options]") {
+TEST_CASE("a plugin is named by text, by `name`, or by the only key of a map",
+          "[config][options]") {
   CHECK(split_name(Setting("magnitude"), "c").name == "magnitude");
   const NamedOptions taylor = split_name(parse_yaml("{name: taylor, order: 2}", "t"), "c");
   CHECK(taylor.name == "taylor");
@@ -162,7 +170,8 @@ TEST_CASE("a plugin is named by text, by `name`, or by the only key of a map", "
 TEST_CASE("a plugin without a name is refused", "[config][options]") {
   for (const char* yaml : {"", "5", "[a]", "{}", "{a: 1, b: 2}", "{name: 5}", "{name: }", "''"}) {
     CAPTURE(yaml);
-    const Problem problem = problem_of([&] { split_name(parse_yaml(yaml, "r.yaml"), "prune.0.criterion"); });
+    const Problem problem =
+        problem_of([&] { split_name(parse_yaml(yaml, "r.yaml"), "prune.0.criterion"); });
     CHECK_THAT(problem.where, Contains("prune.0.criterion"));
     CHECK_THAT(problem.fix, Contains("criterion: {name: NAME"));
   }

@@ -1,14 +1,17 @@
+#include "config/recipe.h"
+
 #include <filesystem>
 
 #include "config/fault.h"
-#include "config/recipe.h"
 
 using namespace sparsify;
 using Catch::Contains;
 
 namespace {
 
-Recipe recipe_of(const std::string& yaml, const std::string& base = "") { return read_recipe(parse_yaml(yaml, "r.yaml"), base); }
+Recipe recipe_of(const std::string& yaml, const std::string& base = "") {
+  return read_recipe(parse_yaml(yaml, "r.yaml"), base);
+}
 
 Problem fault(const std::string& yaml) {
   return problem_of([&] { recipe_of(yaml); });
@@ -86,9 +89,11 @@ TEST_CASE("an empty recipe is all defaults", "[config][recipe]") {
 }
 
 TEST_CASE("the resolved recipe gives the same run when it is read again", "[config][recipe]") {
-  for (const std::string& yaml : {std::string(kComplete), std::string("prune: {pattern: 2:4, select: {ops: Conv}}"),
-                                 std::string("{threads: 2, prune: [{sparsity: {latency: 0.6, runtime: onnxruntime}}, {pattern: {block: [4, 1]}, "
-                                             "criterion: {name: taylor, order: 2}, sparsity: 0}]}")}) {
+  for (const std::string& yaml :
+       {std::string(kComplete), std::string("prune: {pattern: 2:4, select: {ops: Conv}}"),
+        std::string("{threads: 2, prune: [{sparsity: {latency: 0.6, runtime: onnxruntime}}, "
+                    "{pattern: {block: [4, 1]}, "
+                    "criterion: {name: taylor, order: 2}, sparsity: 0}]}")}) {
     const Setting once = resolved(recipe_of(yaml));
     const std::string printed = to_yaml(once);
     CAPTURE(printed);
@@ -110,18 +115,22 @@ TEST_CASE("the resolved recipe has the keys in the order of the design", "[confi
 }
 
 TEST_CASE("a recipe written into another folder points to the same files", "[config][recipe]") {
-  const Recipe recipe = recipe_of("{model: nets/a.onnx, output: /tmp/b.onnx, data: {eval: {format: npz, path: x.npz}}}");
+  const Recipe recipe = recipe_of(
+      "{model: nets/a.onnx, output: /tmp/b.onnx, data: {eval: {format: npz, path: x.npz}}}");
   const Setting there = resolved(recipe, "slim.sparsify");
   CHECK(there.find("model")->text() == "../nets/a.onnx");
   CHECK(there.find("output")->text() == "/tmp/b.onnx");
   CHECK(there.find("data")->find("eval")->find("path")->text() == "../x.npz");
-  const Recipe again = read_recipe(parse_yaml(to_yaml(there), "slim.sparsify/recipe.yaml"), "slim.sparsify");
+  const Recipe again =
+      read_recipe(parse_yaml(to_yaml(there), "slim.sparsify/recipe.yaml"), "slim.sparsify");
   CHECK(again.model == "nets/a.onnx");
   CHECK(again.data.at("eval").find("path")->text() == "x.npz");
 }
 
-TEST_CASE("paths of flags are relative to the working folder, those of the file to the file", "[config][recipe]") {
-  Setting tree = parse_yaml("{model: a.onnx, data: {eval: {format: npz, path: ../x.npz}}}", "configs/r.yaml");
+TEST_CASE("paths of flags are relative to the working folder, those of the file to the file",
+          "[config][recipe]") {
+  Setting tree =
+      parse_yaml("{model: a.onnx, data: {eval: {format: npz, path: ../x.npz}}}", "configs/r.yaml");
   set_path(tree, "output=out.onnx", "--set");
   tree.find("data")->set("train", parse_data_flag("npz:y.npz", "--train-data"));
   const Recipe recipe = read_recipe(tree, "configs");
@@ -139,14 +148,16 @@ TEST_CASE("an unknown key names the closest one at every level", "[config][recip
   const Case cases[] = {
       {"model: a\nprunes: []\n", "r.yaml:2 (prunes)", "prune"},
       {"prune:\n  - sparsty: 0.5\n", "r.yaml:2 (prune.0.sparsty)", "sparsity"},
-      {"prune:\n  - sparsity: 0.5\n  - select:\n      opps: [Conv]\n", "r.yaml:4 (prune.1.select.opps)", "ops"},
+      {"prune:\n  - sparsity: 0.5\n  - select:\n      opps: [Conv]\n",
+       "r.yaml:4 (prune.1.select.opps)", "ops"},
       {"gates:\n  max_acuracy_drop: 1\n", "r.yaml:2 (gates.max_acuracy_drop)", "max_accuracy_drop"},
       {"report: {format: json}", "r.yaml:1 (report.format)", "formats"},
       {"prune: {sparsity: {mac: 0.5}}", "r.yaml:1 (prune.0.sparsity.mac)", "macs"},
       {"device: cud", "r.yaml:1 (device)", "cuda"},
       {"report: {formats: [jsn]}", "r.yaml:1 (report.formats.0)", "json"},
       {"prune: {select: {kinds: [weights]}}", "r.yaml:1 (prune.0.select.kinds.0)", "weight"},
-      {"data: {train: {format: npz}, calibration: {from: trian}}", "r.yaml:1 (data.calibration.from)", "train"},
+      {"data: {train: {format: npz}, calibration: {from: trian}}",
+       "r.yaml:1 (data.calibration.from)", "train"},
   };
   for (const Case& one : cases) {
     CAPTURE(one.yaml);
@@ -168,13 +179,16 @@ TEST_CASE("values out of their range say what is allowed", "[config][recipe]") {
       {"prune: {sparsity: 90%}", "sparsity is the text \"90%\"", "[0, 1)"},
       {"prune: {sparsity: {macs: 0}}", "macs is 0", "(0, 1]"},
       {"prune: {sparsity: {macs: 1.5}}", "macs is 1.5", "(0, 1]"},
-      {"prune: {sparsity: {macs: 0.5, params: 0.5}}", "the budget names macs and params", "one of: macs, params"},
+      {"prune: {sparsity: {macs: 0.5, params: 0.5}}", "the budget names macs and params",
+       "one of: macs, params"},
       {"prune: {sparsity: {}}", "the budget names nothing", "one of: macs"},
-      {"prune: {sparsity: {macs: 0.5, runtime: x}}", "a budget of macs names the runtime \"x\"", "latency"},
+      {"prune: {sparsity: {macs: 0.5, runtime: x}}", "a budget of macs names the runtime \"x\"",
+       "latency"},
       {"prune: {min_density: 2}", "min_density is 2", "[0, 1]"},
       {"prune: {select: {first_last: 1}}", "first_last is 1", "true or false"},
       {"prune: 0.5", "prune.0 is 0.5", "a map"},
-      {"prune: {criterion: [a]}", "prune.0.criterion is a list of 1, not a name", "criterion: NAME"},
+      {"prune: {criterion: [a]}", "prune.0.criterion is a list of 1, not a name",
+       "criterion: NAME"},
       {"seed: -1", "seed is -1", "at least 0"},
       {"threads: 0", "threads is 0", "auto or an integer"},
       {"threads: 1.5", "threads is 1.5", "auto or an integer"},
@@ -184,8 +198,10 @@ TEST_CASE("values out of their range say what is allowed", "[config][recipe]") {
       {"train: 3", "train is 3", "a map"},
       {"schedule: {rounds: 3, x: 1}", "schedule is a map without a name", "schedule: NAME"},
       {"data: {eval: x}", "the data set \"eval\" is the text \"x\"", "format: cifar10"},
-      {"data: {eval: {split: test}}", "the data set \"eval\" has neither format nor from", "format: cifar10"},
-      {"data: {eval: {format: npz, from: x}}", "the data set \"eval\" has both format and from", "from: train"},
+      {"data: {eval: {split: test}}", "the data set \"eval\" has neither format nor from",
+       "format: cifar10"},
+      {"data: {eval: {format: npz, from: x}}", "the data set \"eval\" has both format and from",
+       "from: train"},
       {"data: {a: {from: b}, b: {from: a}}", "the data set \"a\" draws from itself", "add a set"},
       {"data: {eval: {format: npz, path: 5}}", "path is 5", "\"5\""},
       {"[1]", "the recipe is a list of 1", "a map"},
@@ -200,7 +216,8 @@ TEST_CASE("values out of their range say what is allowed", "[config][recipe]") {
 }
 
 TEST_CASE("a budget is read from its map", "[config][recipe]") {
-  const auto budget = budget_of(recipe_of("prune: {sparsity: {latency: 0.6, runtime: onnxruntime}}").prune[0]);
+  const auto budget =
+      budget_of(recipe_of("prune: {sparsity: {latency: 0.6, runtime: onnxruntime}}").prune[0]);
   REQUIRE(budget);
   CHECK(budget->kind == "latency");
   CHECK(budget->fraction == 0.6);

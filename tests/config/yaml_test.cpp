@@ -40,8 +40,8 @@ TEST_CASE("scalars get the types of YAML's core schema", "[config][yaml]") {
 }
 
 TEST_CASE("what is not a core number or flag stays text", "[config][yaml]") {
-  for (const std::string text : {"2:4", "1_000", "yes", "off", "1e", "e5", ".", "-", "0x", "0x-1", "1.2.3", "cuda:1",
-                                 "nan", "inf", "1e999"}) {
+  for (const std::string text : {"2:4", "1_000", "yes", "off", "1e", "e5", ".", "-", "0x", "0x-1",
+                                 "1.2.3", "cuda:1", "nan", "inf", "1e999"}) {
     CAPTURE(text);
     REQUIRE(scalar(text == "-" ? "'-'" : text).is_text());
     CHECK(scalar(text == "-" ? "'-'" : text).text() == text);
@@ -62,7 +62,9 @@ TEST_CASE("quotes and tags decide over the type", "[config][yaml]") {
 }
 
 TEST_CASE("every value knows its line, that of its key in a map", "[config][yaml]") {
-  const Setting root = parse_yaml("# comment\nprune:\n  - sparsity: 0.5\n    select:\n      ops: [Conv,\n        Gemm]\n", "r.yaml");
+  const Setting root = parse_yaml(
+      "# comment\nprune:\n  - sparsity: 0.5\n    select:\n      ops: [Conv,\n        Gemm]\n",
+      "r.yaml");
   CHECK(root.mark().text() == "r.yaml:2");
   const Setting& prune = *root.find("prune");
   CHECK(prune.mark().line == 2);
@@ -81,7 +83,8 @@ TEST_CASE("aliases are copies of what they name", "[config][yaml]") {
   CHECK(root.find("d")->list()[0].text() == "text");
   CHECK(root.find("b")->mark().line == 2);
   CHECK(root.find("b")->find("mean")->mark().line == 1);
-  CHECK(problem_of([] { parse_yaml("a: &x [1, *x]", "t"); }).what == "an alias stands inside the value that it names");
+  CHECK(problem_of([] { parse_yaml("a: &x [1, *x]", "t"); }).what ==
+        "an alias stands inside the value that it names");
 }
 
 TEST_CASE("aliases of aliases do not fill the memory", "[config][yaml]") {
@@ -92,13 +95,16 @@ TEST_CASE("aliases of aliases do not fill the memory", "[config][yaml]") {
     text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + list + "1]\n";
   }
   CHECK(problem_of([&] { parse_yaml(text, "t"); }).what == "more than 1000000 values");
-  CHECK_THAT(problem_of([] { parse_yaml(std::string(300, '[') + std::string(300, ']'), "t"); }).what, Contains("levels"));
+  CHECK_THAT(
+      problem_of([] { parse_yaml(std::string(300, '[') + std::string(300, ']'), "t"); }).what,
+      Contains("levels"));
   CHECK_THROWS_AS(parse_yaml(std::string(100000, '['), "t"), ConfigError);
   CHECK_THROWS_AS(parse_json(std::string(100000, '['), "t"), ConfigError);
 }
 
 TEST_CASE("a key that is there twice is an error with both lines", "[config][yaml]") {
-  const Problem problem = problem_of([] { parse_yaml("train:\n  lr: 1\n  epochs: 2\n  lr: 3\n", "r.yaml"); });
+  const Problem problem =
+      problem_of([] { parse_yaml("train:\n  lr: 1\n  epochs: 2\n  lr: 3\n", "r.yaml"); });
   CHECK(problem.what == "the key \"lr\" is there twice, first in line 2");
   CHECK(problem.where == "r.yaml:4 (train.lr)");
   CHECK(problem.fix == "keep one of the two");
@@ -109,8 +115,10 @@ TEST_CASE("text that does not parse is reported with its line", "[config][yaml]"
     std::string text;
     int line;
   };
-  const Case cases[] = {{"a: 1\nb: [1, 2\n", 2}, {"a: 1\n b: 2\n", 2},      {"a: b: c\n", 1}, {"a:\n\tb: 1\n", 2},
-                        {"a: \"open\n", 1}, {"a: \"open\n  ", 2}, {"a: 'open", 1},     {"a: 1\nb: *nowhere\n", 2}, {"a: 1\n}\n", 2},  {"? [1]\n: 2\n", 1}};
+  const Case cases[] = {{"a: 1\nb: [1, 2\n", 2}, {"a: 1\n b: 2\n", 2},       {"a: b: c\n", 1},
+                        {"a:\n\tb: 1\n", 2},     {"a: \"open\n", 1},         {"a: \"open\n  ", 2},
+                        {"a: 'open", 1},         {"a: 1\nb: *nowhere\n", 2}, {"a: 1\n}\n", 2},
+                        {"? [1]\n: 2\n", 1}};
   for (const Case& one : cases) {
     CAPTURE(one.text);
     const Problem problem = problem_of([&] { parse_yaml(one.text, "r.yaml"); });
@@ -118,13 +126,18 @@ TEST_CASE("text that does not parse is reported with its line", "[config][yaml]"
     CHECK_FALSE(problem.what.empty());
     CHECK_FALSE(problem.fix.empty());
   }
-  CHECK(problem_of([] { parse_yaml("a: 1\n---\nb: 2\n", "r.yaml"); }).what == "a second document starts here");
+  CHECK(problem_of([] { parse_yaml("a: 1\n---\nb: 2\n", "r.yaml"); }).what ==
+        "a second document starts here");
 }
 
 TEST_CASE("an empty file is null", "[config][yaml]") {
   CHECK(parse_yaml("", "t").is_null());
   CHECK(parse_yaml("# only a comment\n", "t").is_null());
-  CHECK(parse_yaml("\xEF\xBB\xBF" "a: 1\r\nb: 2\r\n", "t").find("b")->integer() == 2);
+  CHECK(parse_yaml("\xEF\xBB\xBF"
+                   "a: 1\r\nb: 2\r\n",
+                   "t")
+            .find("b")
+            ->integer() == 2);
 }
 
 TEST_CASE("printed YAML reads back as the same value", "[config][yaml]") {
@@ -139,16 +152,19 @@ deep: [[1, [2, 3]], {a: [{b: {c: d}}]}, [{x: 1, y: {z: 2}}, 3]]
 "odd key: 1": true
 long: {aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: 1, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: 2, ccccccccccccc: 3}
 )",
-                                "t");
+                                  "t");
   const std::string printed = to_yaml(root);
   CAPTURE(printed);
   CHECK(parse_yaml(printed, "t") == root);
-  for (const Setting& value : {Setting{}, Setting(1), Setting("a b"), Setting(Setting::List{}), Setting(Setting::Map{})}) {
+  for (const Setting& value :
+       {Setting{}, Setting(1), Setting("a b"), Setting(Setting::List{}), Setting(Setting::Map{})}) {
     CHECK(parse_yaml(to_yaml(value), "t") == value);
   }
 }
 
 TEST_CASE("printed YAML is short where it can be", "[config][yaml]") {
-  const Setting root = parse_yaml("{prune: [{select: {ops: [Conv]}, sparsity: 0.5}], gates: {min_sparsity: 1.0}}", "t");
-  CHECK(to_yaml(root) == "prune:\n  - select: {ops: [Conv]}\n    sparsity: 0.5\ngates: {min_sparsity: 1.0}\n");
+  const Setting root = parse_yaml(
+      "{prune: [{select: {ops: [Conv]}, sparsity: 0.5}], gates: {min_sparsity: 1.0}}", "t");
+  CHECK(to_yaml(root) ==
+        "prune:\n  - select: {ops: [Conv]}\n    sparsity: 0.5\ngates: {min_sparsity: 1.0}\n");
 }
