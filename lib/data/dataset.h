@@ -16,10 +16,12 @@ namespace sparsify {
 /// What the model wants, in graph order; initializers are not inputs.
 using InputSignature = std::vector<ValueInfo>;
 
-/// One record as it is stored: without a batch axis, or one whole batch where the source is batched.
+/// One record as it is stored: without a batch axis, or one whole batch where the source is
+/// batched.
 struct Sample {
-  std::vector<HostTensor> inputs;   ///< in the order of the signature
-  std::optional<HostTensor> label;  ///< int64 class index (scalar or per position), or a float32 target
+  std::vector<HostTensor> inputs;  ///< in the order of the signature
+  std::optional<HostTensor>
+      label;  ///< int64 class index (scalar or per position), or a float32 target
   /// Recorded outputs of the graph (`onnx` format), in graph order; otherwise empty.
   std::vector<HostTensor> outputs;
 };
@@ -34,14 +36,15 @@ struct ArrayInfo {
   Shape shape;  ///< of one sample; -1 where it varies from record to record
 };
 
-/// A source of samples: one plugin a format. It reads; scaling, resizing and conversion to the model's types
-/// belong to InputTransform. Thread-safe: read() is called from the prefetch threads.
+/// A source of samples: one plugin a format. It reads; scaling, resizing and conversion to the
+/// model's types belong to InputTransform. Thread-safe: read() is called from the prefetch threads.
 class Dataset {
  public:
   static constexpr const char* kFamily = "data format";
   virtual ~Dataset() = default;
 
-  /// Opens the source and finds the arrays that feed the model's inputs; called once, before everything below.
+  /// Opens the source and finds the arrays that feed the model's inputs; called once, before
+  /// everything below.
   ///
   ///   seed    the run's, for sources that draw their samples
   ///   throws  ShapeError or ResourceError naming the file and the array
@@ -54,7 +57,8 @@ class Dataset {
   virtual Sample read(int64_t index) const = 0;
   virtual bool has_labels() const = 0;
 
-  /// Set where inputs[0] is an image: resizing, cropping and augmentation apply, and mean is per channel.
+  /// Set where inputs[0] is an image: resizing, cropping and augmentation apply, and mean is per
+  /// channel.
   virtual std::optional<ImageLayout> image_layout() const { return std::nullopt; }
   /// Records are the model's inputs already, in its types and shapes: no transform applies.
   virtual bool is_ready() const { return false; }

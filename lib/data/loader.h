@@ -12,11 +12,11 @@
 namespace sparsify {
 
 struct Batch {
-  std::vector<HostTensor> inputs;   ///< in graph order, with the batch axis
-  std::optional<HostTensor> labels; ///< int64 [n] (or [n, positions]), or float32 targets
-  std::vector<HostTensor> outputs;  ///< recorded outputs, if the source has them
-  int64_t first = 0;                ///< position of the first sample (batched sources: record) in this pass
-  int64_t count = 0;                ///< real samples in it; fewer than the batch axis where it was filled up
+  std::vector<HostTensor> inputs;    ///< in graph order, with the batch axis
+  std::optional<HostTensor> labels;  ///< int64 [n] (or [n, positions]), or float32 targets
+  std::vector<HostTensor> outputs;   ///< recorded outputs, if the source has them
+  int64_t first = 0;  ///< position of the first sample (batched sources: record) in this pass
+  int64_t count = 0;  ///< real samples in it; fewer than the batch axis where it was filled up
 };
 
 /// A named data set of the recipe: a format, a path and how a sample becomes the model's input.
@@ -28,14 +28,15 @@ struct Batch {
 ///   shuffle     a new seeded order each epoch; on by default for the set named `train`
 ///   batch_size  128; a model with a fixed batch has the last word
 ///   classes     labels must lie in [0, classes)
-/// `{from: train, samples: 1024}` takes another set with its keys (but limit, samples and shuffle) and
-/// draws from its records; keys given beside `from` replace the inherited ones.
-/// How samples are transformed: data/transform.h.
+/// `{from: train, samples: 1024}` takes another set with its keys (but limit, samples and shuffle)
+/// and draws from its records; keys given beside `from` replace the inherited ones. How samples are
+/// transformed: data/transform.h.
 class DataSource {
  public:
   /// `name` is the key in `sets` (`data:` of the recipe).
   ///
-  ///   throws  ConfigError for unknown keys and sets, ResourceError / ShapeError for what does not fit the model
+  ///   throws  ConfigError for unknown keys and sets, ResourceError / ShapeError for what does not
+  ///   fit the model
   DataSource(const std::string& name, const std::map<std::string, Setting>& sets,
              const InputSignature& signature, uint64_t seed);
   ~DataSource();
@@ -49,14 +50,15 @@ class DataSource {
   std::string describe() const;
 
   struct Pass {
-    uint64_t epoch = 0;       ///< a new shuffle per epoch; the same (seed, epoch) gives the same order
-    int64_t batch_size = 0;   ///< 0: the source's own
-    bool drop_last = false;   ///< leaves out a last batch that is not full
-    int workers = 1;          ///< prefetch threads; the batches do not depend on their number
+    uint64_t epoch = 0;  ///< a new shuffle per epoch; the same (seed, epoch) gives the same order
+    int64_t batch_size = 0;  ///< 0: the source's own
+    bool drop_last = false;  ///< leaves out a last batch that is not full
+    int workers = 1;         ///< prefetch threads; the batches do not depend on their number
   };
 
-  /// Streams batches, read ahead in other threads. A model with a fixed batch gets batches of that size: the last
-  /// one is filled up by repeating its last sample, and `count` says how many are real.
+  /// Streams batches, read ahead in other threads. A model with a fixed batch gets batches of that
+  /// size: the last one is filled up by repeating its last sample, and `count` says how many are
+  /// real.
   class Stream {
    public:
     virtual ~Stream() = default;
@@ -71,5 +73,8 @@ class DataSource {
   struct Impl;
   std::shared_ptr<const Impl> impl_;
 };
+
+/// The keys that all formats share, for `explain` and the recipe's schema.
+std::vector<OptionRecord> common_data_options();
 
 }  // namespace sparsify

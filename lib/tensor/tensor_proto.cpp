@@ -27,7 +27,8 @@ struct Field {
 /// Walks over the fields of one message (protobuf.dev/programming-guides/encoding).
 class WireReader {
  public:
-  WireReader(std::span<const std::byte> bytes, const std::string& where) : bytes_(bytes), where_(where) {}
+  WireReader(std::span<const std::byte> bytes, const std::string& where)
+      : bytes_(bytes), where_(where) {}
 
   bool done() const { return bytes_.empty(); }
 
@@ -47,11 +48,20 @@ class WireReader {
     field.number = static_cast<uint32_t>(tag >> 3);
     field.wire_type = static_cast<uint32_t>(tag & 7);
     switch (field.wire_type) {
-      case 0: field.value = varint(); break;
-      case 1: field.bytes = take(8); break;
-      case 2: field.bytes = take(varint()); break;
-      case 5: field.bytes = take(4); break;
-      default: fail(where_, fmt::format("wire type {} does not occur in ONNX files", field.wire_type));
+      case 0:
+        field.value = varint();
+        break;
+      case 1:
+        field.bytes = take(8);
+        break;
+      case 2:
+        field.bytes = take(varint());
+        break;
+      case 5:
+        field.bytes = take(4);
+        break;
+      default:
+        fail(where_, fmt::format("wire type {} does not occur in ONNX files", field.wire_type));
     }
     return field;
   }
@@ -91,8 +101,8 @@ struct TensorFields {
   std::string name;
   bool has_raw = false;
   std::span<const std::byte> raw;
-  std::vector<std::byte> fixed;     // float_data or double_data, little-endian
-  std::vector<uint64_t> varints;    // int32_data, int64_data or uint64_data
+  std::vector<std::byte> fixed;   // float_data or double_data, little-endian
+  std::vector<uint64_t> varints;  // int32_data, int64_data or uint64_data
   std::vector<std::string> strings;
 };
 
@@ -102,8 +112,12 @@ TensorFields read_fields(std::span<const std::byte> bytes, const std::string& wh
   while (!reader.done()) {
     const Field field = reader.next();
     switch (field.number) {
-      case 1: append_varints(field, where, tensor.shape); break;
-      case 2: tensor.type = static_cast<DType>(field.value); break;
+      case 1:
+        append_varints(field, where, tensor.shape);
+        break;
+      case 2:
+        tensor.type = static_cast<DType>(field.value);
+        break;
       case 4:   // float_data
       case 10:  // double_data
         tensor.fixed.insert(tensor.fixed.end(), field.bytes.begin(), field.bytes.end());
@@ -113,16 +127,24 @@ TensorFields read_fields(std::span<const std::byte> bytes, const std::string& wh
       case 11:  // uint64_data
         append_varints(field, where, tensor.varints);
         break;
-      case 6: tensor.strings.push_back(text_of(field.bytes)); break;
-      case 8: tensor.name = text_of(field.bytes); break;
-      case 9: tensor.has_raw = true; tensor.raw = field.bytes; break;
+      case 6:
+        tensor.strings.push_back(text_of(field.bytes));
+        break;
+      case 8:
+        tensor.name = text_of(field.bytes);
+        break;
+      case 9:
+        tensor.has_raw = true;
+        tensor.raw = field.bytes;
+        break;
       case 14:
         if (field.value == 1) {
           fail(where, "the tensor's data lie in another file",
                "store the tensor with its data inside");
         }
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return tensor;
@@ -137,21 +159,23 @@ HostTensor assemble(const TensorFields& fields, const std::string& where) {
   }
   if (fields.type == DType::String) {
     if (static_cast<int64_t>(fields.strings.size()) != count) {
-      fail(where, fmt::format("shape {} needs {} strings, the file has {}", to_text(fields.shape), count,
-                              fields.strings.size()));
+      fail(where, fmt::format("shape {} needs {} strings, the file has {}", to_text(fields.shape),
+                              count, fields.strings.size()));
     }
     return HostTensor::of_strings(fields.shape, fields.strings);
   }
   const int bits = bits_of(fields.type);
   if (bits == 0) fail(where, fmt::format("the tensor's element type is {}", name_of(fields.type)));
-  if (count > (int64_t{1} << 56)) fail(where, fmt::format("the tensor's shape is {}", to_text(fields.shape)));
+  if (count > (int64_t{1} << 56))
+    fail(where, fmt::format("the tensor's shape is {}", to_text(fields.shape)));
 
   // Smaller types take one varint per element (per byte for the packed 4- and 2-bit types).
   const int64_t size = bytes_for(fields.type, count);
   const int64_t width = std::max(1, bits / 8);
-  const int64_t stored = fields.has_raw           ? static_cast<int64_t>(fields.raw.size())
-                         : !fields.fixed.empty()  ? static_cast<int64_t>(fields.fixed.size())
-                                                  : static_cast<int64_t>(fields.varints.size()) * width;
+  const int64_t stored = fields.has_raw ? static_cast<int64_t>(fields.raw.size())
+                         : !fields.fixed.empty()
+                             ? static_cast<int64_t>(fields.fixed.size())
+                             : static_cast<int64_t>(fields.varints.size()) * width;
   if (stored != size) {
     fail(where, fmt::format("{}{} needs {} bytes, the file has {}", name_of(fields.type),
                             to_text(fields.shape), size, stored));
@@ -174,32 +198,42 @@ HostTensor assemble(const TensorFields& fields, const std::string& where) {
 
 ProtoValue read_tensor(std::span<const std::byte> bytes, const std::string& where) {
   const TensorFields fields = read_fields(bytes, where);
-  return {.kind = ProtoKind::Tensor, .name = fields.name, .tensor = assemble(fields, where), .elements = {}};
+  return {.kind = ProtoKind::Tensor,
+          .name = fields.name,
+          .tensor = assemble(fields, where),
+          .elements = {}};
 }
 
-/// SequenceProto and OptionalProto share their field numbers: 3 tensors, 5 sequences, 7 optionals. They
-/// differ in 4 (sparse tensors) and 6 (maps) only by name.
-ProtoValue read_container(std::span<const std::byte> bytes, ProtoKind kind, const std::string& where,
-                          int depth) {
+/// SequenceProto and OptionalProto share their field numbers: 3 tensors, 5 sequences, 7 optionals.
+/// They differ in 4 (sparse tensors) and 6 (maps) only by name.
+ProtoValue read_container(std::span<const std::byte> bytes, ProtoKind kind,
+                          const std::string& where, int depth) {
   if (depth > 16) fail(where, "sequences are nested more than 16 deep");
   ProtoValue value{.kind = kind, .name = "", .tensor = {}, .elements = {}};
   WireReader reader(bytes, where);
   while (!reader.done()) {
     const Field field = reader.next();
     switch (field.number) {
-      case 1: value.name = text_of(field.bytes); break;
-      case 3: value.elements.push_back(read_tensor(field.bytes, where)); break;
+      case 1:
+        value.name = text_of(field.bytes);
+        break;
+      case 3:
+        value.elements.push_back(read_tensor(field.bytes, where));
+        break;
       case 5:
-        value.elements.push_back(read_container(field.bytes, ProtoKind::Sequence, where, depth + 1));
+        value.elements.push_back(
+            read_container(field.bytes, ProtoKind::Sequence, where, depth + 1));
         break;
       case 7:
-        value.elements.push_back(read_container(field.bytes, ProtoKind::Optional, where, depth + 1));
+        value.elements.push_back(
+            read_container(field.bytes, ProtoKind::Optional, where, depth + 1));
         break;
       case 4:
       case 6:
         fail(where, field.number == 4 ? "the value holds sparse tensors" : "the value holds maps",
              "use dense tensors");
-      default: break;
+      default:
+        break;
     }
   }
   return value;
@@ -207,14 +241,17 @@ ProtoValue read_container(std::span<const std::byte> bytes, ProtoKind kind, cons
 
 }  // namespace
 
-ProtoValue read_proto_value(std::span<const std::byte> bytes, ProtoKind kind, const std::string& where) {
-  return kind == ProtoKind::Tensor ? read_tensor(bytes, where) : read_container(bytes, kind, where, 0);
+ProtoValue read_proto_value(std::span<const std::byte> bytes, ProtoKind kind,
+                            const std::string& where) {
+  return kind == ProtoKind::Tensor ? read_tensor(bytes, where)
+                                   : read_container(bytes, kind, where, 0);
 }
 
 ProtoValue read_proto_file(const std::string& path, ProtoKind kind) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    throw ResourceError{{.what = "the file cannot be opened", .where = path, .fix = "check path and permissions"}};
+    throw ResourceError{
+        {.what = "the file cannot be opened", .where = path, .fix = "check path and permissions"}};
   }
   const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   return read_proto_value(std::as_bytes(std::span(bytes.data(), bytes.size())), kind, path);

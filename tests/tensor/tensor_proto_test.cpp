@@ -15,7 +15,8 @@ ProtoValue decode(const std::string& bytes, ProtoKind kind = ProtoKind::Tensor) 
 
 /// A length-delimited field shorter than 128 bytes.
 std::string field(int number, const std::string& content) {
-  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(content.size())} + content;
+  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(content.size())} +
+         content;
 }
 std::string number(int field_number, int value) {
   return {static_cast<char>(field_number << 3), static_cast<char>(value)};
@@ -40,14 +41,16 @@ TEST_CASE("raw bytes and typed fields of a TensorProto give the same tensor", "[
 TEST_CASE("dims may be unpacked and small integers come from int32_data", "[tensor][proto]") {
   // Two dims as separate varints; -1 is a varint of ten bytes.
   const std::string minus_one = std::string(9, '\xff') + "\x01";
-  const ProtoValue value = decode(number(1, 1) + number(1, 2) + number(2, 3) + field(5, "\x05" + minus_one));
+  const ProtoValue value =
+      decode(number(1, 1) + number(1, 2) + number(2, 3) + field(5, "\x05" + minus_one));
 
   CHECK(value.tensor.shape() == Shape{1, 2});
   CHECK(value.tensor.to_integers() == std::vector<int64_t>{5, -1});
 }
 
 TEST_CASE("packed int4 takes one int32_data entry for two elements", "[tensor][proto]") {
-  const ProtoValue value = decode(number(1, 3) + number(2, 22) + field(5, std::string("\x21\x03", 2)));
+  const ProtoValue value =
+      decode(number(1, 3) + number(2, 22) + field(5, std::string("\x21\x03", 2)));
   REQUIRE(value.tensor.bytes().size() == 2);
   CHECK(value.tensor.bytes()[0] == std::byte{0x21});
   CHECK(value.tensor.bytes()[1] == std::byte{0x03});
@@ -67,8 +70,8 @@ TEST_CASE("strings, scalars and empty tensors are read", "[tensor][proto]") {
 
 TEST_CASE("sequences nest and an optional holds one value or none", "[tensor][proto]") {
   const std::string tensor = number(1, 1) + number(2, 7) + field(7, "\x09");
-  const ProtoValue sequence =
-      decode(field(1, "s") + number(2, 1) + field(3, tensor) + field(3, tensor), ProtoKind::Sequence);
+  const ProtoValue sequence = decode(
+      field(1, "s") + number(2, 1) + field(3, tensor) + field(3, tensor), ProtoKind::Sequence);
   REQUIRE(sequence.elements.size() == 2);
   CHECK(sequence.elements[1].tensor.to_integers() == std::vector<int64_t>{9});
 
@@ -89,10 +92,12 @@ TEST_CASE("a damaged TensorProto is refused with the file's name", "[tensor][pro
     }
     return "nothing was thrown";
   };
-  CHECK(text(number(1, 2) + number(2, 1) + field(9, "1234")) == "float32[2] needs 8 bytes, the file has 4");
+  CHECK(text(number(1, 2) + number(2, 1) + field(9, "1234")) ==
+        "float32[2] needs 8 bytes, the file has 4");
   CHECK(text(number(1, 2) + number(2, 1) + field(9, "12345678").substr(0, 6)) ==
         "the file ends 4 bytes too early");
   CHECK(text(number(2, 99)) == "the tensor's element type is type 99");
   CHECK(text(number(14, 1)) == "the tensor's data lie in another file");
-  CHECK(text(std::string(12, '\xff')) == "a number in the file is longer than 10 bytes: not a protobuf message");
+  CHECK(text(std::string(12, '\xff')) ==
+        "a number in the file is longer than 10 bytes: not a protobuf message");
 }
