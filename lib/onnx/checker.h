@@ -42,8 +42,8 @@ std::vector<OperatorSchema> operator_schemas();
 /// Attributes that the node leaves out have the schema's defaults in `default_attributes`; constants of the body
 /// carry their data in StoredTensor::value.
 ///
-///   input_types  element types of the node's inputs, Undefined where not given
+///   inputs  what is known of the node's inputs (infer_shapes); some bodies depend on element types or ranks
 std::optional<Function> expand_function(const Node& node, int64_t opset,
-                                        const std::vector<DType>& input_types);
+                                        const std::vector<ValueInfo>& inputs);
 
 }  // namespace sparsify

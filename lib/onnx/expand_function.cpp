@@ -36,7 +36,7 @@ bool to_proto(const Attribute& from, proto::AttributeProto& to) {
 }
 
 bool build_for_types(const proto::OpSchema& schema, const Node& node, int opset,
-                     const std::vector<DType>& input_types, proto::FunctionProto& body) {
+                     const std::vector<ValueInfo>& inputs, proto::FunctionProto& body) {
   proto::NodeProto call;
   call.set_op_type(node.op_type);
   call.set_domain(node.domain);
@@ -46,9 +46,16 @@ bool build_for_types(const proto::OpSchema& schema, const Node& node, int opset,
     if (!to_proto(attribute, *call.add_attribute())) return false;
   }
   std::vector<proto::TypeProto> types(node.inputs.size());
-  for (size_t i = 0; i < types.size() && i < input_types.size(); ++i) {
-    if (input_types[i] == DType::Undefined) continue;
-    types[i].mutable_tensor_type()->set_elem_type(static_cast<int>(input_types[i]));
+  for (size_t i = 0; i < types.size() && i < inputs.size(); ++i) {
+    if (inputs[i].type == DType::Undefined) continue;
+    auto& type = *types[i].mutable_tensor_type();
+    type.set_elem_type(static_cast<int>(inputs[i].type));
+    if (!inputs[i].shape) continue;
+    type.mutable_shape();
+    for (const Dimension& dimension : *inputs[i].shape) {
+      auto& dim = *type.mutable_shape()->add_dim();
+      if (dimension.size >= 0) dim.set_dim_value(dimension.size);
+    }
   }
   const proto::FunctionBodyBuildContextImpl context(call, types);
   return schema.BuildContextDependentFunction(context, body, opset);
@@ -69,7 +76,7 @@ StoredTensor stored_inline(const proto::TensorProto& tensor, const std::string& 
 }  // namespace
 
 std::optional<Function> expand_function(const Node& node, int64_t opset,
-                                        const std::vector<DType>& input_types) {
+                                        const std::vector<ValueInfo>& inputs) {
   const auto version = static_cast<int>(opset);
   const proto::OpSchema* schema =
       proto::OpSchemaRegistry::Schema(node.op_type, version, node.domain);
@@ -78,7 +85,7 @@ std::optional<Function> expand_function(const Node& node, int64_t opset,
   if (const proto::FunctionProto* fixed = schema->GetFunction(version)) {
     body = *fixed;
   } else if (!schema->HasContextDependentFunction() ||
-             !build_for_types(*schema, node, version, input_types, body)) {
+             !build_for_types(*schema, node, version, inputs, body)) {
     return std::nullopt;
   }
   const ProtoConverter converter(stored_inline);

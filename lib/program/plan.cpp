@@ -103,7 +103,7 @@ class Planner {
       return;
     }
     if (op == nullptr) {
-      if (const auto body = expand_function(node, opset, input_types(node))) {
+      if (const auto body = expand_function(node, opset, input_values(node))) {
         expanded_.push_back(*body);
         inline_function(node, expanded_.back(), scope);
         return;
@@ -214,18 +214,15 @@ class Planner {
     return false;
   }
 
-  /// Element types that ONNX's inference finds for a node of the main graph; some function bodies depend on them.
-  std::vector<DType> input_types(const Node& node) {
+  /// What ONNX's inference finds for the inputs of a node of the main graph; some function bodies depend on it.
+  std::vector<ValueInfo> input_values(const Node& node) {
     if (!inferred_) inferred_ = infer_shapes(file_);
-    std::vector<DType> types;
+    std::vector<ValueInfo> values;
     for (const std::string& input : node.inputs) {
       const auto found = inferred_->find(input);
-      const StoredTensor* stored = model_.graph.find_initializer(input);
-      types.push_back(found != inferred_->end() ? found->second.type
-                      : stored != nullptr       ? stored->type
-                                                : DType::Undefined);
+      values.push_back(found != inferred_->end() ? found->second : ValueInfo{});
     }
-    return types;
+    return values;
   }
 
   int64_t opset_of(const Node& node, const Scope& scope) const {

@@ -60,7 +60,7 @@ std::vector<BadFile> bad_files() {
       {deeply_nested(60), "nests messages deeper than 100 levels", "", "fewer nested"},
       {number_field(1, 2) + good.substr(2), "IR version 2", "ir_version", "convert"},
       {good.substr(0, good.size() - 4), "imports no operator set", "opset_import", ""},
-      {model_with(good_tensor(), "", 2, 1, 6), "opset 6", "opset_import", "convert"},
+      {model_with(good_tensor(), "", 2, 1, 0), "opset 0", "opset_import", "convert"},
       {model_with(tensor_head({3}, 1) + bytes_field(9, packed<float>({1.0f, 2.0f}))),
        "takes 12 bytes, raw_data has 8", "tensor \"w\"", "export the model again"},
       {model_with(tensor_head({3}, 1) + bytes_field(4, packed<float>({1.0f, 2.0f}))),

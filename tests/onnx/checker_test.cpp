@@ -35,7 +35,7 @@ TEST_CASE("a function without types expands to its body with the schema's defaul
   node.op_type = "Celu";
   node.inputs = {"x"};
   node.outputs = {"y"};
-  const auto body = expand_function(node, 12, {DType::Float32});
+  const auto body = expand_function(node, 12, {});
   REQUIRE(body);
   CHECK(body->inputs == std::vector<std::string>{"X"});
   CHECK(body->nodes.size() > 1);
@@ -48,7 +48,7 @@ TEST_CASE("a function that depends on its types carries its constants", "[onnx][
   node.op_type = "Gelu";
   node.inputs = {"x"};
   node.outputs = {"y"};
-  const auto body = expand_function(node, 20, {DType::Float16});
+  const auto body = expand_function(node, 20, {{.name = "x", .type = DType::Float16}});
   REQUIRE(body);
   bool has_constant = false;
   for (const Node& inner : body->nodes) {
@@ -63,5 +63,5 @@ TEST_CASE("a function that depends on its types carries its constants", "[onnx][
   CHECK(has_constant);
 
   node.op_type = "Conv";
-  CHECK_FALSE(expand_function(node, 20, {DType::Float32}));
+  CHECK_FALSE(expand_function(node, 20, {{.name = "x", .type = DType::Float32}}));
 }
