@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,15 +27,25 @@ struct PrunableTensor {
   bool last = false;         ///< no weighted layer between it and a graph output
   std::vector<std::string> used_by;  ///< labels of all nodes that use it (shared weights have several)
   int node_order = 0;        ///< position of its first use in the file: the order of ties between tensors
+  bool nested = false;       ///< used inside an If, Loop or Scan body
+  /// Behind DequantizeLinear: real weight = (q - zero point) * scale. -1: not quantised.
+  int scale_id = -1;
+  int zero_point_id = -1;    ///< -1: zero
+  int scale_axis = -1;       ///< axis of `shape` along which scales differ; -1: one scale
 
   int64_t count() const { return element_count(shape); }
   /// Outputs of the layer: shape[output_axis], or 1.
   int64_t output_channels() const;
 };
 
-/// All floating-point tensors with two or more elements of the main graph, functions and subgraphs, in node order,
-/// whatever they are used for: what is not prunable is there too, so that a report can say why.
+/// All floating-point tensors of the main graph, functions and subgraphs (and integer weights behind DequantizeLinear), in
+/// node order, whatever they are used for: what is not prunable is there too, so that a report can say why.
+/// Scalars of Constant nodes are left out: they are arithmetic, not weights.
 std::vector<PrunableTensor> find_tensors(const ModelFile& file);
+
+/// Real weights as float32: stored values, or dequantised ones.
+///   out  [tensor.count()]
+void read_weights(const ModelFile& file, const PrunableTensor& tensor, std::span<float> out);
 
 struct Skipped {
   PrunableTensor tensor;
