@@ -14,10 +14,20 @@ add_library(sparsify_torch_objects INTERFACE)
 target_link_libraries(sparsify_core INTERFACE sparsify_flags ${CMAKE_DL_LIBS})
 target_link_libraries(sparsify_torch_objects INTERFACE sparsify_flags sparsify_libtorch)
 
-# sparsify_module(data PART core USES ZLIB::ZLIB): lib/data/**.cpp, with private libraries
+# sparsify_module(data PART core USES ZLIB::ZLIB TORCH libtorch.cpp): lib/data/**.cpp, with private libraries; the files
+# after TORCH belong to the torch part although their folder is core.
 function(sparsify_module name)
-  cmake_parse_arguments(ARG "" "PART" "USES" ${ARGN})
+  cmake_parse_arguments(ARG "" "PART" "USES;TORCH" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  foreach(file ${ARG_TORCH})
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
+    list(APPEND torch_sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
+  endforeach()
+  if(torch_sources)
+    add_library(sparsify_${name}_torch OBJECT ${torch_sources})
+    target_link_libraries(sparsify_${name}_torch PRIVATE sparsify_flags sparsify_libtorch ${ARG_USES})
+    target_sources(sparsify_torch_objects INTERFACE $<TARGET_OBJECTS:sparsify_${name}_torch>)
+  endif()
   if(NOT sources)
     return()
   endif()

@@ -1,0 +1,44 @@
+// Our own interpreter as a runtime: any graph that `sparsify ops` supports, on any device that LibTorch has.
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include "program/program.h"
+#include "runtimes/runtime.h"
+
+namespace sparsify {
+namespace {
+
+class LibTorchSession final : public Session {
+ public:
+  LibTorchSession(const ModelFile& file, const SessionOptions& options)
+      : program_(Program::build(file, {.device = options.device == "auto" ? "cpu" : options.device})) {
+    if (options.threads > 0) at::set_num_threads(options.threads);
+  }
+
+  std::vector<HostTensor> run(const std::vector<HostTensor>& inputs) override {
+    std::vector<Value> values;
+    for (const HostTensor& input : inputs) values.push_back(from_host(input));
+    std::vector<HostTensor> outputs;
+    for (const Value& output : program_->run(values).outputs) outputs.push_back(to_host(output));
+    return outputs;
+  }
+
+ private:
+  std::unique_ptr<Program> program_;
+};
+
+class LibTorch final : public Runtime {
+ public:
+  explicit LibTorch(const Options&) {}
+
+  std::string version() const override { return "LibTorch " TORCH_VERSION; }
+
+  std::unique_ptr<Session> open(const ModelFile& file, const SessionOptions& options) const override {
+    return std::make_unique<LibTorchSession>(file, options);
+  }
+};
+
+const Register<Runtime, LibTorch> entry{"libtorch", "the interpreter that prunes and trains; every supported operator"};
+
+}  // namespace
+}  // namespace sparsify
