@@ -13,19 +13,19 @@ namespace sparsify {
 /// One weight of the model and how its layer uses it. A handle: the bytes stay in the ModelFile.
 struct PrunableTensor {
   int id = -1;               ///< ModelFile tensor
-  std::string initializer;   ///< its name in the file (for a Constant node: the node's output)
-  std::string layer;         ///< label of the first node that uses it
-  std::string op;            ///< that node's operator type
-  std::string kind;          ///< weight, bias, norm, embedding, other
+  std::string initializer{};   ///< its name in the file (for a Constant node: the node's output)
+  std::string layer{};         ///< label of the first node that uses it
+  std::string op{};            ///< that node's operator type
+  std::string kind{};          ///< weight, bias, norm, embedding, other
   DType type = DType::Undefined;
-  Shape shape;               ///< as stored
+  Shape shape{};             ///< as stored
   /// Axes of `shape`, seen through Transpose, Reshape, Cast and DequantizeLinear. -1 where there is none.
   int output_axis = -1;      ///< one index = one output channel (per group for grouped convolution)
   int input_axis = -1;       ///< the contracted axis: N:M groups run along it
   int64_t groups = 1;
   bool first = false;        ///< no weighted layer between it and a graph input
   bool last = false;         ///< no weighted layer between it and a graph output
-  std::vector<std::string> used_by;  ///< labels of all nodes that use it (shared weights have several)
+  std::vector<std::string> used_by{};  ///< labels of all nodes that use it (shared weights have several)
   int node_order = 0;        ///< position of its first use in the file: the order of ties between tensors
   bool nested = false;       ///< used inside an If, Loop or Scan body
   /// Behind DequantizeLinear: real weight = (q - zero point) * scale. -1: not quantised.

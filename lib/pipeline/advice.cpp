@@ -1,0 +1,24 @@
+#include "pipeline/advice.h"
+
+#include <algorithm>
+
+namespace sparsify {
+
+std::vector<std::string> speed_notes(const Decisions& decisions, double sparsity) {
+  const auto uses = [&](auto&& predicate) {
+    return std::any_of(decisions.decided.begin(), decisions.decided.end(), [&](const Decision& d) { return predicate(d.pattern); });
+  };
+  std::vector<std::string> notes;
+  notes.emplace_back("Zeros are not speed: ONNX Runtime and OpenVINO multiply them like any other number, and the file keeps "
+                     "its size until it is compressed.");
+  if (uses([](const std::string& pattern) { return pattern == "2:4"; })) {
+    notes.emplace_back("2:4 is faster on NVIDIA GPUs from Ampere on, in fp16 or int8 through TensorRT, mostly for layers with more "
+                       "than 256 input and output channels; no CPU runtime uses it.");
+  }
+  if (uses([](const std::string& pattern) { return pattern == "unstructured"; }) && sparsity >= 0.8) {
+    notes.emplace_back("From about 80 % zeros on, kernels for compressed rows (LibTorch's CSR product with MKL) beat dense ones on CPUs.");
+  }
+  return notes;
+}
+
+}  // namespace sparsify

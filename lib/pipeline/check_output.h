@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "onnx/model_file.h"
+#include "pipeline/decide.h"
+#include "report/run_report.h"
+
+namespace sparsify {
+
+/// Reads the finished output back and compares it with the input and the decisions: the same graph, every tensor that was
+/// not pruned equal byte for byte, every pruned weight +0.0, every kept one unchanged, counts exact, patterns obeyed,
+/// the ONNX checker no less content than before.
+std::vector<VerificationResult> check_output(const ModelFile& input, const ModelFile& output, const Decisions& decisions);
+
+}  // namespace sparsify

@@ -1,0 +1,248 @@
+#include "pipeline/decide.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "allocators/allocator.h"
+#include "base/error.h"
+#include "criteria/criterion.h"
+#include "patterns/pattern.h"
+#include "schedules/schedule.h"
+
+namespace sparsify {
+namespace {
+
+/// The plugins of one rule, with all their options checked.
+struct RulePlugins {
+  std::unique_ptr<Criterion> criterion;
+  std::unique_ptr<Pattern> pattern;
+  std::unique_ptr<Allocator> allocator;  ///< null where the pattern fixes the density
+  std::optional<double> sparsity;
+};
+
+template <class Interface>
+std::unique_ptr<Interface> make_plugin(const Setting& setting, const std::string& path) {
+  const NamedOptions named = split_name(setting, path);
+  if (!Registry<Interface>::instance().contains(named.name)) {
+    throw ConfigError{{.what = fmt::format("no {} is named \"{}\"", Interface::kFamily, named.name),
+                       .where = fmt::format("{} ({})", setting.mark().text(), path),
+                       .fix = suggest(named.name, Registry<Interface>::instance().names())}};
+  }
+  auto plugin = Registry<Interface>::instance().make(named.name, named.options);
+  named.options.reject_unread();
+  return plugin;
+}
+
+[[noreturn]] void refuse(const PruneRule& rule, const std::string& path, std::string what, std::string fix) {
+  throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", rule.mark.text(), path), .fix = std::move(fix)}};
+}
+
+RulePlugins plugins_of(const PruneRule& rule, size_t index) {
+  const std::string path = fmt::format("prune.{}", index);
+  RulePlugins plugins;
+  plugins.criterion = make_plugin<Criterion>(rule.criterion, path + ".criterion");
+  plugins.pattern = make_pattern(rule.pattern, path + ".pattern");
+  if (plugins.criterion->needs() != Evidence::None) {
+    refuse(rule, path + ".criterion", "the criterion needs evidence from data, which this version does not collect",
+           "use magnitude or random");
+  }
+  const NamedOptions solver = split_name(rule.solver, path + ".solver");
+  if (solver.name != "none") {
+    refuse(rule, path + ".solver", fmt::format("no solver is named \"{}\"", solver.name), "use one of these; all: none");
+  }
+  const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
+  const bool fixed = plugins.pattern->fixed_sparsity(any).has_value();
+  if (fixed) {
+    if (!rule.sparsity.is_null()) {
+      refuse(rule, path + ".sparsity", fmt::format("the pattern {} fixes the sparsity itself", plugins.pattern->describe()),
+             "remove sparsity, or choose another pattern");
+    }
+    if (!rule.allocation.is_null() && split_name(rule.allocation, path + ".allocation").name != "uniform") {
+      refuse(rule, path + ".allocation", fmt::format("the pattern {} leaves nothing to allocate", plugins.pattern->describe()),
+             "remove allocation, or choose another pattern");
+    }
+    return plugins;
+  }
+  if (rule.sparsity.is_null()) {
+    refuse(rule, path + ".sparsity", "no sparsity is given", "say how much to prune: `sparsity: 0.5`, or --sparsity 0.5");
+  }
+  if (!rule.sparsity.is_number()) {
+    refuse(rule, path + ".sparsity", fmt::format("a budget ({}) needs a pattern that removes channels", rule.sparsity.describe()),
+           "give a number in [0, 1)");
+  }
+  plugins.sparsity = rule.sparsity.number();
+  plugins.allocator = make_plugin<Allocator>(rule.allocation.is_null() ? Setting("global") : rule.allocation, path + ".allocation");
+  return plugins;
+}
+
+/// The weights in a form that criteria read: stored floats as they lie, integers dequantised.
+HostTensor weights_of(const ModelFile& file, const PrunableTensor& tensor) {
+  if (tensor.scale_id < 0) return file.tensor_data(tensor.id);
+  HostTensor real(DType::Float32, tensor.shape);
+  read_weights(file, tensor, {real.mutable_data<float>(), static_cast<size_t>(real.count())});
+  return real;
+}
+
+/// Integers can be pruned in place where integer zero means real zero.
+std::string quantisation_refusal(const ModelFile& file, const PrunableTensor& tensor) {
+  if (tensor.scale_id < 0 || tensor.zero_point_id < 0) return "";
+  if (bits_of(tensor.type) < 8) return "packed integers of less than 8 bits: left untouched";
+  const std::vector<int64_t> zeros = file.tensor_data(tensor.zero_point_id).to_integers();
+  const bool symmetric = std::all_of(zeros.begin(), zeros.end(), [](int64_t zero) { return zero == 0; });
+  return symmetric ? "" : "quantised with a zero point other than 0: a stored zero would not be a real zero";
+}
+
+/// Root mean square over at most 65,536 elements, evenly spread.
+double typical_magnitude(const HostTensor& weights) {
+  const std::vector<float> values = weights.count() <= 65536 ? weights.to_floats() : std::vector<float>{};
+  double sum = 0;
+  int64_t count = 0;
+  if (!values.empty()) {
+    for (const float value : values) sum += static_cast<double>(value) * value;
+    count = static_cast<int64_t>(values.size());
+  } else {
+    std::vector<float> chunk(4096);
+    for (int part = 0; part < 16; ++part) {
+      weights.read_floats((weights.count() - 4096) / 15 * part, chunk);
+      for (const float value : chunk) sum += static_cast<double>(value) * value;
+      count += 4096;
+    }
+  }
+  return count == 0 ? 0 : std::sqrt(sum / static_cast<double>(count));
+}
+
+class Decider {
+ public:
+  Decider(const ModelFile& file, const Recipe& recipe) : file_(file), recipe_(recipe) {}
+
+  Decisions run() {
+    const NamedOptions schedule = split_name(recipe_.schedule, "schedule");
+    make_plugin<Schedule>(recipe_.schedule, "schedule");
+    if (schedule.name != "one_shot" || !recipe_.train.is_null()) {
+      const Setting& which = schedule.name != "one_shot" ? recipe_.schedule : recipe_.train;
+      throw ConfigError{{.what = schedule.name != "one_shot"
+                                     ? fmt::format("the schedule \"{}\" prunes while it trains, and this version does not train", schedule.name)
+                                     : std::string("this version does not train"),
+                         .where = fmt::format("{} ({})", which.mark().text(), schedule.name != "one_shot" ? "schedule" : "train"),
+                         .fix = "prune in one shot: `schedule: one_shot`, without train"}};
+    }
+    std::vector<RulePlugins> plugins;
+    for (size_t i = 0; i < recipe_.prune.size(); ++i) plugins.push_back(plugins_of(recipe_.prune[i], i));
+    Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
+    result_.skipped = std::move(selections.skipped);
+    for (size_t i = 0; i < plugins.size(); ++i) apply_rule(i, plugins[i], selections.selected);
+    std::sort(result_.decided.begin(), result_.decided.end(), [](const Decision& a, const Decision& b) {
+      return std::tie(a.tensor.node_order, a.tensor.id) < std::tie(b.tensor.node_order, b.tensor.id);
+    });
+    return std::move(result_);
+  }
+
+ private:
+  void apply_rule(size_t index, const RulePlugins& plugins, const std::vector<Selected>& selected) {
+    const PruneRule& rule = recipe_.prune[index];
+    const Pattern& pattern = *plugins.pattern;
+    AllocationTask task;
+    task.sparsity = plugins.sparsity.value_or(0);
+    for (const Selected& one : selected) {
+      if (one.rule != index) continue;
+      std::string refused = pattern.refuses(one.tensor);
+      if (refused.empty()) refused = quantisation_refusal(file_, one.tensor);
+      if (!refused.empty()) {
+        result_.skipped.push_back({one.tensor, refused});
+        continue;
+      }
+      const int64_t units = pattern.units(one.tensor);
+      task.layers.push_back(one.tensor);
+      task.units.push_back(units);
+      task.floors.push_back(floor_of(rule, one.tensor, units));
+    }
+    if (task.layers.empty()) {
+      refuse(rule, fmt::format("prune.{}", index), fmt::format("no selected tensor can take the pattern {}", pattern.describe()),
+             "see `sparsify inspect MODEL` for what each layer allows");
+    }
+    const LayerEvidence evidence{.seed = static_cast<uint64_t>(recipe_.seed)};
+    const auto scores = [&](size_t layer, std::vector<float>& buffer) {
+      return score_layer(*plugins.criterion, task.layers[layer], weights_of(file_, task.layers[layer]), evidence, buffer);
+    };
+    std::vector<float> weight_buffer;
+    task.scores = [&](size_t layer, std::vector<float>& buffer) {
+      return pattern.unit_scores(task.layers[layer], scores(layer, weight_buffer), buffer);
+    };
+    const Budget budget = plugins.allocator ? plugins.allocator->allocate(task) : Budget(task.layers.size());
+    if (plugins.allocator) warn_of_collapse(rule, task, budget);
+    warn_of_scale(rule, task);
+    for (size_t i = 0; i < task.layers.size(); ++i) {
+      Decision decision{.tensor = task.layers[i], .pattern = pattern.describe(), .pattern_setting = rule.pattern};
+      decision.mask = pattern.select(task.layers[i], scores(i, weight_buffer), budget[i]);
+      const std::optional<double> fixed = pattern.fixed_sparsity(task.layers[i]);
+      decision.target = fixed ? fixed
+                              : std::optional(1.0 - static_cast<double>(budget[i]) / static_cast<double>(std::max<int64_t>(task.units[i], 1)));
+      result_.decided.push_back(std::move(decision));
+    }
+  }
+
+  /// In units: `min_density` of the layer, and at least one weight for every output channel.
+  static int64_t floor_of(const PruneRule& rule, const PrunableTensor& tensor, int64_t units) {
+    if (rule.min_density <= 0) return 0;
+    const double weights = std::max(rule.min_density * static_cast<double>(tensor.count()), static_cast<double>(tensor.output_channels()));
+    const double share = weights * static_cast<double>(units) / static_cast<double>(tensor.count());
+    return std::min(units, static_cast<int64_t>(std::ceil(share - 1e-9)));
+  }
+
+  void warn_of_collapse(const PruneRule& rule, const AllocationTask& task, const Budget& budget) {
+    int64_t asked = 0;
+    int64_t kept = 0;
+    for (size_t i = 0; i < budget.size(); ++i) {
+      asked += task.units[i];
+      kept += budget[i];
+      if (rule.min_density > 0 && budget[i] == task.floors[i] && task.floors[i] < task.units[i]) {
+        result_.warnings.push_back(fmt::format(
+            "layer \"{}\" is held at its floor: {} of {} kept; without min_density it would keep fewer and may collapse",
+            task.layers[i].layer, budget[i], task.units[i]));
+      }
+    }
+    const int64_t wanted = kept_count(asked, task.sparsity);
+    if (kept > wanted && split_name(rule.allocation.is_null() ? Setting("global") : rule.allocation, "").name != "uniform") {
+      result_.warnings.push_back(fmt::format("the floors keep {} instead of {}: less sparsity than asked for", kept, wanted));
+    }
+  }
+
+  /// A layer whose weights are far below the others' (raw 0..255 input does that to a stem) would vanish under one global
+  /// ranking. Kept as first or last layer, it still deserves a word.
+  void warn_of_scale(const PruneRule& rule, const AllocationTask& task) {
+    const bool by_magnitude = split_name(rule.criterion, "").name == "magnitude";
+    const bool global = rule.allocation.is_null() || split_name(rule.allocation, "").name == "global";
+    if (!by_magnitude || !global || task.layers.size() < 3) return;
+    std::vector<double> typical;
+    for (const PrunableTensor& layer : task.layers) typical.push_back(typical_magnitude(weights_of(file_, layer)));
+    std::vector<double> sorted = typical;
+    std::nth_element(sorted.begin(), sorted.begin() + static_cast<int64_t>(sorted.size() / 2), sorted.end());
+    const double median = sorted[sorted.size() / 2];
+    const auto warn = [&](const PrunableTensor& layer, double own, const char* consequence) {
+      if (own <= 0 || own * 8 > median) return;
+      result_.warnings.push_back(fmt::format(
+          "the weights of \"{}\" are {:.0f} times smaller than those of a typical layer (is its input scaled differently?): {}",
+          layer.layer, median / own, consequence));
+    };
+    for (size_t i = 0; i < task.layers.size(); ++i) {
+      warn(task.layers[i], typical[i], "one global ranking takes most of it; allocation: uniform or normalise: layer does not");
+    }
+    for (const Skipped& skipped : result_.skipped) {
+      if (skipped.tensor.kind != "weight" || !(skipped.tensor.first || skipped.tensor.last) || skipped.tensor.scale_id >= 0) continue;
+      warn(skipped.tensor, typical_magnitude(file_.tensor_data(skipped.tensor.id)),
+           "one global ranking would delete it; it is kept dense");
+    }
+  }
+
+  const ModelFile& file_;
+  const Recipe& recipe_;
+  Decisions result_;
+};
+
+}  // namespace
+
+Decisions decide(const ModelFile& file, const Recipe& recipe) { return Decider(file, recipe).run(); }
+
+}  // namespace sparsify

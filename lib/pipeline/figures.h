@@ -1,0 +1,26 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "mask/prunable.h"
+#include "onnx/model_file.h"
+#include "report/run_report.h"
+
+namespace sparsify {
+
+/// Multiply-accumulates of one sample by node label: convolutions, matrix products, recurrent cells. Symbols of the first
+/// axis count as 1; `inputs` fixes whole input shapes. A node whose shapes stay unknown is absent.
+std::map<std::string, int64_t> count_macs(const ModelFile& file, const std::map<std::string, Shape>& inputs = {});
+
+/// Their sum; nullopt when a layer is missing from `macs`.
+std::optional<int64_t> total_macs(const std::map<std::string, int64_t>& macs, const std::vector<PrunableTensor>& tensors);
+
+/// Elements whose bits, but for the sign, are zero. Integer tensors count integer zeros.
+int64_t count_zeros(const HostTensor& tensor);
+
+/// params and nonzero over `tensors` (each stored tensor once), sizes and sha256 of the file.
+ModelFigures figures_of(const ModelFile& file, const std::vector<PrunableTensor>& tensors, std::optional<int64_t> macs);
+
+}  // namespace sparsify

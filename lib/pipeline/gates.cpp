@@ -1,0 +1,58 @@
+#include "pipeline/gates.h"
+
+#include <fmt/core.h>
+
+#include "base/error.h"
+
+namespace sparsify {
+namespace {
+
+bool needs_data(const std::string& gate) { return gate == "max_accuracy_drop" || gate == "min_accuracy"; }
+
+}  // namespace
+
+void require_judgeable(const Recipe& recipe) {
+  for (const Gate& gate : recipe.gates) {
+    const std::string where = fmt::format("{} (gates.{})", gate.mark.text(), gate.name);
+    if (needs_data(gate.name) && !recipe.data.contains("eval")) {
+      throw ConfigError{{.what = fmt::format("the gate {} needs data to measure with", gate.name),
+                         .where = where,
+                         .fix = "name a data set: `data.eval` in the recipe, or --data"}};
+    }
+    if (gate.name == "max_latency") {
+      throw ConfigError{{.what = "this version does not measure latency", .where = where, .fix = "remove the gate max_latency"}};
+    }
+  }
+}
+
+std::vector<GateResult> judge(const Recipe& recipe, const RunReport& report) {
+  std::vector<GateResult> results;
+  for (const Gate& gate : recipe.gates) {
+    GateResult result{.name = gate.name, .limit = gate.limit};
+    const bool at_least = gate.name.starts_with("min_");
+    if (gate.name == "max_accuracy_drop") {
+      const double change = *report.metric->before - *report.metric->after;
+      result.actual = report.metric->higher_is_better ? change : -change;
+    } else if (gate.name == "min_accuracy") {
+      result.actual = *report.metric->after;
+    } else if (gate.name == "min_sparsity") {
+      result.actual = report.sparsity;
+    } else if (gate.name == "max_size_bytes") {
+      result.actual = static_cast<double>(report.result->size_bytes);
+    } else if (gate.name == "max_params") {
+      result.actual = static_cast<double>(report.result->nonzero);
+    } else if (gate.name == "max_macs") {
+      if (!report.result->macs) {
+        throw ConfigError{{.what = "the gate max_macs cannot be judged: shapes of some layers are unknown",
+                           .where = fmt::format("{} (gates.max_macs)", gate.mark.text()),
+                           .fix = "give the input shape with --input NAME:1,3,224,224"}};
+      }
+      result.actual = static_cast<double>(*report.result->macs);
+    }
+    result.passed = at_least ? result.actual >= result.limit : result.actual <= result.limit;
+    results.push_back(result);
+  }
+  return results;
+}
+
+}  // namespace sparsify

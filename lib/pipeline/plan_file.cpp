@@ -1,0 +1,143 @@
+#include "pipeline/plan_file.h"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/names.h"
+#include "base/sha256.h"
+#include "config/setting.h"
+#include "mask/mask_set.h"
+
+namespace sparsify {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Attribute& attribute) {
+  std::ostringstream out;
+  out << attribute.name << '=' << attribute.reference;
+  const auto list = [&out](const auto& items) {
+    for (const auto& item : items) out << item << ',';
+  };
+  std::visit(
+      [&](const auto& value) {
+        using T = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float> || std::is_same_v<T, std::string>) out << value;
+        else if constexpr (std::is_same_v<T, std::vector<int64_t>> || std::is_same_v<T, std::vector<float>> ||
+                           std::is_same_v<T, std::vector<std::string>>) list(value);
+        else if constexpr (std::is_same_v<T, StoredTensor>) out << name_of(value.type) << to_text(value.shape);
+        else if constexpr (std::is_same_v<T, std::shared_ptr<const Graph>>) {
+          for (const Node& node : value->nodes) out << node.op_type << '(' << join(node.inputs) << ")->" << join(node.outputs) << ';';
+        }
+      },
+      attribute.value);
+  return out.str();
+}
+
+/// One line a node, without its weights: what must be equal for a plan to fit.
+std::string describe(const Node& node) {
+  std::vector<std::string> attributes;
+  for (const Attribute& attribute : node.attributes) attributes.push_back(text_of(attribute));
+  return fmt::format("{}{}{} \"{}\" ({}) -> ({}) {{{}}}", node.domain, node.domain.empty() ? "" : ".", node.op_type, node.name,
+                     join(node.inputs), join(node.outputs), join(attributes, "; "));
+}
+
+std::vector<std::string> describe_nodes(const ModelGraph& model) {
+  std::vector<std::string> lines;
+  for (const Node& node : model.graph.nodes) lines.push_back(describe(node));
+  for (const Function& function : model.functions) {
+    for (const Node& node : function.nodes) lines.push_back(function.name + ": " + describe(node));
+  }
+  return lines;
+}
+
+[[noreturn]] void damaged(const std::string& path, const std::string& what) {
+  throw ResourceError{{.what = what, .where = path, .fix = "use the plan.json that a run wrote, with its masks.safetensors beside it"}};
+}
+
+}  // namespace
+
+void write_plan(const std::string& folder, const ModelFile& file, const Decisions& decisions, bool overwrite) {
+  MaskSet masks;
+  Json tensors = Json::array();
+  for (const Decision& decision : decisions.decided) {
+    const PrunableTensor& tensor = decision.tensor;
+    masks.emplace_back(tensor.initializer, Mask{tensor.shape, decision.mask});
+    tensors.push_back({{"initializer", tensor.initializer},
+                       {"layer", tensor.layer},
+                       {"type", name_of(tensor.type)},
+                       {"shape", tensor.shape},
+                       {"pattern", to_json(decision.pattern_setting)},
+                       {"target", decision.target ? Json(*decision.target) : Json()},
+                       {"kept", decision.mask.kept()}});
+  }
+  const std::string masks_path = (std::filesystem::path(folder) / "masks.safetensors").string();
+  write_masks(masks_path, masks, overwrite);
+  const Json plan = {{"schema_version", 1},
+                     {"model", {{"path", file.path()}, {"sha256", file.sha256()}}},
+                     {"masks", {{"path", "masks.safetensors"}, {"sha256", sha256_of_file(masks_path)}}},
+                     {"tensors", tensors},
+                     {"graph", describe_nodes(file.model())}};
+  write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);
+}
+
+Decisions read_plan(const std::string& path, const ModelFile& file) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw ResourceError{{.what = "the plan cannot be read", .where = path, .fix = "check the path"}};
+  const Json plan = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (plan.is_discarded() || !plan.is_object() || plan.value("schema_version", 0) != 1 || !plan.contains("graph") ||
+      !plan.contains("tensors") || !plan.contains("masks")) {
+    damaged(path, "the file is not a plan of this version");
+  }
+  const std::vector<std::string> here = describe_nodes(file.model());
+  const auto there = plan["graph"].get<std::vector<std::string>>();
+  for (size_t i = 0; i < std::max(here.size(), there.size()); ++i) {
+    const std::string ours = i < here.size() ? here[i] : "nothing";
+    const std::string planned = i < there.size() ? there[i] : "nothing";
+    if (ours == planned) continue;
+    throw ResourceError{{.what = fmt::format("the plan is for another graph: node {} is {}, the plan has {}", i, ours, planned),
+                         .where = fmt::format("{} applied to {}", path, file.path()),
+                         .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
+  }
+  const std::string masks_path = (std::filesystem::path(path).parent_path() / plan["masks"].value("path", "")).string();
+  if (sha256_of_file(masks_path) != plan["masks"].value("sha256", "")) damaged(masks_path, "the masks are not those of the plan");
+  const MaskSet masks = read_masks(masks_path);
+
+  Decisions decisions;
+  std::map<std::string, PrunableTensor> tensors;
+  for (PrunableTensor& tensor : find_tensors(file)) tensors.emplace(tensor.initializer, std::move(tensor));
+  for (size_t i = 0; i < plan["tensors"].size(); ++i) {
+    const Json& entry = plan["tensors"][i];
+    const std::string name = entry.value("initializer", "");
+    const auto found = tensors.find(name);
+    const auto mask = std::find_if(masks.begin(), masks.end(), [&](const auto& one) { return one.first == name; });
+    if (mask == masks.end()) damaged(masks_path, fmt::format("there is no mask for \"{}\"", name));
+    const auto shape = entry.value("shape", Shape{});
+    const std::string type = entry.value("type", "");
+    if (found == tensors.end() || found->second.shape != shape || name_of(found->second.type) != type) {
+      throw ResourceError{{.what = fmt::format("the plan prunes \"{}\" ({}{}), the model has {}", name, type, to_text(shape),
+                                               found == tensors.end() ? "no such weight"
+                                                                      : name_of(found->second.type) + to_text(found->second.shape)),
+                           .where = fmt::format("{} applied to {}", path, file.path()),
+                           .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
+    }
+    Decision decision{.tensor = found->second, .mask = mask->second.bits};
+    decision.pattern_setting = parse_yaml(entry["pattern"].dump(), path);
+    decision.pattern = "plan";
+    if (entry["target"].is_number()) decision.target = entry["target"].get<double>();
+    tensors.erase(found);
+    decisions.decided.push_back(std::move(decision));
+  }
+  for (const auto& [name, tensor] : tensors) decisions.skipped.push_back({tensor, "not in the plan"});
+  std::sort(decisions.skipped.begin(), decisions.skipped.end(),
+            [](const Skipped& a, const Skipped& b) { return a.tensor.node_order < b.tensor.node_order; });
+  return decisions;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,275 @@
+#include "pipeline/prune.h"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "pipeline/advice.h"
+#include "pipeline/check_output.h"
+#include "pipeline/decide.h"
+#include "pipeline/evaluate.h"
+#include "pipeline/figures.h"
+#include "pipeline/gates.h"
+#include "pipeline/plan_file.h"
+#include "report/mask_picture.h"
+#include "report/renderers.h"
+
+namespace sparsify {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Seconds of the stages, in order.
+class Stopwatch {
+ public:
+  explicit Stopwatch(RunReport& report) : report_(report) {}
+
+  void stage(const std::string& name) {
+    check_interrupt();
+    finish();
+    name_ = name;
+    log_verbose("{} ...", name);
+  }
+  void finish() {
+    const Clock::time_point now = Clock::now();
+    if (!name_.empty()) report_.timings.emplace_back(name_ + "_s", seconds(last_, now));
+    name_.clear();
+    last_ = now;
+  }
+  void total() {
+    finish();
+    report_.timings.emplace_back("total_s", seconds(start_, last_));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
+
+  RunReport& report_;
+  std::string name_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
+};
+
+std::vector<PrunableTensor> all_tensors(const Decisions& decisions) {
+  std::vector<PrunableTensor> tensors;
+  for (const Decision& decision : decisions.decided) tensors.push_back(decision.tensor);
+  for (const Skipped& skipped : decisions.skipped) tensors.push_back(skipped.tensor);
+  return tensors;
+}
+
+class Run {
+ public:
+  explicit Run(const PruneRequest& request)
+      : request_(request), recipe_(request.recipe), watch_(report_), folder_(evidence_folder(recipe_.output)) {
+    report_.command = request.command;
+    report_.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+    report_.versions = build_versions();
+  }
+
+  PruneOutcome run() {
+    check_request();
+    watch_.stage("load");
+    ModelFile file = ModelFile::load(recipe_.model, {.allow_linked_data = request_.allow_linked_data});
+    for (const std::string& warning : file.warnings()) warn(warning);
+    std::optional<DataSource> data;
+    if (!request_.dry_run && recipe_.data.contains("eval")) {
+      data.emplace("eval", recipe_.data, file.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+    }
+    watch_.stage("decide");
+    Decisions decisions = request_.plan.empty() ? decide(file, recipe_) : read_plan(request_.plan, file);
+    for (const std::string& warning : decisions.warnings) warn(warning);
+    describe(file, decisions);
+    if (request_.dry_run) {
+      watch_.total();
+      return {.report = std::move(report_)};
+    }
+    if (data) {
+      watch_.stage("measure_before");
+      measure(file, file, *data, /*before=*/true);
+    }
+    watch_.stage("write");
+    for (const Decision& decision : decisions.decided) file.mask_tensor_(decision.tensor.id, decision.mask);
+    const auto writer = file.write(recipe_.output, {.overwrite = request_.overwrite});
+    const ModelFile written = writer->reopen();
+    watch_.stage("verify");
+    report_.verification = check_output(file, written, decisions);
+    describe_result(written, decisions);
+    if (data) {
+      watch_.stage("measure_after");
+      measure(written, file, *data, /*before=*/false);
+    }
+    report_.gates = judge(recipe_, report_);
+    report_.notes = speed_notes(decisions, report_.sparsity);
+    const bool passed = all_passed();
+    watch_.stage("evidence");
+    write_evidence(file, decisions, passed);
+    if (passed) {
+      const SavedFile saved = writer->commit();
+      report_.result->path = saved.path;
+      report_.result->sha256 = saved.sha256;
+      report_.result->size_bytes = saved.size_bytes;
+    } else {
+      report_.result->path.clear();  // no model was written
+    }
+    watch_.total();
+    write_report(report_, folder_, recipe_.report_formats, /*overwrite=*/true);
+    PruneOutcome outcome{.report = std::move(report_), .folder = folder_, .passed = passed};
+    const fs::path html = fs::path(folder_) / "report.html";
+    if (fs::exists(html)) outcome.html_path = html.string();
+    return outcome;
+  }
+
+ private:
+  void check_request() const {
+    if (recipe_.model.empty()) {
+      throw ConfigError{{.what = "no model is named", .where = "prune", .fix = "sparsify prune MODEL -o OUT, or `model:` in the recipe"}};
+    }
+    if (recipe_.prune.empty() && request_.plan.empty()) {
+      throw ConfigError{{.what = "there is nothing to prune: no rule is given",
+                         .where = "prune",
+                         .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
+    }
+    require_judgeable(recipe_);
+    if (request_.dry_run) return;
+    if (recipe_.output.empty()) {
+      throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
+    }
+    require_writable_output(recipe_.output, request_.overwrite);
+    if (fs::exists(folder_) && !fs::is_directory(folder_)) {
+      throw ResourceError{{.what = "the evidence needs a folder, and a file has its name", .where = folder_, .fix = "move that file, or choose another output"}};
+    }
+    std::error_code ignored;
+    if (fs::equivalent(recipe_.model, recipe_.output, ignored)) {
+      throw ConfigError{{.what = "the output is the input", .where = recipe_.output, .fix = "choose another name for the output"}};
+    }
+  }
+
+  void warn(const std::string& text) {
+    report_.warnings.push_back(text);
+    log_warning("{}", text);
+  }
+
+  /// Rows and input figures.
+  void describe(const ModelFile& file, const Decisions& decisions) {
+    const std::vector<PrunableTensor> tensors = all_tensors(decisions);
+    const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
+    report_.model = figures_of(file, tensors, total_macs(macs, tensors));
+    MaskSet masks;
+    std::map<std::string, int> output_axes;
+    std::vector<std::pair<int, LayerRow>> rows;
+    const auto row_of = [&](const PrunableTensor& tensor) {
+      LayerRow row{.name = tensor.layer, .initializer = tensor.initializer, .op = tensor.op, .shape = tensor.shape, .type = name_of(tensor.type)};
+      row.params = tensor.count();
+      const int64_t zeros = count_zeros(file.tensor_data(tensor.id));
+      row.sparsity_before = row.params == 0 ? 0 : static_cast<double>(zeros) / static_cast<double>(row.params);
+      row.kept = row.params;
+      row.sparsity = row.sparsity_before;
+      int64_t own = 0;
+      bool known = false;
+      for (const std::string& user : tensor.used_by) {
+        const auto found = macs.find(user);
+        if (found == macs.end() || tensor.kind != "weight") continue;
+        own += found->second;
+        known = true;
+      }
+      if (known) row.macs = own;
+      return row;
+    };
+    for (const Decision& decision : decisions.decided) {
+      LayerRow row = row_of(decision.tensor);
+      row.prunable = row.params;
+      row.kept = decision.mask.kept();
+      row.target = decision.target;
+      row.pattern = decision.pattern;
+      row.sparsity = static_cast<double>(decision.mask.pruned()) / static_cast<double>(row.params);
+      report_.prunable += row.prunable;
+      report_.pruned += decision.mask.pruned();
+      masks.emplace_back(decision.tensor.initializer, Mask{decision.tensor.shape, decision.mask});
+      output_axes[decision.tensor.initializer] = decision.tensor.output_axis;
+      rows.emplace_back(decision.tensor.node_order, std::move(row));
+    }
+    for (const Skipped& skipped : decisions.skipped) {
+      LayerRow row = row_of(skipped.tensor);
+      row.skipped = skipped.reason;
+      rows.emplace_back(skipped.tensor.node_order, std::move(row));
+    }
+    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto& [order, row] : rows) report_.layers.push_back(std::move(row));
+    report_.sparsity = report_.prunable == 0 ? 0 : static_cast<double>(report_.pruned) / static_cast<double>(report_.prunable);
+    report_.pictures = draw_largest_masks(masks, output_axes);
+  }
+
+  /// What the written file holds: zeros that were there before count as well.
+  void describe_result(const ModelFile& written, const Decisions& decisions) {
+    report_.result = figures_of(written, all_tensors(decisions), report_.model.macs);
+    report_.result->path = recipe_.output;
+    std::map<std::string, int64_t> zeros;
+    int64_t total = 0;
+    for (const Decision& decision : decisions.decided) {
+      const int64_t count = count_zeros(written.tensor_data(decision.tensor.id));
+      zeros[decision.tensor.initializer] = count;
+      total += count;
+    }
+    for (LayerRow& row : report_.layers) {
+      const auto found = zeros.find(row.initializer);
+      if (found != zeros.end() && row.prunable > 0) row.sparsity = static_cast<double>(found->second) / static_cast<double>(row.params);
+    }
+    report_.sparsity = report_.prunable == 0 ? 0 : static_cast<double>(total) / static_cast<double>(report_.prunable);
+  }
+
+  void measure(const ModelFile& file, const ModelFile& dense, const DataSource& data, bool before) {
+    const MetricResult result = evaluate(file, data,
+                                         {.metric = recipe_.metric,
+                                          .session = {.threads = static_cast<int>(recipe_.threads), .device = recipe_.device},
+                                          .reference = &dense,
+                                          .task = before ? "measuring the input" : "measuring the output"});
+    if (before) {
+      report_.metric = result;
+      report_.metric->before = result.after;
+      report_.metric->after.reset();
+    } else {
+      report_.metric->after = result.after;
+    }
+  }
+
+  bool all_passed() const {
+    const auto passed = [](const auto& result) { return result.passed; };
+    return std::all_of(report_.verification.begin(), report_.verification.end(), passed) &&
+           std::all_of(report_.gates.begin(), report_.gates.end(), passed);
+  }
+
+  /// Without a model there is no plan: the masks did not hold what they promised.
+  void write_evidence(const ModelFile& file, const Decisions& decisions, bool passed) {
+    fs::create_directories(folder_);
+    report_.recipe_yaml = to_yaml(resolved(recipe_));
+    write_file_atomically((fs::path(folder_) / "recipe.yaml").string(), to_yaml(resolved(recipe_, folder_)), /*overwrite=*/true);
+    if (passed) write_plan(folder_, file, decisions, /*overwrite=*/true);
+  }
+
+  const PruneRequest& request_;
+  const Recipe& recipe_;
+  RunReport report_;
+  Stopwatch watch_;
+  std::string folder_;
+};
+
+}  // namespace
+
+std::string evidence_folder(const std::string& output) {
+  const fs::path path(output);
+  return (path.parent_path() / (path.stem().string() + ".sparsify")).string();
+}
+
+PruneOutcome prune(const PruneRequest& request) { return Run(request).run(); }
+
+}  // namespace sparsify
