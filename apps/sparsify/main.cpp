@@ -1,6 +1,106 @@
-#include <cstdio>
+#include <fmt/core.h>
 
-int main() {
-  std::puts("sparsify " SPARSIFY_VERSION);
-  return 0;
+#include <algorithm>
+#include <clocale>
+#include <new>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/module.h"
+#include "base/names.h"
+#include "base/version.h"
+#include "sparsify/command.h"
+
+namespace sparsify {
+namespace {
+
+struct CommonFlags {
+  int verbosity = 0;
+  bool quiet = false;
+  std::string log_file;
+  std::vector<std::string> plugins;
+};
+
+void add_common_flags(CLI::App& app, Context& context, CommonFlags& flags) {
+  app.add_flag("--json", context.json, "print one JSON document instead of text");
+  app.add_flag("-v,--verbose", flags.verbosity, "tell more (twice: much more)");
+  app.add_flag("-q,--quiet", flags.quiet, "only errors on stderr");
+  app.add_option("--log-file", flags.log_file, "write the log there as well")->type_name("FILE");
+  app.add_option("--plugin", flags.plugins, "load criteria, patterns, allocators ... from a shared library")->type_name("FILE");
+}
+
+std::string quoted_command_line(int argc, char** argv) {
+  std::string text = "sparsify";
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const bool plain = argument.find_first_of(" '\"*?[]{}$&|;<>()\\#~`\n\t") == std::string::npos && !argument.empty();
+    text += " " + (plain ? argument : "'" + argument + "'");
+  }
+  return text;
+}
+
+/// CLI11 names an unknown verb only as an unexpected argument; say what was meant.
+void refuse_unknown_verb(int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const Command& command : commands()) names.emplace_back(command.name);
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+  throw ConfigError{{.what = fmt::format("there is no verb \"{}\"", argv[1]), .where = "command line", .fix = suggest(argv[1], names)}};
+}
+
+int run(int argc, char** argv) {
+  std::sort(commands().begin(), commands().end(), [](const Command& a, const Command& b) { return std::string(a.name) < b.name; });
+  CLI::App app{"Prunes neural networks: a trained ONNX model in, a smaller or sparser ONNX model that still works out, with the evidence."};
+  app.set_version_flag("--version", [] {
+    std::string text = "sparsify " + version();
+    for (const auto& [name, value] : build_versions()) text += fmt::format("\n  {}: {}", name, value);
+    return text;
+  });
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::help);
+  Context context;
+  context.command_line = quoted_command_line(argc, argv);
+  CommonFlags flags;
+  std::map<const CLI::App*, std::function<int()>> actions;
+  for (const Command& command : commands()) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    add_common_flags(*sub, context, flags);
+    actions[sub] = command.declare(*sub, context);
+  }
+  try {
+    refuse_unknown_verb(argc, argv);
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);  // --help, --version
+  } catch (const CLI::ParseError& e) {
+    const std::string verb = app.get_subcommands().empty() ? "" : " " + app.get_subcommands().front()->get_name();
+    throw ConfigError{{.what = e.what(), .where = "command line", .fix = fmt::format("see `sparsify{} --help`", verb)}};
+  }
+  context.verbose = flags.verbosity > 0;
+  set_log_level(flags.quiet ? LogLevel::Quiet : flags.verbosity > 1 ? LogLevel::Debug : flags.verbosity == 1 ? LogLevel::Verbose : LogLevel::Normal);
+  if (!flags.log_file.empty()) set_log_file(flags.log_file);
+  for (const std::string& plugin : flags.plugins) load_plugin(plugin);
+  return actions.at(app.get_subcommands().front())();
+}
+
+}  // namespace
+}  // namespace sparsify
+
+int main(int argc, char** argv) {
+  using namespace sparsify;
+  std::setlocale(LC_CTYPE, "");
+  install_interrupt_handlers();
+  try {
+    return run(argc, argv);
+  } catch (const Error& e) {
+    fmt::print(stderr, "{}\n", e.what());
+    return e.exit_code();
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "error: memory ran out\n   at: {}\n  fix: use a smaller batch_size or a machine with more memory\n", argc > 1 ? argv[1] : "start");
+    return kExhausted;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "error: {}\n   at: inside sparsify; this is a bug\n  fix: please report it with the command and the model\n", e.what());
+    return kInternal;
+  }
 }

@@ -1,0 +1,106 @@
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "pipeline/compare.h"
+#include "report/text_table.h"
+#include "sparsify/command.h"
+#include "sparsify/recipe_flags.h"
+
+namespace sparsify {
+namespace {
+
+struct Flags {
+  RecipeFlags recipe;
+  std::string other;
+  std::string pattern;
+  double tolerance = 1e-4;
+};
+
+int check_rule(const Flags& flags, const ModelFile& file, const Context& context) {
+  const PatternCheck check = check_pattern(file, parse_yaml(flags.pattern, "--pattern"));
+  if (context.json) {
+    print(nlohmann::ordered_json{{"pattern", flags.pattern}, {"obeying", check.obeying}, {"violations", check.violations},
+                                 {"ineligible", check.ineligible}}
+              .dump(2) +
+          "\n");
+  } else {
+    std::string text = fmt::format("{} tensors obey {}, {} break it, {} cannot take it\n", check.obeying, flags.pattern,
+                                   check.violations.size(), check.ineligible.size());
+    for (const std::string& violation : check.violations) text += "  broken: " + violation + "\n";
+    if (context.verbose) {
+      for (const std::string& reason : check.ineligible) text += "  cannot: " + reason + "\n";
+    }
+    print(text);
+  }
+  if (check.violations.empty() && check.obeying > 0) return kDone;
+  throw GateError{{.what = check.obeying == 0 && check.violations.empty()
+                               ? fmt::format("no tensor can take the pattern {}", flags.pattern)
+                               : fmt::format("{} tensors break the pattern {}", check.violations.size(), flags.pattern),
+                   .where = file.path(),
+                   .fix = "prune with --pattern first, or exclude what is meant to stay dense"}};
+}
+
+int run(const Flags& flags, const Context& context) {
+  const Recipe recipe = flags.recipe.recipe();
+  const ModelFile a = ModelFile::load(recipe.model);
+  if (!flags.pattern.empty()) return check_rule(flags, a, context);
+  std::map<std::string, Setting> sets = recipe.data;
+  if (!sets.contains("eval")) {
+    if (flags.other.empty()) {
+      throw ConfigError{{.what = "there is nothing to compare with",
+                         .where = "verify",
+                         .fix = "give a second model, recorded outputs (--data onnx:DIR), or a rule (--pattern 2:4)"}};
+    }
+    sets["eval"] = parse_data_flag("random:,limit=16,batch_size=4", "--data");
+  }
+  const DataSource data("eval", sets, a.model().graph.inputs, static_cast<uint64_t>(recipe.seed));
+  const CompareOptions options{.tolerance = flags.tolerance,
+                               .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device, .optimise = false}};
+  const Comparison comparison = flags.other.empty() ? compare_with_recorded(a, data, options)
+                                                    : compare_models(a, ModelFile::load(flags.other), data, options);
+  nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
+  TextTable table({{.title = "output", .flexible = true}, {.title = "max |difference|", .right = true}, {.title = "max |value|", .right = true},
+                   {.title = "relative", .right = true}, {.title = "verdict"}});
+  for (const OutputComparison& output : comparison.outputs) {
+    const bool equal = output.problem.empty() && output.first_batch < 0;
+    outputs.push_back({{"name", output.name}, {"max_difference", output.largest_difference}, {"max_value", output.largest_value},
+                       {"relative", output.relative()}, {"equal", equal}, {"problem", output.problem}});
+    table.add_row({output.name, fmt::format("{:.3g}", output.largest_difference), fmt::format("{:.3g}", output.largest_value),
+                   fmt::format("{:.2g}", output.relative()),
+                   {output.problem.empty() ? (equal ? "equal" : fmt::format("differs from batch {} on", output.first_batch)) : output.problem,
+                    equal ? Paint::Good : Paint::Bad}});
+  }
+  if (context.json) {
+    print(nlohmann::ordered_json{{"passed", comparison.passed}, {"tolerance", comparison.tolerance}, {"samples", comparison.samples},
+                                 {"data", data.describe()}, {"outputs", outputs}, {"structure", comparison.structure}}
+              .dump(2) +
+          "\n");
+  } else {
+    std::string text = table.render(context.width(), context.colour(), context.utf8());
+    for (const std::string& difference : comparison.structure) text += "structure: " + difference + "\n";
+    if (comparison.structure.empty() && !flags.other.empty()) text += "structure: the same nodes and tensors\n";
+    print(text + "inputs: " + data.describe() + "\n");
+  }
+  if (comparison.passed) return kDone;
+  throw GateError{{.what = "the outputs differ by more than the tolerance",
+                   .where = flags.other.empty() ? recipe.model : recipe.model + " and " + flags.other,
+                   .fix = "see the table; --tolerance sets what is allowed"}};
+}
+
+std::function<int()> declare(CLI::App& app, Context& context) {
+  const auto flags = std::make_shared<Flags>();
+  app.add_option("A", flags->recipe.model, "ONNX file")->required();
+  app.add_option("B", flags->other, "ONNX file to compare with");
+  app.add_option("--pattern", flags->pattern, "check that the weights obey a rule such as 2:4")->type_name("PATTERN");
+  app.add_option("--tolerance", flags->tolerance, "largest |difference| / largest |value| that counts as equal")->capture_default_str();
+  flags->recipe.declare_data(app);
+  flags->recipe.declare_run(app);
+  return [flags, &context] { return run(*flags, context); };
+}
+
+const RegisterCommand entry{{"verify", "compare two models, or one with recorded outputs or a pattern", declare}};
+
+}  // namespace
+}  // namespace sparsify

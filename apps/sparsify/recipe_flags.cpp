@@ -1,0 +1,110 @@
+#include "sparsify/recipe_flags.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace sparsify {
+namespace {
+
+Setting text_setting(const std::string& text, const char* flag) {
+  Setting setting(text);
+  setting.set_mark({flag, 0});
+  return setting;
+}
+
+Setting yaml_setting(const std::string& text, const char* flag) {
+  Setting setting = parse_yaml(text, flag);
+  setting.set_mark({flag, 0});
+  return setting;
+}
+
+Setting list_setting(const std::vector<std::string>& texts, const char* flag) {
+  Setting::List list;
+  for (const std::string& text : texts) list.emplace_back(text);
+  Setting setting(std::move(list));
+  setting.set_mark({flag, 0});
+  return setting;
+}
+
+/// Rule 0, made if there is none; a single rule may stand without a list.
+Setting& first_rule(Setting& tree) {
+  if (tree.find("prune") == nullptr || tree.find("prune")->is_null()) tree.set("prune", Setting(Setting::List{}));
+  Setting& rules = *tree.find("prune");
+  if (rules.is_map()) rules = Setting(Setting::List{rules});
+  if (!rules.is_list()) {
+    throw ConfigError{{.what = "prune is " + rules.describe(), .where = rules.mark().text() + " (prune)", .fix = "make it a list of rules"}};
+  }
+  if (rules.list().empty()) {
+    rules.list().emplace_back(Setting::Map{});
+    rules.list().back().set_mark({"command line", 0});
+  }
+  return rules.list().front();
+}
+
+}  // namespace
+
+void RecipeFlags::declare_data(CLI::App& app) {
+  app.add_option("--data", data, "data set to measure with: FORMAT:PATH[,key=value...]")->type_name("DATA");
+  app.add_option("--metric", metric, "top1, top5, loss, mse, auc ... (default: what fits the data)")->type_name("NAME");
+}
+
+void RecipeFlags::declare_run(CLI::App& app) {
+  app.add_option("--config", config, "recipe, YAML or JSON")->type_name("FILE");
+  app.add_option("--set", sets, "set one key of the recipe: prune.0.sparsity=0.8")->type_name("KEY=YAML");
+  app.add_option("--seed", seed, "of everything random")->type_name("N");
+  app.add_option("--threads", threads, "0 or auto: what the machine has")->type_name("N");
+  app.add_option("--device", device, "auto, cpu, cuda, cuda:1")->type_name("NAME");
+}
+
+void RecipeFlags::declare_pruning(CLI::App& app) {
+  app.add_option("--criterion", criterion, "what makes a weight matter (`sparsify list criterion`)")->type_name("NAME");
+  app.add_option("--pattern", pattern, "unstructured, 2:4, {block: [4, 1]} ...")->type_name("PATTERN");
+  app.add_option("--allocation", allocation, "how layers share the sparsity: global, uniform ...")->type_name("NAME");
+  app.add_option("--sparsity", sparsity, "fraction of zeros in [0, 1)")->type_name("S");
+  app.add_option("--solver", solver, "corrects the weights that stay")->type_name("NAME");
+  app.add_option("--include", include, "globs on node and initializer names")->type_name("GLOB");
+  app.add_option("--exclude", exclude, "globs on node and initializer names")->type_name("GLOB");
+  app.add_option("--train-data", train_data, "data set to train or calibrate with")->type_name("DATA");
+}
+
+Recipe RecipeFlags::recipe() const {
+  Setting tree = config.empty() ? Setting(Setting::Map{}) : read_yaml_file(config);
+  if (tree.is_null()) tree = Setting(Setting::Map{});
+  for (const std::string& assignment : sets) set_path(tree, assignment, "--set");
+  const auto set_text = [&tree](const std::string& text, const char* key, const char* flag) {
+    if (!text.empty()) tree.set(key, text_setting(text, flag));
+  };
+  set_text(model, "model", "MODEL");
+  set_text(output, "output", "-o");
+  set_text(metric, "metric", "--metric");
+  set_text(device, "device", "--device");
+  if (!seed.empty()) tree.set("seed", yaml_setting(seed, "--seed"));
+  if (!threads.empty()) tree.set("threads", yaml_setting(threads, "--threads"));
+  const auto set_rule = [&tree](const std::string& text, const char* key, const char* flag) {
+    if (!text.empty()) first_rule(tree).set(key, yaml_setting(text, flag));
+  };
+  set_rule(criterion, "criterion", "--criterion");
+  set_rule(pattern, "pattern", "--pattern");
+  set_rule(allocation, "allocation", "--allocation");
+  set_rule(sparsity, "sparsity", "--sparsity");
+  set_rule(solver, "solver", "--solver");
+  const auto set_globs = [&tree](const std::vector<std::string>& globs, const char* key, const char* flag) {
+    if (globs.empty()) return;
+    Setting& rule = first_rule(tree);
+    if (rule.find("select") == nullptr) rule.set("select", Setting(Setting::Map{})).set_mark({flag, 0});
+    rule.find("select")->set(key, list_setting(globs, flag));
+  };
+  set_globs(include, "include", "--include");
+  set_globs(exclude, "exclude", "--exclude");
+  const auto set_data = [&tree](const std::string& text, const char* key, const char* flag) {
+    if (text.empty()) return;
+    if (tree.find("data") == nullptr || tree.find("data")->is_null()) tree.set("data", Setting(Setting::Map{}));
+    tree.find("data")->set(key, parse_data_flag(text, flag));
+  };
+  set_data(data, "eval", "--data");
+  set_data(train_data, "train", "--train-data");
+  return read_recipe(tree, config.empty() ? "" : std::filesystem::path(config).parent_path().string());
+}
+
+}  // namespace sparsify

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "config/recipe.h"
+#include "sparsify/command.h"
+
+namespace sparsify {
+
+/// The flags that fill a recipe: defaults < recipe < --set < flags. The pruning flags set rule 0.
+struct RecipeFlags {
+  std::string model;
+  std::string output;
+  std::string config;
+  std::vector<std::string> sets;
+  std::string criterion, pattern, allocation, sparsity, solver;
+  std::vector<std::string> include, exclude;
+  std::string data, train_data, metric;
+  std::string seed, threads, device;
+
+  void declare_data(CLI::App& app);
+  void declare_run(CLI::App& app);
+  void declare_pruning(CLI::App& app);
+
+  Recipe recipe() const;
+};
+
+}  // namespace sparsify

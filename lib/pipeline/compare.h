@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/setting.h"
+#include "data/loader.h"
+#include "onnx/model_file.h"
+#include "runtimes/runtime.h"
+
+namespace sparsify {
+
+/// One output compared over all inputs.
+struct OutputComparison {
+  std::string name;
+  double largest_difference = 0;
+  double largest_value = 0;   ///< of the reference
+  int64_t first_batch = -1;   ///< where the tolerance was first exceeded; -1: never
+  std::string problem;        ///< another shape or type; "" if none
+
+  double relative() const { return largest_value > 0 ? largest_difference / largest_value : largest_difference; }
+};
+
+struct Comparison {
+  std::vector<OutputComparison> outputs;
+  std::vector<std::string> structure;  ///< what differs between the graphs; empty = same nodes and tensors
+  int64_t samples = 0;
+  double tolerance = 0;
+  bool passed = true;
+};
+
+struct CompareOptions {
+  double tolerance = 1e-4;  ///< max |difference| <= tolerance * max |value| + 1e-5
+  std::string runtime = "libtorch";
+  SessionOptions session{};
+};
+
+/// Runs both models on the same inputs.
+Comparison compare_models(const ModelFile& a, const ModelFile& b, const DataSource& data, const CompareOptions& options);
+
+/// Runs one model and compares with the outputs that the data set has recorded.
+/// throws ConfigError when it has none
+Comparison compare_with_recorded(const ModelFile& file, const DataSource& data, const CompareOptions& options);
+
+/// Tensors of the file that break a pattern such as 2:4, by name with the first place; and how many obey it.
+struct PatternCheck {
+  int obeying = 0;
+  std::vector<std::string> violations;
+  std::vector<std::string> ineligible;  ///< with the reason
+};
+PatternCheck check_pattern(const ModelFile& file, const Setting& pattern);
+
+}  // namespace sparsify

@@ -1,0 +1,93 @@
+#include "pipeline/families.h"
+
+#include <fmt/core.h>
+
+#include <functional>
+
+#include "allocators/allocator.h"
+#include "base/error.h"
+#include "base/module.h"
+#include "criteria/criterion.h"
+#include "data/dataset.h"
+#include "patterns/pattern.h"
+#include "pipeline/metrics.h"
+#include "runtimes/runtime.h"
+#include "schedules/schedule.h"
+
+namespace sparsify {
+namespace {
+
+struct FamilyEntry {
+  std::string purpose;
+  bool in_recipe = true;
+  std::function<std::vector<PluginEntry>()> list;
+  std::function<void(const std::string&, const Options&)> make;
+};
+
+template <class Interface>
+FamilyEntry family_of(std::string purpose, bool in_recipe = true) {
+  return {std::move(purpose), in_recipe,
+          [] {
+            std::vector<PluginEntry> plugins;
+            const auto& registry = Registry<Interface>::instance();
+            for (const std::string& name : registry.names()) plugins.push_back({name, registry.description(name)});
+            return plugins;
+          },
+          [](const std::string& name, const Options& options) { Registry<Interface>::instance().make(name, options); }};
+}
+
+const std::map<std::string, FamilyEntry>& table() {
+  static const auto* entries = new std::map<std::string, FamilyEntry>{
+      {Criterion::kFamily, family_of<Criterion>("how much each weight matters")},
+      {Pattern::kFamily, family_of<Pattern>("which weights stand or fall together")},
+      {Allocator::kFamily, family_of<Allocator>("how many weights each layer keeps")},
+      {Schedule::kFamily, family_of<Schedule>("when: sparsity over the run")},
+      {Dataset::kFamily, family_of<Dataset>("where samples come from")},
+      {Metric::kFamily, family_of<Metric>("what is measured", /*in_recipe=*/false)},
+      {Runtime::kFamily, family_of<Runtime>("what runs a model", /*in_recipe=*/false)},
+  };
+  return *entries;
+}
+
+const FamilyEntry& entry_of(const std::string& family) {
+  const auto found = table().find(family);
+  if (found == table().end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : table()) names.push_back(name);
+    throw ConfigError{{.what = fmt::format("there is no family \"{}\"", family), .where = "list", .fix = suggest(family, names)}};
+  }
+  if (family == Runtime::kFamily) load_module("torch");
+  return found->second;
+}
+
+}  // namespace
+
+std::vector<Family> families() {
+  std::vector<Family> list;
+  for (const auto& [name, entry] : table()) list.push_back({name, entry.purpose});
+  return list;
+}
+
+std::vector<PluginEntry> plugins_of(const std::string& family) { return entry_of(family).list(); }
+
+std::vector<OptionRecord> options_of(const std::string& family, const std::string& plugin) {
+  const Options options;
+  try {
+    entry_of(family).make(plugin, options);
+  } catch (const ConfigError&) {
+    // A required option is missing, as it must be here; the reads until then are recorded. An unknown plugin has none.
+    if (options.records().empty()) throw;
+  }
+  return options.records();
+}
+
+std::map<std::string, std::map<std::string, std::vector<OptionRecord>>> all_options() {
+  std::map<std::string, std::map<std::string, std::vector<OptionRecord>>> all;
+  for (const auto& [family, entry] : table()) {
+    if (!entry.in_recipe) continue;
+    for (const PluginEntry& plugin : entry.list()) all[family][plugin.name] = options_of(family, plugin.name);
+  }
+  return all;
+}
+
+}  // namespace sparsify
