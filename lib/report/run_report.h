@@ -11,80 +11,84 @@ namespace sparsify {
 
 /// Plain data of one run: every renderer shows these numbers and adds none.
 struct ModelFigures {
-  std::string path;
-  std::string sha256;
+  std::string path{};
+  std::string sha256{};
   int64_t params = 0;      ///< elements of floating-point (and quantised) weights, each stored tensor once
   int64_t nonzero = 0;
-  std::optional<int64_t> macs;  ///< per sample; absent where shapes are unknown
+  std::optional<int64_t> macs{};  ///< per sample; absent where shapes are unknown
   int64_t size_bytes = 0;       ///< with external data
   int64_t gzip_bytes = 0;       ///< 0 when not measured
 };
 
 struct LayerRow {
-  std::string name;
-  std::string initializer;
-  std::string op;
-  std::vector<int64_t> shape;
-  std::string type;         ///< float32
+  std::string name{};
+  std::string initializer{};
+  std::string op{};
+  std::vector<int64_t> shape{};
+  std::string type{};         ///< float32
   int64_t params = 0;
   int64_t prunable = 0;     ///< weights in the scope of a rule; 0 when skipped
   int64_t kept = 0;
-  std::optional<double> target;
+  std::optional<double> target{};
   double sparsity = 0;      ///< actual: zeros / params
   double sparsity_before = 0;
-  std::optional<int64_t> macs;
-  std::string pattern;      ///< "" when skipped
-  std::optional<std::string> skipped;  ///< the reason
+  std::optional<int64_t> macs{};
+  std::string pattern{};      ///< "" when skipped
+  std::optional<std::string> skipped{};  ///< the reason
 };
 
 struct MetricResult {
-  std::string name;
-  std::optional<double> before;
-  std::optional<double> after;
+  std::string name{};
+  std::optional<double> before{};
+  std::optional<double> after{};
   int64_t samples = 0;
   bool higher_is_better = true;
-  std::string data;  ///< description of the data set
+  std::string unit{};  ///< "%" for accuracies, whose differences are in points; "" otherwise
+  std::string data{};  ///< description of the data set
 };
 
 struct GateResult {
-  std::string name;
+  std::string name{};
   double limit = 0;
   double actual = 0;
   bool passed = false;
 };
 
 struct VerificationResult {
-  std::string check;   ///< reload, zero_counts, kept_weights_unchanged, pattern, checker, outputs_equal ...
+  std::string check{};   ///< reload, zero_counts, kept_weights_unchanged, pattern, checker, outputs_equal ...
   bool passed = false;
-  std::string detail;  ///< what was compared, or the first difference
+  std::string detail{};  ///< what was compared, or the first difference
 };
 
-/// A mask drawn in the HTML report: rows = output channels, columns = fan-in, reduced to at most 96 x 160 cells.
+/// A mask drawn in the HTML report: rows = output channels, columns = fan-in, reduced to at most 96 x 160 cells
+/// (report/mask_picture.h draws it).
 struct MaskPicture {
-  std::string initializer;
+  std::string initializer{};
   int rows = 0;
   int columns = 0;
-  std::vector<uint8_t> density;  ///< rows * columns, 255 = all kept
+  int64_t channels = 0;  ///< before the reduction: a cell stands for ceil(channels / rows) x ceil(fan_in / columns) weights
+  int64_t fan_in = 0;
+  std::vector<uint8_t> density{};  ///< rows * columns, 255 = all kept, 0 = all pruned
 };
 
 struct RunReport {
-  std::string command;      ///< as typed
-  std::string started;      ///< ISO 8601, UTC
-  std::map<std::string, std::string> versions;  ///< sparsify, LibTorch, ONNX, compiler
-  ModelFigures model;
-  std::optional<ModelFigures> result;
+  std::string command{};      ///< as typed
+  std::string started{};      ///< ISO 8601, UTC
+  std::map<std::string, std::string> versions{};  ///< sparsify, LibTorch, ONNX, compiler
+  ModelFigures model{};
+  std::optional<ModelFigures> result{};
   double sparsity = 0;      ///< zeros / prunable of the result
   int64_t prunable = 0;
   int64_t pruned = 0;
-  std::optional<MetricResult> metric;
-  std::vector<LayerRow> layers;
-  std::vector<GateResult> gates;
-  std::vector<VerificationResult> verification;
-  std::vector<std::pair<std::string, double>> timings;  ///< seconds by stage, in order; total_s last
-  std::vector<std::string> warnings;
-  std::vector<std::string> notes;  ///< which runtime gains from the pattern
-  std::vector<MaskPicture> pictures;
-  std::string recipe_yaml;  ///< resolved
+  std::optional<MetricResult> metric{};
+  std::vector<LayerRow> layers{};
+  std::vector<GateResult> gates{};
+  std::vector<VerificationResult> verification{};
+  std::vector<std::pair<std::string, double>> timings{};  ///< seconds by stage, in order; total_s last
+  std::vector<std::string> warnings{};
+  std::vector<std::string> notes{};  ///< which runtime gains from the pattern
+  std::vector<MaskPicture> pictures{};
+  std::string recipe_yaml{};  ///< resolved
 };
 
 }  // namespace sparsify

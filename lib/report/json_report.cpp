@@ -1,0 +1,124 @@
+#include <nlohmann/json.hpp>
+
+#include "report/renderers.h"
+#include "report/text.h"
+
+namespace sparsify {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json or_null(const std::optional<std::string>& text) {
+  return text ? Json(printable(*text)) : Json(nullptr);
+}
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(printable(text));
+}
+
+Json figures(const ModelFigures& model) {
+  return {{"path", text_or_null(model.path)},
+          {"sha256", text_or_null(model.sha256)},
+          {"params", model.params},
+          {"nonzero", model.nonzero},
+          {"macs", or_null(model.macs)},
+          {"size_bytes", model.size_bytes},
+          {"gzip_bytes", model.gzip_bytes > 0 ? Json(model.gzip_bytes) : Json(nullptr)}};
+}
+
+/// The counts of zeros are known even where no model was written, such as after a missed gate.
+Json result_figures(const RunReport& report) {
+  Json json;
+  if (report.result) {
+    json = figures(*report.result);
+  } else {
+    for (const char* key : {"path", "sha256", "params", "nonzero", "macs", "size_bytes", "gzip_bytes"}) {
+      json[key] = nullptr;
+    }
+  }
+  json["sparsity"] = report.sparsity;
+  json["prunable"] = report.prunable;
+  json["pruned"] = report.pruned;
+  return json;
+}
+
+Json metric_object(const std::optional<MetricResult>& metric) {
+  if (!metric) return nullptr;
+  return {{"name", printable(metric->name)},
+          {"before", or_null(metric->before)},
+          {"after", or_null(metric->after)},
+          {"samples", metric->samples},
+          {"higher_is_better", metric->higher_is_better},
+          {"unit", printable(metric->unit)},
+          {"data", printable(metric->data)}};
+}
+
+Json layer_object(const LayerRow& row) {
+  return {{"name", printable(row.name)},
+          {"initializer", printable(row.initializer)},
+          {"op", printable(row.op)},
+          {"shape", row.shape},
+          {"type", printable(row.type)},
+          {"pattern", text_or_null(row.pattern)},
+          {"params", row.params},
+          {"prunable", row.prunable},
+          {"kept", row.kept},
+          {"target", or_null(row.target)},
+          {"sparsity", row.sparsity},
+          {"sparsity_before", row.sparsity_before},
+          {"macs", or_null(row.macs)},
+          {"skipped", or_null(row.skipped)}};
+}
+
+Json text_list(const std::vector<std::string>& texts) {
+  Json list = Json::array();
+  for (const std::string& text : texts) list.push_back(printable(text));
+  return list;
+}
+
+}  // namespace
+
+Json to_json(const RunReport& report) {
+  Json json;
+  json["schema_version"] = 1;
+  const auto version = report.versions.find("sparsify");
+  json["tool"] = {{"name", "sparsify"},
+                  {"version", version == report.versions.end() ? Json(nullptr) : Json(version->second)}};
+  json["versions"] = Json::object();
+  for (const auto& [name, text] : report.versions) json["versions"][printable(name)] = printable(text);
+  json["command"] = printable(report.command);
+  json["started"] = text_or_null(report.started);
+  json["model"] = figures(report.model);
+  json["result"] = result_figures(report);
+  json["metric"] = metric_object(report.metric);
+  json["layers"] = Json::array();
+  for (const LayerRow& row : report.layers) json["layers"].push_back(layer_object(row));
+  json["gates"] = Json::array();
+  for (const GateResult& gate : report.gates) {
+    json["gates"].push_back({{"name", printable(gate.name)},
+                             {"limit", gate.limit},
+                             {"actual", gate.actual},
+                             {"passed", gate.passed}});
+  }
+  json["verification"] = Json::array();
+  for (const VerificationResult& check : report.verification) {
+    json["verification"].push_back({{"check", printable(check.check)},
+                                    {"passed", check.passed},
+                                    {"detail", printable(check.detail)}});
+  }
+  json["timings"] = Json::object();
+  for (const auto& [stage, seconds] : report.timings) json["timings"][printable(stage)] = seconds;
+  json["warnings"] = text_list(report.warnings);
+  json["notes"] = text_list(report.notes);
+  json["recipe"] = text_or_null(report.recipe_yaml);
+  return json;
+}
+
+std::string to_json_text(const RunReport& report) { return to_json(report).dump(2) + "\n"; }
+
+}  // namespace sparsify
