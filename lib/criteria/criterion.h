@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/registry.h"
 #include "config/options.h"
@@ -53,8 +54,12 @@ class Criterion {
 };
 
 /// The scores of a stored weight of any prunable float type: in place where possible, else in `buffer`.
-/// throws ResourceError naming the tensor when a weight is not finite
+/// `weights` and `buffer` must outlive the view.
 ScoreView score_layer(const Criterion& criterion, const PrunableTensor& layer, const HostTensor& weights,
                       const LayerEvidence& evidence, std::vector<float>& buffer);
+
+/// Called once for each layer before anything is scored.
+/// throws ResourceError naming the tensor and the first weight that is NaN or infinite
+void require_finite(const PrunableTensor& layer, const HostTensor& weights);
 
 }  // namespace sparsify

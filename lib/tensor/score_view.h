@@ -36,6 +36,14 @@ class ScoreView {
   bool by_magnitude() const { return by_magnitude_; }
   const std::byte* bytes() const { return bytes_; }
 
+  /// Scores [first, first + count).
+  ScoreView part(int64_t first, int64_t count) const {
+    ScoreView view = *this;
+    view.bytes_ += first * static_cast<int64_t>(sizeof(float));
+    view.size_ = count;
+    return view;
+  }
+
   float operator[](int64_t index) const {
     float score;
     std::memcpy(&score, bytes_ + index * static_cast<int64_t>(sizeof(float)), sizeof(float));
