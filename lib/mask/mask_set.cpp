@@ -83,7 +83,8 @@ int64_t bounded_product(const Shape& shape, int64_t limit) {
 }
 
 Entry read_entry(const std::string& path, const std::string& name, const Json& json, int64_t data_bytes) {
-  Entry entry{.name = name};
+  Entry entry;
+  entry.name = name;
   std::vector<int64_t> offsets;
   if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") || !json.contains("data_offsets")) {
     refuse(path, fmt::format("the mask \"{}\" has no dtype, shape or data_offsets", name));

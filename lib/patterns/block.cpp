@@ -39,10 +39,10 @@ class Block final : public Pattern {
   ScoreView unit_scores(const PrunableTensor& layer, ScoreView scores, std::vector<float>& buffer) const override {
     std::vector<double> sums(static_cast<size_t>(units(layer)), 0.0);
     for_each(layer, [&](int64_t element, int64_t block) { sums[static_cast<size_t>(block)] += scores[element]; });
-    constexpr double kLargest = std::numeric_limits<float>::max();
+    const double kLargest = std::numeric_limits<float>::max();
     buffer.resize(sums.size());
     std::transform(sums.begin(), sums.end(), buffer.begin(),
-                   [](double sum) { return static_cast<float>(std::clamp(sum, -kLargest, kLargest)); });
+                   [kLargest](double sum) { return static_cast<float>(std::clamp(sum, -kLargest, kLargest)); });
     return buffer;
   }
 
