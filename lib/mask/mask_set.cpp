@@ -53,8 +53,8 @@ std::string header_of(const std::string& path, const MaskSet& masks) {
 }
 
 struct Entry {
-  std::string name;
-  Shape shape;
+  std::string name = {};
+  Shape shape = {};
   int64_t begin = 0;
   int64_t end = 0;
 };

@@ -39,10 +39,10 @@ class Block final : public Pattern {
   ScoreView unit_scores(const PrunableTensor& layer, ScoreView scores, std::vector<float>& buffer) const override {
     std::vector<double> sums(static_cast<size_t>(units(layer)), 0.0);
     for_each(layer, [&](int64_t element, int64_t block) { sums[static_cast<size_t>(block)] += scores[element]; });
-    const double kLargest = std::numeric_limits<float>::max();
+    const double largest = std::numeric_limits<float>::max();  // a sum may leave float32's range
     buffer.resize(sums.size());
     std::transform(sums.begin(), sums.end(), buffer.begin(),
-                   [kLargest](double sum) { return static_cast<float>(std::clamp(sum, -kLargest, kLargest)); });
+                   [largest](double sum) { return static_cast<float>(std::clamp(sum, -largest, largest)); });
     return buffer;
   }
 

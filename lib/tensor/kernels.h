@@ -24,8 +24,8 @@ struct Kernels {
   /// `bytes` times 8 scores in consecutive groups of m = 2 or 4: keeps n of each group.
   int32_t (*small_groups)(const std::byte* scores, bool magnitude, int m, int64_t bytes, int n, uint8_t* kept);
 
-  /// 8 consecutive groups of m <= 64 scores: keeps n of each; 8 * m bits go to m bytes.
-  int32_t (*groups_of_m)(const std::byte* scores, bool magnitude, int m, int n, uint8_t* kept);
+  /// `units` times 8 consecutive groups of m <= 64 scores: keeps n of each; a unit's 8 * m bits go to m bytes.
+  int32_t (*groups_of_m)(const std::byte* scores, bool magnitude, int m, int64_t units, int n, uint8_t* kept);
 
   /// `blocks` consecutive blocks of m rows of `inner` <= 64 scores: keeps n of the m in each column.
   /// blocks * m * inner bits are appended at bit `first` of `kept`, which is zero from there on.

@@ -93,9 +93,7 @@ class Selection {
       note(kernels().small_groups(at(first), scores_.by_magnitude(), m_, units, n_, kept));
       return;
     }
-    for (int64_t i = 0; i < units; ++i) {
-      note(kernels().groups_of_m(at(first + 8 * m_ * i), scores_.by_magnitude(), m_, n_, kept + m_ * i));
-    }
+    note(kernels().groups_of_m(at(first), scores_.by_magnitude(), m_, units, n_, kept));
   }
 
   void select_columns() {

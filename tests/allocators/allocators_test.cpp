@@ -19,8 +19,10 @@ class Layers {
     for (const auto& layer : scores_) add({static_cast<int64_t>(layer.size())});
   }
   /// Only shapes: for allocators that need no scores.
-  explicit Layers(const std::vector<Shape>& shapes) {
-    for (const Shape& shape : shapes) add(shape);
+  static Layers of_shapes(const std::vector<Shape>& shapes) {
+    Layers layers({});
+    for (const Shape& shape : shapes) layers.add(shape);
+    return layers;
   }
 
   Budget allocate(const std::string& name, double sparsity, std::vector<int64_t> floors = {}) const {
@@ -154,18 +156,18 @@ TEST_CASE("LAMP refuses negative scores by name", "[allocators][lamp]") {
 }
 
 TEST_CASE("ERK of a two-layer toy", "[allocators][erk]") {
-  check_densities(Layers({Shape{8, 4}, Shape{4, 2}}), 0.5, {.416667, .833333});
+  check_densities(Layers::of_shapes({Shape{8, 4}, Shape{4, 2}}), 0.5, {.416667, .833333});
 }
 
 TEST_CASE("ERK of LeNet-300-100", "[allocators][erk]") {
-  const Layers layers({Shape{300, 784}, Shape{100, 300}, Shape{10, 100}});
+  const Layers layers = Layers::of_shapes({Shape{300, 784}, Shape{100, 300}, Shape{10, 100}});
   check_densities(layers, 0.9, {.079568, .230189, 1.0});
   check_densities(layers, 0.95, {.038484, .111334, .918507});
   check_densities(layers, 0.98, {.015394, .044534, .367403});
 }
 
 TEST_CASE("ERK of LeNet-5", "[allocators][erk]") {
-  check_densities(Layers({Shape{20, 1, 5, 5}, Shape{50, 20, 5, 5}, Shape{500, 800}, Shape{10, 500}}), 0.9,
+  check_densities(Layers::of_shapes({Shape{20, 1, 5, 5}, Shape{50, 20, 5, 5}, Shape{500, 800}, Shape{10, 500}}), 0.9,
                   {1, .087072, .088433, 1});
 }
 
@@ -188,7 +190,7 @@ TEST_CASE("ERK of ResNet-20", "[allocators][erk]") {
   shapes.push_back({10, 64});
   at_90.push_back(1);
   at_95.push_back(1);
-  const Layers layers(shapes);
+  const Layers layers = Layers::of_shapes(shapes);
   CHECK(sum(layers.units()) == 268'336);
   check_densities(layers, 0.9, at_90);
   check_densities(layers, 0.95, at_95);

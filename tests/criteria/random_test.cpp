@@ -25,7 +25,7 @@ TEST_CASE("random scores depend on the seed and the initializer's name alone", "
   CHECK(random_scores(1, "a", 100) != random_scores(1, "b", 100));
   const std::vector<float> longer = random_scores(1, "a", 200);
   CHECK(std::equal(longer.begin(), longer.begin() + 100, random_scores(1, "a", 100).begin()));
-  CHECK(random_scores(0, "conv.weight", 1)[0] == 0x1.6ee6dep-1f);  // the same on every platform
+  CHECK(random_scores(0, "conv.weight", 1)[0] == 0x1.cc88d2p-1f);  // the same on every platform; computed apart
 }
 
 TEST_CASE("random pruning keeps every place equally often", "[criteria][random]") {

@@ -43,7 +43,7 @@ TEST_CASE("a pattern with impossible numbers is refused with what, where and fix
   CHECK_THAT(refusal("2:65").what, Contains("m is 65"));
   CHECK_THAT(refusal("{block: [0, 4]}").what, Contains("0"));
   CHECK_THAT(refusal("{block: [4]}").what, Contains("a block has 1 sizes"));
-  CHECK_THAT(refusal("2:").what, Contains("no pattern is named \"2:\""));
+  CHECK_THAT(refusal("\"2:\"").what, Contains("no pattern is named \"2:\""));
   CHECK_THAT(refusal("2:4x").what, Contains("2:4x"));
   CHECK_THAT(refusal("99999999999999999999:4").what, Contains("no pattern"));
   CHECK_THAT(refusal("unstructred").fix, Contains("unstructured"));

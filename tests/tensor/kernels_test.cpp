@@ -19,8 +19,8 @@ class Pair {
 
   template <class Call>
   bool agree(Call call) const {
-    std::vector<uint64_t> wide(600, 0);
-    std::vector<uint64_t> plain(600, 0);
+    std::vector<uint64_t> wide(1200, 0);
+    std::vector<uint64_t> plain(1200, 0);
     return call(kAvx2Kernels, scores_, wide.data()) == call(kGenericKernels, scores_, plain.data()) && wide == plain;
   }
 
@@ -57,7 +57,7 @@ TEST_CASE("the AVX2 loops and the portable loops give the same bits", "[tensor][
     }));
     for (const int m : {8, 16, 24, 2, 5, 61, 64}) {
       CHECK(pair.agree([&](const Kernels& k, const std::byte* from, uint64_t* to) {
-        return k.groups_of_m(from, magnitude, m, std::min(n, m - 1), bytes(to));
+        return k.groups_of_m(from, magnitude, m, 16384 / 8 / m, std::min(n, m - 1), bytes(to));
       }));
     }
     for (const int inner : {2, 9, 25, 64}) {
