@@ -27,6 +27,10 @@ Layout layout_of(const Shape& shape, int axis, int n, int m) {
     const int64_t size = shape[static_cast<size_t>(i)];
     (i < axis ? layout.outer : i == axis ? layout.length : layout.inner) *= size;
   }
+  if (layout.length > m && layout.length % m == 0) {  // a group is as good as a row
+    layout.outer *= layout.length / m;
+    layout.length = m;
+  }
   return layout;
 }
 
@@ -43,23 +47,29 @@ class Selection {
   Selection(ScoreView scores, Layout layout, int n, int m)
       : scores_(scores), layout_(layout), n_(n), m_(m), mask_(scores.size(), /*kept=*/false) {}
 
-  BitMask run() {
-    if (scores_.empty()) return std::move(mask_);
-    if (layout_.inner > 1) {
-      select_columns();
-    } else if (layout_.length % m_ == 0) {
-      select_groups(0, scores_.size() / m_);  // groups of all rows follow each other
+  /// Rows [begin, end) of the outer axes.
+  void select_rows(int64_t begin, int64_t end) {
+    const int64_t row_size = layout_.length * layout_.inner;
+    const int64_t rest = layout_.length % m_;
+    if (layout_.inner == 1 && rest == 0) {
+      select_groups(begin * row_size, (end - begin) * layout_.length / m_);  // groups of all rows follow each other
+    } else if (layout_.inner <= 64 && rest == 0) {
+      select_blocks(begin * row_size, (end - begin) * layout_.length / m_);
     } else {
-      const int64_t rest = layout_.length % m_;
-      for (int64_t row = 0; row < layout_.outer; ++row) {
-        const int64_t first = row * layout_.length;
-        select_groups(first, layout_.length / m_);
-        select_partial(first + layout_.length - rest, static_cast<int>(rest), 1);
+      for (int64_t row = begin; row < end; ++row) {
+        if (layout_.inner > 1) {
+          select_columns(row * row_size);
+        } else {
+          select_groups(row * row_size, layout_.length / m_);
+          select_partial((row + 1) * row_size - rest, static_cast<int>(rest), 1);
+        }
       }
     }
     invariant(largest_ <= kInfinityKey, "scores that are selected are not NaN");
-    return std::move(mask_);
   }
+
+  const BitMask& mask() const { return mask_; }
+  BitMask take_mask() { return std::move(mask_); }
 
  private:
   const std::byte* at(int64_t index) const { return scores_.bytes() + 4 * index; }
@@ -96,25 +106,28 @@ class Selection {
     note(kernels().groups_of_m(at(first), scores_.by_magnitude(), m_, units, n_, kept));
   }
 
-  void select_columns() {
+  /// `groups` consecutive blocks of m x inner elements, inner <= 64.
+  void select_blocks(int64_t first, int64_t groups) {
+    note(kernels().columns(at(first), scores_.by_magnitude(), groups, m_, static_cast<int>(layout_.inner), n_,
+                           mask_.words().data(), first));
+  }
+
+  /// The row of the outer axes that begins at element `first`.
+  void select_columns(int64_t first) {
     const int64_t rest = layout_.length % m_;
     const int64_t groups = layout_.length / m_;
-    for (int64_t row = 0; row < layout_.outer; ++row) {
-      const int64_t first = row * layout_.length * layout_.inner;
-      if (layout_.inner <= 64) {
-        note(kernels().columns(at(first), scores_.by_magnitude(), groups, m_, static_cast<int>(layout_.inner), n_,
-                               mask_.words().data(), first));
-      } else {
-        for (int64_t group = 0; group < groups; ++group) select_wide(first + group * m_ * layout_.inner, m_);
-      }
-      if (rest == 0) continue;
-      const int64_t last = first + groups * m_ * layout_.inner;
-      if (layout_.inner > 64 && rest > n_) {
-        select_wide(last, static_cast<int>(rest));
-      } else {
-        for (int64_t column = 0; column < layout_.inner; ++column) {
-          select_partial(last + column, static_cast<int>(rest), layout_.inner);
-        }
+    if (layout_.inner <= 64) {
+      select_blocks(first, groups);
+    } else {
+      for (int64_t group = 0; group < groups; ++group) select_wide(first + group * m_ * layout_.inner, m_);
+    }
+    if (rest == 0) return;
+    const int64_t last = first + groups * m_ * layout_.inner;
+    if (layout_.inner > 64 && rest > n_) {
+      select_wide(last, static_cast<int>(rest));
+    } else {
+      for (int64_t column = 0; column < layout_.inner; ++column) {
+        select_partial(last + column, static_cast<int>(rest), layout_.inner);
       }
     }
   }
@@ -166,7 +179,29 @@ class Selection {
 BitMask select_n_of_m(ScoreView scores, const Shape& shape, int axis, int n, int m) {
   const Layout layout = layout_of(shape, axis, n, m);
   invariant(scores.size() == layout.outer * layout.length * layout.inner, "there is one score for every element");
-  return Selection(scores, layout, n, m).run();
+  Selection selection(scores, layout, n, m);
+  if (!scores.empty()) selection.select_rows(0, layout.outer);
+  return selection.take_mask();
+}
+
+BitMask keep_n_of_m_(std::span<std::byte> float32, const Shape& shape, int axis, int n, int m) {
+  constexpr int64_t kCached = 1 << 16;  // elements: 256 KB stay in the second-level cache
+  const Layout layout = layout_of(shape, axis, n, m);
+  const ScoreView scores = ScoreView::magnitudes(float32);
+  const int64_t row_size = layout.length * layout.inner;
+  invariant(scores.size() == layout.outer * row_size, "there is one weight for every element");
+  Selection selection(scores, layout, n, m);
+  if (scores.empty()) return selection.take_mask();
+  int64_t rows = std::max<int64_t>(1, kCached / row_size);
+  if (layout.inner == 1) rows = (rows + 7) / 8 * 8;  // whole bytes of the mask
+  for (int64_t begin = 0; begin < layout.outer; begin += rows) {
+    const int64_t end = std::min(begin + rows, layout.outer);
+    selection.select_rows(begin, end);
+    const auto first = static_cast<size_t>(4 * begin * row_size);
+    const auto bytes = static_cast<size_t>(4 * (end - begin) * row_size);
+    apply_mask_(selection.mask(), begin * row_size, float32.subspan(first, bytes), 4);
+  }
+  return selection.take_mask();
 }
 
 int64_t first_n_of_m_violation(const BitMask& mask, const Shape& shape, int axis, int n, int m) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "tensor/bit_mask.h"
 #include "tensor/score_view.h"
@@ -19,6 +21,10 @@ inline constexpr int kMaxGroupSize = 64;
 ///   scores  product(shape) values; NaN throws std::logic_error
 ///   cost    one read of the scores; m - 1 comparisons a score, eight at a time
 BitMask select_n_of_m(ScoreView scores, const Shape& shape, int axis, int n, int m);
+
+/// select_n_of_m by the magnitude of the weights, which are cleared where they are pruned: a block of rows at a time,
+/// so that memory is read once.
+BitMask keep_n_of_m_(std::span<std::byte> float32, const Shape& shape, int axis, int n, int m);
 
 /// The first group that keeps more than n, as the flat index of its first element; -1 if the rule holds.
 int64_t first_n_of_m_violation(const BitMask& mask, const Shape& shape, int axis, int n, int m);

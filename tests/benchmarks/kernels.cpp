@@ -122,8 +122,7 @@ class Suite {
     for (const int64_t dimension : shape) size *= dimension;
     add(name, size, [this, shape, axis, n, m, size] {
       const auto weights = std::span(target_).first(static_cast<size_t>(size));
-      const BitMask mask = select_n_of_m(ScoreView::magnitudes(std::as_bytes(weights)), shape, axis, n, m);
-      apply_mask_(mask, 0, std::as_writable_bytes(weights), 4);
+      keep_n_of_m_(std::as_writable_bytes(weights), shape, axis, n, m);
     });
   }
 

@@ -1,5 +1,6 @@
 #include "tensor/n_of_m.h"
 
+#include <bit>
 #include <cmath>
 #include <stdexcept>
 
@@ -41,6 +42,13 @@ void compare_with_naive(std::mt19937& random, const Shape& shape, int axis, int 
     REQUIRE(mask == naive_n_of_m(view, shape, axis, n, m));
     REQUIRE(mask.kept() == n_of_m_kept(shape, axis, n, m));
     REQUIRE(first_n_of_m_violation(mask, shape, axis, n, m) == -1);
+  }
+  std::vector<float> weights = scores;
+  const BitMask mask = keep_n_of_m_(std::as_writable_bytes(std::span(weights)), shape, axis, n, m);
+  REQUIRE(mask == select_n_of_m(ScoreView::magnitudes(scores), shape, axis, n, m));
+  for (int64_t i = 0; i < size; ++i) {
+    const auto at = static_cast<size_t>(i);
+    REQUIRE(std::bit_cast<uint32_t>(weights[at]) == (mask[i] ? std::bit_cast<uint32_t>(scores[at]) : 0));
   }
 }
 
@@ -107,6 +115,8 @@ TEST_CASE("N:M agrees with sorting every group for all layouts", "[tensor][n_of_
       compare_with_naive(random, {1 + any(100), 65 + any(100)}, 0, n, m);         // wide rows, as in MatMul
     }
   }
+  compare_with_naive(random, {700, 124}, 1, 2, 4);  // several blocks of rows
+  compare_with_naive(random, {77, 121, 3, 3}, 1, 2, 4);
   compare_with_naive(random, {0, 8}, 1, 2, 4);
   compare_with_naive(random, {8, 0}, 0, 2, 4);
   compare_with_naive(random, {1}, 0, 1, 2);
