@@ -1,0 +1,120 @@
+#include "mask/prunable.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "support/catch.h"
+#include "support/shared.h"
+
+using namespace sparsify;
+
+namespace {
+
+const PrunableTensor& named(const std::vector<PrunableTensor>& tensors, const std::string& name) {
+  const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.initializer == name; });
+  REQUIRE(found != tensors.end());
+  return *found;
+}
+
+PruneRule rule_with(Selection select) {
+  PruneRule rule;
+  rule.select = std::move(select);
+  return rule;
+}
+
+std::string reason_of(const Selections& selections, const std::string& name) {
+  for (const Skipped& skipped : selections.skipped) {
+    if (skipped.tensor.initializer == name) return skipped.reason;
+  }
+  return "selected";
+}
+
+}  // namespace
+
+TEST_CASE("the stem is a first layer, the classifier a last one, a residual block neither", "[mask][prunable]") {
+  const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+
+  CHECK(named(tensors, "stem.weight").first);
+  CHECK_FALSE(named(tensors, "stem.weight").last);
+  CHECK(named(tensors, "classifier.weight").last);
+  CHECK_FALSE(named(tensors, "block1.conv2.weight").first);
+  CHECK_FALSE(named(tensors, "block3.conv2.weight").last);
+}
+
+TEST_CASE("axes are those of the operator: Conv contracts axis 1, Gemm with transB too", "[mask][prunable]") {
+  const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+
+  const PrunableTensor& conv = named(tensors, "down.weight");
+  CHECK(conv.kind == "weight");
+  CHECK(conv.output_axis == 0);
+  CHECK(conv.input_axis == 1);
+  const PrunableTensor& gemm = named(tensors, "classifier.weight");
+  CHECK(gemm.output_axis == 0);
+  CHECK(gemm.input_axis == 1);
+  CHECK(named(tensors, "classifier.bias").kind == "bias");
+  CHECK(named(tensors, "stem_norm.weight").kind == "norm");
+}
+
+TEST_CASE("first and last layers join only when they are named without a wildcard", "[mask][select]") {
+  const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+
+  const Selections standard = select_tensors(tensors, {rule_with({})});
+  CHECK(standard.selected.size() == 7);
+  CHECK(reason_of(standard, "stem.weight") == "first layer: kept unless selected by name");
+  CHECK(reason_of(standard, "classifier.weight") == "last layer: kept unless selected by name");
+  CHECK(reason_of(standard, "classifier.bias") == "bias: not selected (select.kinds)");
+
+  Selection named_stem;
+  named_stem.include = {"stem.weight", "block*"};
+  const Selections with_stem = select_tensors(tensors, {rule_with(named_stem)});
+  CHECK(reason_of(with_stem, "stem.weight") == "selected");
+  CHECK(reason_of(with_stem, "down.weight") == "not included (select.include)");
+}
+
+TEST_CASE("a tensor belongs to the last rule that selects it", "[mask][select]") {
+  const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  Selection blocks;
+  blocks.include = {"block3*"};
+
+  const Selections selections = select_tensors(find_tensors(file), {rule_with({}), rule_with(blocks)});
+
+  for (const Selected& selected : selections.selected) {
+    CHECK(selected.rule == (selected.tensor.initializer.starts_with("block3") ? 1U : 0U));
+  }
+}
+
+TEST_CASE("a rule that selects nothing names the nearest layer", "[mask][select]") {
+  const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  Selection typo;
+  typo.include = {"block1.conv1.wieght"};
+
+  try {
+    select_tensors(find_tensors(file), {rule_with(typo)});
+    FAIL("a rule without tensors was accepted");
+  } catch (const ConfigError& e) {
+    CHECK(e.problem().fix.find("block1.conv1.weight") != std::string::npos);
+  }
+}
+
+TEST_CASE("weights are found through what exporters put in front of them", "[mask][prunable]") {
+  const auto zoo = shared_or_skip("zoo", "weights of exported transformers");
+  if (zoo.empty()) return;
+  // Every graph has weights whose contracted axis is known, also behind Transpose, Cast and DequantizeLinear.
+  for (const char* name : {"gpt2_slim_dynamo", "bert_slim", "resnet18_slim_qdq_int8", "convnet_bf16_weights", "functions_resblock",
+                           "llama_slim", "t5_slim", "mlp_fp16_weights"}) {
+    const ModelFile file = ModelFile::load((zoo / name / (std::string(name) + ".onnx")).string());
+    int64_t known = 0;
+    int64_t all = 0;
+    for (const PrunableTensor& tensor : find_tensors(file)) {
+      if (tensor.kind != "weight") continue;
+      all += tensor.count();
+      if (tensor.input_axis >= 0 && tensor.output_axis >= 0) known += tensor.count();
+    }
+    INFO(name);
+    CHECK(all > 0);
+    CHECK(known == all);
+  }
+}
