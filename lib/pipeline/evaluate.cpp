@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
@@ -25,7 +27,9 @@ std::unique_ptr<Metric> make_metric(const EvaluateOptions& options, const DataSo
 }  // namespace
 
 MetricResult evaluate(const ModelFile& file, const DataSource& data, const EvaluateOptions& options) {
-  MetricResult result{.data = data.describe()};
+  MetricResult result;
+  result.data = data.describe();
+  result.data.erase(std::min(result.data.rfind(" ("), result.data.size()));  // the number of samples stands beside it
   const std::unique_ptr<Metric> metric = make_metric(options, data, result.name);
   result.higher_is_better = metric->higher_is_better();
   result.unit = metric->unit();

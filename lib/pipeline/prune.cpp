@@ -7,6 +7,7 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -122,6 +123,7 @@ class Run {
       report_.result->path.clear();  // no model was written
     }
     watch_.total();
+    write_log();
     write_report(report_, folder_, recipe_.report_formats, /*overwrite=*/true);
     PruneOutcome outcome{.report = std::move(report_), .folder = folder_, .passed = passed};
     const fs::path html = fs::path(folder_) / "report.html";
@@ -254,6 +256,18 @@ class Run {
     report_.recipe_yaml = to_yaml(resolved(recipe_));
     write_file_atomically((fs::path(folder_) / "recipe.yaml").string(), to_yaml(resolved(recipe_, folder_)), /*overwrite=*/true);
     if (passed) write_plan(folder_, file, decisions, /*overwrite=*/true);
+  }
+
+  /// `log.jsonl`: what happened, a JSON object a line.
+  void write_log() const {
+    std::string lines = nlohmann::ordered_json{{"event", "start"}, {"time", report_.started}, {"command", report_.command}}.dump() + "\n";
+    for (const auto& [stage, seconds] : report_.timings) {
+      lines += nlohmann::ordered_json{{"event", "stage"}, {"stage", stage.substr(0, stage.size() - 2)}, {"seconds", seconds}}.dump() + "\n";
+    }
+    for (const std::string& warning : report_.warnings) {
+      lines += nlohmann::ordered_json{{"event", "warning"}, {"text", warning}}.dump() + "\n";
+    }
+    write_file_atomically((fs::path(folder_) / "log.jsonl").string(), lines, /*overwrite=*/true);
   }
 
   const PruneRequest& request_;
