@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +16,7 @@ namespace sparsify {
 int Context::width() const {
   winsize size{};
   if (::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 100;
+  return 120;
 }
 
 bool Context::colour() const {
@@ -59,6 +60,7 @@ void add_input_option(CLI::App& app, Context& context) {
 
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    if (errno == EPIPE) ::_exit(kDone);  // whoever reads has seen enough: `sparsify schema | head`
     throw ResourceError{{.what = "the result cannot be written", .where = "stdout", .fix = "check what the output is redirected to"}};
   }
 }

@@ -49,6 +49,24 @@ void refuse_unknown_verb(int argc, char** argv) {
   throw ConfigError{{.what = fmt::format("there is no verb \"{}\"", argv[1]), .where = "command line", .fix = suggest(argv[1], names)}};
 }
 
+/// Likewise for a mistyped flag of a known verb.
+void refuse_unknown_flag(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_subcommand(argv[1])->get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (int i = 2; i < argc && std::string(argv[i]) != "--"; ++i) {
+    const std::string flag = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+    if (!flag.starts_with("--") || std::find(known.begin(), known.end(), flag) != known.end()) continue;
+    const std::string near = closest_name(flag, known);
+    throw ConfigError{{.what = fmt::format("{} has no flag {}", argv[1], flag),
+                       .where = "command line",
+                       .fix = (near.empty() ? "" : fmt::format("did you mean {}? ", near)) +
+                              fmt::format("see `sparsify {} --help`", argv[1])}};
+  }
+}
+
 int run(int argc, char** argv) {
   std::sort(commands().begin(), commands().end(), [](const Command& a, const Command& b) { return std::string(a.name) < b.name; });
   CLI::App app{"Prunes neural networks: a trained ONNX model in, a smaller or sparser ONNX model that still works out, with the evidence."};
@@ -70,6 +88,7 @@ int run(int argc, char** argv) {
   }
   try {
     refuse_unknown_verb(argc, argv);
+    refuse_unknown_flag(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
     return app.exit(e);  // --help, --version

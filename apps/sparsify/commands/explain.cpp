@@ -48,11 +48,11 @@ int run(const std::string& family, const std::string& name, const Context& conte
   }
   TextTable table({{.title = "option"}, {.title = "type"}, {.title = "default"}, {.title = "range"}, {.title = "meaning", .flexible = true}});
   for (const OptionRecord& record : records) {
-    std::string otherwise = record.required ? "required" : record.default_value.is_null() ? "-" : to_yaml(record.default_value);
-    while (!otherwise.empty() && otherwise.back() == '\n') otherwise.pop_back();
+    const std::string otherwise = record.required ? "required" : record.default_value.is_null() ? "-" : to_json(record.default_value).dump();
     table.add_row({record.key, record.type, otherwise, range_text(record), record.help});
   }
-  print(text + table.render(context.width(), context.colour(), context.utf8(), 2));
+  constexpr int kUnshortened = 1000;  // a meaning cut in the middle explains nothing
+  print(text + table.render(kUnshortened, context.colour(), context.utf8(), 2));
   return kDone;
 }
 
