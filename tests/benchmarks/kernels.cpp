@@ -101,13 +101,13 @@ class Suite {
     const double memcpy_speed = cases_.front().gigabytes_per_second();
     nlohmann::ordered_json document = {
         {"kernels", kernels().name}, {"megabytes", static_cast<double>(4 * weights_.size()) * 1e-6}, {"rounds", settings_.rounds}};
-    if (!settings_.json) fmt::print("{:34} {:>8} {:>8} {:>10}\n", "one thread, " + std::string(kernels().name), "ms", "GB/s", "x memcpy");
+    if (!settings_.json) fmt::print("{:38} {:>8} {:>8} {:>10}\n", "one thread, " + std::string(kernels().name), "ms", "GB/s", "x memcpy");
     for (const Case& one : cases_) {
       if (one.seconds.empty()) continue;
       const double speed = one.gigabytes_per_second();
       document["cases"].push_back(
           {{"name", one.name}, {"seconds", one.median()}, {"gb_per_s", speed}, {"x_memcpy", speed / memcpy_speed}});
-      if (!settings_.json) fmt::print("{:34} {:8.1f} {:8.2f} {:10.2f}\n", one.name, 1e3 * one.median(), speed, speed / memcpy_speed);
+      if (!settings_.json) fmt::print("{:38} {:8.1f} {:8.2f} {:10.2f}\n", one.name, 1e3 * one.median(), speed, speed / memcpy_speed);
     }
     if (settings_.json) fmt::print("{}\n", document.dump(1));
   }
@@ -131,6 +131,10 @@ class Suite {
     const auto size = static_cast<int64_t>(weights_.size());
     const auto keep = static_cast<int64_t>(static_cast<double>(size) * (1 - sparsity));
     add(fmt::format("{} of one layer", sparsity), size, [this, keep] { select_highest(ScoreView::magnitudes(weights_), keep); });
+    add(fmt::format("{} of one layer, with apply", sparsity), size, [this, keep] {
+      const BitMask mask = select_highest(ScoreView::magnitudes(weights_), keep);
+      apply_mask_(mask, 0, std::as_writable_bytes(std::span(target_)), 4);
+    });
     ScoreArrays layers;
     const int64_t unit = size / (12 * 12);
     for (int block = 0; block < 12; ++block) {
@@ -147,10 +151,19 @@ class Suite {
           std::span(weights_).subspan(static_cast<size_t>(firsts[i]), static_cast<size_t>(sizes[i]))));
     };
     const auto keep_all = static_cast<int64_t>(static_cast<double>(total) * (1 - sparsity));
-    add(fmt::format("{} of 72 layers, global", sparsity), total, [layers, keep_all] {
+    const auto select = [layers, keep_all](auto on_mask) {
       Threshold threshold = select_jointly(layers, keep_all).threshold;
       std::vector<float> buffer;
-      for (size_t i = 0; i < layers.sizes.size(); ++i) select_by_threshold(layers.read(i, buffer), threshold);
+      for (size_t i = 0; i < layers.sizes.size(); ++i) {
+        on_mask(i, select_by_threshold(layers.read(i, buffer), threshold));
+      }
+    };
+    add(fmt::format("{} of 72 layers, global", sparsity), total, [select] { select([](size_t, const BitMask&) {}); });
+    add(fmt::format("{} of 72 layers, global, with apply", sparsity), total, [this, select, layers, firsts] {
+      select([&](size_t i, const BitMask& mask) {
+        const auto of_layer = std::span(target_).subspan(static_cast<size_t>(firsts[i]), static_cast<size_t>(layers.sizes[i]));
+        apply_mask_(mask, 0, std::as_writable_bytes(of_layer), 4);
+      });
     });
   }
 
