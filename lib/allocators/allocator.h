@@ -15,7 +15,7 @@ struct AllocationTask {
   std::vector<int64_t> units;    ///< per layer
   std::vector<int64_t> floors;   ///< least units each layer keeps; floors[i] <= units[i]
   double sparsity = 0;           ///< global target over all units
-  /// Unit scores of a layer (Pattern::unit_scores), produced when asked for.
+  /// Unit scores of a layer (Pattern::unit_scores), produced when asked for; valid until the next call.
   std::function<ScoreView(size_t layer, std::vector<float>& buffer)> scores;
 };
 

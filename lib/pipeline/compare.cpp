@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "mask/prunable.h"
 #include "patterns/pattern.h"
@@ -96,6 +97,7 @@ Comparison compare_models(const ModelFile& a, const ModelFile& b, const DataSour
   const auto stream = data.stream({});
   Progress progress("comparing", data.size());
   for (int64_t batch = 0; auto next = stream->next(); ++batch) {
+    check_interrupt();
     const auto expected = first->run(next->inputs);
     const auto actual = second->run(next->inputs);
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -114,6 +116,7 @@ Comparison compare_with_recorded(const ModelFile& file, const DataSource& data, 
   for (const ValueInfo& output : file.model().graph.outputs) comparison.outputs.push_back({.name = output.name, .problem = ""});
   const auto stream = data.stream({});
   for (int64_t batch = 0; auto next = stream->next(); ++batch) {
+    check_interrupt();
     if (next->outputs.size() != comparison.outputs.size()) {
       throw ConfigError{{.what = fmt::format("the data has {} recorded outputs, the model {}", next->outputs.size(), comparison.outputs.size()),
                          .where = data.describe(),

@@ -35,8 +35,8 @@ std::unique_ptr<Interface> make_plugin(const Setting& setting, const std::string
   return plugin;
 }
 
-[[noreturn]] void refuse(const PruneRule& rule, const std::string& path, std::string what, std::string fix) {
-  throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", rule.mark.text(), path), .fix = std::move(fix)}};
+[[noreturn]] void refuse(const Mark& mark, const std::string& path, std::string what, std::string fix) {
+  throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", mark.text(), path), .fix = std::move(fix)}};
 }
 
 RulePlugins plugins_of(const PruneRule& rule, size_t index) {
@@ -45,31 +45,31 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
   plugins.criterion = make_plugin<Criterion>(rule.criterion, path + ".criterion");
   plugins.pattern = make_pattern(rule.pattern, path + ".pattern");
   if (plugins.criterion->needs() != Evidence::None) {
-    refuse(rule, path + ".criterion", "the criterion needs evidence from data, which this version does not collect",
+    refuse(rule.criterion.mark(), path + ".criterion", "the criterion needs evidence from data, which this version does not collect",
            "use magnitude or random");
   }
   const NamedOptions solver = split_name(rule.solver, path + ".solver");
   if (solver.name != "none") {
-    refuse(rule, path + ".solver", fmt::format("no solver is named \"{}\"", solver.name), "use one of these; all: none");
+    refuse(rule.solver.mark(), path + ".solver", fmt::format("no solver is named \"{}\"", solver.name), "use one of these; all: none");
   }
   const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
   const bool fixed = plugins.pattern->fixed_sparsity(any).has_value();
   if (fixed) {
     if (!rule.sparsity.is_null()) {
-      refuse(rule, path + ".sparsity", fmt::format("the pattern {} fixes the sparsity itself", plugins.pattern->describe()),
+      refuse(rule.sparsity.mark(), path + ".sparsity", fmt::format("the pattern {} fixes the sparsity itself", plugins.pattern->describe()),
              "remove sparsity, or choose another pattern");
     }
     if (!rule.allocation.is_null() && split_name(rule.allocation, path + ".allocation").name != "uniform") {
-      refuse(rule, path + ".allocation", fmt::format("the pattern {} leaves nothing to allocate", plugins.pattern->describe()),
+      refuse(rule.allocation.mark(), path + ".allocation", fmt::format("the pattern {} leaves nothing to allocate", plugins.pattern->describe()),
              "remove allocation, or choose another pattern");
     }
     return plugins;
   }
   if (rule.sparsity.is_null()) {
-    refuse(rule, path + ".sparsity", "no sparsity is given", "say how much to prune: `sparsity: 0.5`, or --sparsity 0.5");
+    refuse(rule.mark, path + ".sparsity", "no sparsity is given", "say how much to prune: `sparsity: 0.5`, or --sparsity 0.5");
   }
   if (!rule.sparsity.is_number()) {
-    refuse(rule, path + ".sparsity", fmt::format("a budget ({}) needs a pattern that removes channels", rule.sparsity.describe()),
+    refuse(rule.sparsity.mark(), path + ".sparsity", fmt::format("a budget ({}) needs a pattern that removes channels", rule.sparsity.describe()),
            "give a number in [0, 1)");
   }
   plugins.sparsity = rule.sparsity.number();
@@ -153,18 +153,22 @@ class Decider {
         result_.skipped.push_back({one.tensor, refused});
         continue;
       }
+      require_finite(one.tensor, weights_of(file_, one.tensor));
       const int64_t units = pattern.units(one.tensor);
       task.layers.push_back(one.tensor);
       task.units.push_back(units);
       task.floors.push_back(floor_of(rule, one.tensor, units));
     }
     if (task.layers.empty()) {
-      refuse(rule, fmt::format("prune.{}", index), fmt::format("no selected tensor can take the pattern {}", pattern.describe()),
+      refuse(rule.mark, fmt::format("prune.{}", index), fmt::format("no selected tensor can take the pattern {}", pattern.describe()),
              "see `sparsify inspect MODEL` for what each layer allows");
     }
     const LayerEvidence evidence{.seed = static_cast<uint64_t>(recipe_.seed)};
+    HostTensor weights;  // of the last layer that was scored: its scores may be a view of it
     const auto scores = [&](size_t layer, std::vector<float>& buffer) {
-      return score_layer(*plugins.criterion, task.layers[layer], weights_of(file_, task.layers[layer]), evidence, buffer);
+      weights = HostTensor();
+      weights = weights_of(file_, task.layers[layer]);
+      return score_layer(*plugins.criterion, task.layers[layer], weights, evidence, buffer);
     };
     std::vector<float> weight_buffer;
     task.scores = [&](size_t layer, std::vector<float>& buffer) {

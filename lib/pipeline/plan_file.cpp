@@ -61,33 +61,8 @@ std::vector<std::string> describe_nodes(const ModelGraph& model) {
   throw ResourceError{{.what = what, .where = path, .fix = "use the plan.json that a run wrote, with its masks.safetensors beside it"}};
 }
 
-}  // namespace
-
-void write_plan(const std::string& folder, const ModelFile& file, const Decisions& decisions, bool overwrite) {
-  MaskSet masks;
-  Json tensors = Json::array();
-  for (const Decision& decision : decisions.decided) {
-    const PrunableTensor& tensor = decision.tensor;
-    masks.emplace_back(tensor.initializer, Mask{tensor.shape, decision.mask});
-    tensors.push_back({{"initializer", tensor.initializer},
-                       {"layer", tensor.layer},
-                       {"type", name_of(tensor.type)},
-                       {"shape", tensor.shape},
-                       {"pattern", to_json(decision.pattern_setting)},
-                       {"target", decision.target ? Json(*decision.target) : Json()},
-                       {"kept", decision.mask.kept()}});
-  }
-  const std::string masks_path = (std::filesystem::path(folder) / "masks.safetensors").string();
-  write_masks(masks_path, masks, overwrite);
-  const Json plan = {{"schema_version", 1},
-                     {"model", {{"path", file.path()}, {"sha256", file.sha256()}}},
-                     {"masks", {{"path", "masks.safetensors"}, {"sha256", sha256_of_file(masks_path)}}},
-                     {"tensors", tensors},
-                     {"graph", describe_nodes(file.model())}};
-  write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);
-}
-
-Decisions read_plan(const std::string& path, const ModelFile& file) {
+/// throws Json::exception where a value is missing or of another type
+Decisions decisions_of(const std::string& path, const ModelFile& file) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw ResourceError{{.what = "the plan cannot be read", .where = path, .fix = "check the path"}};
   const Json plan = Json::parse(in, nullptr, /*allow_exceptions=*/false);
@@ -127,10 +102,13 @@ Decisions read_plan(const std::string& path, const ModelFile& file) {
                            .where = fmt::format("{} applied to {}", path, file.path()),
                            .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
     }
+    if (mask->second.shape != shape) {
+      damaged(masks_path, fmt::format("the mask of \"{}\" has shape {}, the plan says {}", name, to_text(mask->second.shape), to_text(shape)));
+    }
     Decision decision{.tensor = found->second, .mask = mask->second.bits};
-    decision.pattern_setting = parse_yaml(entry["pattern"].dump(), path);
+    decision.pattern_setting = parse_yaml(entry.at("pattern").dump(), path);
     decision.pattern = "plan";
-    if (entry["target"].is_number()) decision.target = entry["target"].get<double>();
+    if (entry.at("target").is_number()) decision.target = entry.at("target").get<double>();
     tensors.erase(found);
     decisions.decided.push_back(std::move(decision));
   }
@@ -138,6 +116,40 @@ Decisions read_plan(const std::string& path, const ModelFile& file) {
   std::sort(decisions.skipped.begin(), decisions.skipped.end(),
             [](const Skipped& a, const Skipped& b) { return a.tensor.node_order < b.tensor.node_order; });
   return decisions;
+}
+
+}  // namespace
+
+void write_plan(const std::string& folder, const ModelFile& file, const Decisions& decisions, bool overwrite) {
+  MaskSet masks;
+  Json tensors = Json::array();
+  for (const Decision& decision : decisions.decided) {
+    const PrunableTensor& tensor = decision.tensor;
+    masks.emplace_back(tensor.initializer, Mask{tensor.shape, decision.mask});
+    tensors.push_back({{"initializer", tensor.initializer},
+                       {"layer", tensor.layer},
+                       {"type", name_of(tensor.type)},
+                       {"shape", tensor.shape},
+                       {"pattern", to_json(decision.pattern_setting)},
+                       {"target", decision.target ? Json(*decision.target) : Json()},
+                       {"kept", decision.mask.kept()}});
+  }
+  const std::string masks_path = (std::filesystem::path(folder) / "masks.safetensors").string();
+  write_masks(masks_path, masks, overwrite);
+  const Json plan = {{"schema_version", 1},
+                     {"model", {{"path", file.path()}, {"sha256", file.sha256()}}},
+                     {"masks", {{"path", "masks.safetensors"}, {"sha256", sha256_of_file(masks_path)}}},
+                     {"tensors", tensors},
+                     {"graph", describe_nodes(file.model())}};
+  write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);
+}
+
+Decisions read_plan(const std::string& path, const ModelFile& file) {
+  try {
+    return decisions_of(path, file);
+  } catch (const Json::exception& e) {
+    damaged(path, fmt::format("the plan is damaged: {}", e.what()));
+  }
 }
 
 }  // namespace sparsify

@@ -1,0 +1,305 @@
+"""bad_input.py PROGRAM [NAME]: what the program says and leaves behind when its input, flags or machine are not fit.
+
+Every case ends in one `error / at / fix` message and its exit code, and leaves the folder of the output as it was.
+"""
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+import zipfile
+
+import tiny_onnx as onnx
+from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, case, check, check_error, equal, finish, listing, read, sparsify, write
+
+VALUES = [0.5 - i / 37 for i in range(32)]
+GOOD, _ = onnx.chain([([4, 8], VALUES), ([8, 4], VALUES)])
+PRUNE = ["--sparsity", "0.5", "--set", "prune.0.select.first_last=true"]
+
+
+def refused(name, code, arguments, what=(), where=(), fix=(), files=None, prepare=None, **options):
+    """`arguments` run in a folder that holds `files`; m.onnx is a good model unless they say otherwise."""
+
+    def run(folder):
+        for path, content in {"m.onnx": GOOD, **(files or {})}.items():
+            if content is not None:
+                write(os.path.join(folder, path), content)
+        if prepare is not None:
+            prepare(folder)
+        before = listing(folder)
+        result = sparsify(*arguments, cwd=folder, **options)
+        check_error(result, code, what, where, fix)
+        equal(listing(folder), before, "files afterwards")
+
+    case(name, run)
+
+
+def bad_model(name, content, what, fix=(), where="m.onnx", files=None, prepare=None, code=3):
+    refused(name, code, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE], what, where, fix, {"m.onnx": content, **(files or {})}, prepare)
+
+
+def one_layer(weight, extra=(), op="MatMul"):
+    return onnx.model([onnx.node(op, ["x", "w"], ["y"], "fc"), *extra], [weight], [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 8])])
+
+
+def zip_file():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.txt", "a")
+    return buffer.getvalue()
+
+
+def models():
+    digits = read(DIGITS)
+    bad_model("a truncated model", digits[: len(digits) // 2], (), "again")
+    bad_model("a model cut short by one byte", GOOD[:-1], (), ())
+    bad_model("an empty file", b"", "empty")
+    bad_model("a text file", b"name: resnet\nlayers: 20\n" * 20, "text", ".onnx")
+    bad_model("a zip archive", zip_file(), "zip", ".onnx")
+    bad_model("a missing model", None, (), ())
+    refused("a folder as the model", 3, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE], (), "m.onnx", (), {"m.onnx": None},
+            lambda folder: os.mkdir(os.path.join(folder, "m.onnx")))
+
+    outside, content = onnx.chain([([4, 8], VALUES), ([8, 4], VALUES)], storage="external")
+    bad_model("missing external data", outside, "w.bin", "beside the model", where="w0")
+    bad_model("external data that is too short", outside, (), (), where="w1", files={"w.bin": content[:-4]})
+
+    def at(location):
+        return onnx.chain([([4, 8], VALUES), ([8, 4], VALUES)], storage="external", location=location)[0]
+
+    bad_model("external data outside the folder", at("../w.bin"), "../w.bin", (), where="w0")
+    bad_model("external data by an absolute path", at("/etc/hostname"), "/etc/hostname", (), where="w0")
+    bad_model("external data behind a link that leaves the folder", outside, "link", "--allow-linked-data", where="w0",
+              prepare=lambda folder: os.symlink("/etc/hostname", os.path.join(folder, "w.bin")))
+
+    bad_model("a shape that disagrees with its bytes", one_layer(onnx.tensor("w", [4, 9], VALUES)), ("144", "128"), (), where="w")
+    bad_model("a negative size", one_layer(onnx.tensor("w", [-4, 8], VALUES)), "-4", (), where="w")
+    nan = one_layer(onnx.tensor("w", [4, 8], VALUES[:5] + [float("nan")] + VALUES[6:]))
+    bad_model("NaN among the weights", nan, ("element 5", "\"w\"", "nan"), "exclude", where="fc")
+    infinite = one_layer(onnx.tensor("w", [4, 8], VALUES[:5] + [float("inf")] + VALUES[6:]))
+    bad_model("infinity among the weights", infinite, ("element 5", "\"w\"", "inf"), "exclude", where="fc")
+    cycle = onnx.model([onnx.node("Add", ["x", "b"], ["a"], "first"), onnx.node("Relu", ["a"], ["b"], "second")], [],
+                       [onnx.value("x", ["N", 4])], [onnx.value("b", ["N", 4])])
+    bad_model("a cyclic graph", cycle, ("cycle", "first", "second"), "export", where="graph")
+    dangling = onnx.model([onnx.node("Relu", ["nowhere"], ["y"], "relu")], [], [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 4])])
+    bad_model("an input that nothing produces", dangling, ("nowhere", "relu"), "export", where="graph")
+
+    unknown = onnx.model([onnx.node("Frobnicate", ["x", "w"], ["y"], "odd", domain="com.example")], [onnx.tensor("w", [4, 8], VALUES)],
+                         [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 8])], domains=["com.example"])
+    refused("an unknown operator", 3, ["eval", "m.onnx", "--data", "csv:d.csv,label=label"], ("Frobnicate", "com.example"), "odd", (),
+            {"m.onnx": unknown, "d.csv": CSV})
+
+
+CSV = "a,b,c,d,label\n1,2,3,4,0\n4,3,2,1,1\n"
+
+
+def data_sets():
+    def eval_on(data, *more):
+        return ["eval", DIGITS, "--data", data, *more]
+
+    refused("samples of another shape", 3, ["eval", "m.onnx", "--data", EVAL], (), (), ())
+    refused("a label out of range", 3, ["eval", "m.onnx", "--data", "csv:d.csv,label=label"], "7", (), (),
+            {"d.csv": CSV.replace("1,1\n", "1,7\n")})
+    refused("a missing data file", 3, eval_on("npz:nothing.npz"), (), "nothing.npz", ())
+    archive = read(EVAL_FILE)
+    refused("a truncated npz", 3, eval_on("npz:cut.npz"), (), "cut.npz", (), {"cut.npz": archive[: len(archive) // 2]})
+    refused("an npz that is none", 3, eval_on("npz:text.npz"), (), "text.npz", (), {"text.npz": "no archive\n" * 100})
+    refused("an unknown data format", 2, eval_on("npzz:a.npz"), "npzz", (), "npz")
+    refused("an unknown data option", 2, eval_on(EVAL + ",scael=1"), "scael", "--data", "scale")
+    refused("an unknown metric", 2, eval_on(EVAL, "--metric", "top2"), "top2", (), "top")
+    refused("a metric that needs labels, without labels", 2, eval_on("random:,limit=4", "--metric", "top1"), ("top1", "labels"), (), "mse")
+    refused("a metric without data", 2, ["eval", DIGITS], "data", (), "--data")
+
+
+def recipes():
+    def with_recipe(text, *more):
+        return {"arguments": ["prune", "--config", "r.yaml", *more], "files": {"r.yaml": text}}
+
+    base = "model: m.onnx\noutput: out.onnx\nprune:\n  - sparsity: 0.5\n    select: {first_last: true}\n"
+    refused("an unknown recipe key", 2, what="criterium", where="r.yaml:6", fix="criterion", **with_recipe(base + "    criterium: magnitude\n"))
+    refused("an unknown key at the top", 2, what="gatez", where="r.yaml:6", fix="gates", **with_recipe(base + "gatez: {}\n"))
+    refused("a recipe that is no YAML", 2, where="r.yaml:3", **with_recipe("model: m.onnx\noutput: out.onnx\nprune: [\n"))
+    refused("a gate that needs data, without data", 2, what="max_accuracy_drop", where="r.yaml:6", fix="data",
+            **with_recipe(base + "gates: {max_accuracy_drop: 1}\n"))
+    refused("an unknown gate", 2, what="max_acuracy_drop", where="r.yaml:6", fix="max_accuracy_drop",
+            **with_recipe(base + "gates: {max_acuracy_drop: 1}\n"))
+    refused("a recipe without a model", 2, what="model", **with_recipe("prune: [{sparsity: 0.5}]\noutput: out.onnx\n"))
+
+    def flags(*more):
+        return ["prune", "m.onnx", "-o", "out.onnx", *more]
+
+    refused("an unknown criterion", 2, flags("--criterion", "magnitud", "--sparsity", "0.5"), "magnitud", "--criterion", "magnitude")
+    refused("an unknown pattern", 2, flags("--pattern", "blok", "--sparsity", "0.5"), "blok", "--pattern", "block")
+    refused("an unknown allocation", 2, flags("--allocation", "unifrom", "--sparsity", "0.5"), "unifrom", "--allocation", "uniform")
+    refused("an unknown verb", 2, ["prun", "m.onnx"], "prun", "command line", "prune")
+    refused("no verb", 2, [], (), "command line", "--help")
+    refused("an unknown flag", 2, flags("--sparsty", "0.5"), "--sparsty", "command line", "prune --help")
+    refused("a flag without its value", 2, ["prune", "m.onnx", "-o"], (), "command line", ())
+    for text in ("1.4", "-0.1", "1", "half", "nan"):
+        refused(f"sparsity {text}", 2, flags(f"--sparsity={text}"), ("sparsity is", text), "--sparsity", "[0, 1)")
+    for text in ("4:2", "4:4", "0:4", "2:0"):
+        refused(f"the pattern {text}", 2, flags("--pattern", text), (), "--pattern", ())
+    refused("a block of zero", 2, flags("--pattern", "{block: [0, 1]}", "--sparsity", "0.5"), "0", "--pattern", ())
+    refused("include that matches nothing", 2, flags("--include", "fcx*", *PRUNE), ("no tensor", "fcx*"), (), "inspect")
+    refused("a default selection that is empty", 2, flags("--sparsity", "0.5"), "no tensor", (), ())
+    refused("2:4 together with a sparsity", 2, flags("--pattern", "2:4", *PRUNE), "2:4", "--sparsity", "remove sparsity")
+    refused("nothing to prune", 2, flags(), "nothing to prune", (), "--sparsity")
+    refused("a sparsity that is missing", 2, flags("--criterion", "random"), "sparsity", (), "--sparsity")
+    refused("--set on a key that is not there", 2, flags(*PRUNE, "--set", "prune.0.sparsety=0.1"), "sparsety", "--set", "sparsity")
+    refused("--set without a value", 2, flags(*PRUNE, "--set", "seed"), "seed", "--set", ())
+    refused("a seed that is no number", 2, flags(*PRUNE, "--seed", "abc"), "abc", "--seed", ())
+    refused("an unknown device", 2, flags(*PRUNE, "--device", "gpu9"), "gpu9", "--device", ())
+
+
+def outputs():
+    def flags(output, *more):
+        return ["prune", "m.onnx", "-o", output, *PRUNE, *more]
+
+    refused("no output", 2, ["prune", "m.onnx", *PRUNE], "output", (), "-o")
+    refused("an output folder that is not there", 3, flags("none/out.onnx"), (), "none", ())
+    refused("an output below a file", 3, flags("file/out.onnx"), (), "file", (), {"file": "a file"})
+    refused("an output where nothing can be written", 3, flags("/proc/out.onnx"), (), "/proc", ())
+    refused("an output that is a folder", 2, flags("dir"), "folder", "dir", (), None, lambda folder: os.mkdir(os.path.join(folder, "dir")))
+    refused("an output that exists", 2, flags("out.onnx"), "exists", "out.onnx", "--overwrite", {"out.onnx": b"precious"})
+    refused("the output is the input", 2, flags("m.onnx", "--overwrite"), "input", "m.onnx", ())
+    refused("the output is the input by another name", 2, flags("link.onnx", "--overwrite"), "input", (), (), None,
+            lambda folder: os.symlink("m.onnx", os.path.join(folder, "link.onnx")))
+    refused("a file where the evidence goes", 3, flags("out.onnx"), (), "out.sparsify", (), {"out.sparsify": "a file"})
+
+    def too_large(folder):
+        big, _ = onnx.chain([([256, 256], [(i % 251 + 1) / 97 for i in range(65536)])] * 2)
+        write(os.path.join(folder, "m.onnx"), big)
+        write(os.path.join(folder, "out.onnx"), b"precious")
+        before = listing(folder)
+        run = sparsify(*flags("out.onnx", "--overwrite"), cwd=folder,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)))
+        check_error(run, 5, (), "out.onnx", ())
+        equal(listing(folder), before, "files afterwards")
+
+    case("an output larger than the limit on files keeps the old one", too_large)
+
+    def no_space(folder):
+        small = os.path.join(folder, "small")
+        os.mkdir(small)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", small], capture_output=True)
+        if mounted.returncode != 0:
+            print("SKIPPED: cli_bad_input, a full disk: no permission to mount a small file system")
+            return
+        try:
+            big, _ = onnx.chain([([256, 256], [(i % 251 + 1) / 97 for i in range(65536)])] * 2)
+            write(os.path.join(folder, "m.onnx"), big)
+            write(os.path.join(small, "out.onnx"), b"precious")
+            run = sparsify(*flags("small/out.onnx", "--overwrite"), cwd=folder)
+            check_error(run, 5, "space", "out.onnx", ())
+            equal(listing(small), {"out.onnx": b"precious"}, "files afterwards")
+        finally:
+            subprocess.run(["umount", small], check=True)
+
+    case("a full disk keeps the old output", no_space)
+
+
+def gates():
+    def missed(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD)
+        write(os.path.join(folder, "out.onnx"), b"precious")
+        write(os.path.join(folder, "r.yaml"), "model: m.onnx\noutput: out.onnx\nprune: [{sparsity: 0.5, select: {first_last: true}}]\n"
+              "gates: {min_sparsity: 0.9, max_size_bytes: 1000000}\n")
+        run = sparsify("prune", "--config", "r.yaml", "--overwrite", cwd=folder)
+        check_error(run, 4, ("no model was written", "min_sparsity"), "out.sparsify", "gate")
+        equal(read(os.path.join(folder, "out.onnx")), b"precious", "the old output")
+        report = json.loads(read(os.path.join(folder, "out.sparsify", "report.json")))
+        gates = {gate["name"]: gate for gate in report["gates"]}
+        equal((gates["min_sparsity"]["passed"], gates["max_size_bytes"]["passed"]), (False, True), "verdicts")
+        equal((gates["min_sparsity"]["limit"], gates["min_sparsity"]["actual"]), (0.9, 0.5), "figures of the missed gate")
+        left = listing(folder)
+        check(not any(name.endswith(".onnx") for name in left if name.startswith("out.sparsify")), "a model in the evidence")
+        check(not any(".part" in name or ".tmp" in name for name in left), f"temporary files: {sorted(left)}")
+        check("out.sparsify/plan.json" not in left, "a plan without a model")
+
+    case("a missed gate writes no model and says which", missed)
+
+    def accuracy(folder):
+        run = sparsify("prune", DIGITS, "-o", "out.onnx", "--sparsity", "0.97", "--data", EVAL, "--set", "gates.max_accuracy_drop=1", cwd=folder)
+        check_error(run, 4, "max_accuracy_drop", "out.sparsify", "gate")
+        check(not os.path.exists(os.path.join(folder, "out.onnx")), "a model was written")
+        report = json.loads(read(os.path.join(folder, "out.sparsify", "report.json")))
+        drop = report["metric"]["before"] - report["metric"]["after"]
+        check(abs(report["gates"][0]["actual"] - drop) < 1e-9 and drop > 1, f"drop {drop}: {report['gates']}")
+
+    case("an accuracy gate is judged on both models", accuracy)
+    refused("a pattern that the weights break", 4, ["verify", "m.onnx", "--pattern", "2:4"], "2:4", "m.onnx", "--pattern")
+
+
+def plans():
+    def with_plan(name, code, change, what, where=(), fix=()):
+        def run(folder):
+            write(os.path.join(folder, "m.onnx"), GOOD)
+            first = sparsify("prune", "m.onnx", "-o", "a.onnx", *PRUNE, cwd=folder)
+            check(first.returncode == 0, first.stderr)
+            change(folder)
+            before = listing(folder)
+            run = sparsify("prune", "m.onnx", "-o", "b.onnx", "--plan", "a.sparsify/plan.json", cwd=folder)
+            check_error(run, code, what, where, fix)
+            equal(listing(folder), before, "files afterwards")
+
+        case(name, run)
+
+    def other_graph(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD.replace(b"Relu", b"Tanh"))
+
+    def other_shape(folder):
+        write(os.path.join(folder, "m.onnx"), onnx.chain([([4, 6], VALUES[:24]), ([6, 4], VALUES[:24])])[0])
+
+    def flipped(folder):
+        path = os.path.join(folder, "a.sparsify", "masks.safetensors")
+        raw = bytearray(read(path))
+        raw[-1] ^= 1
+        write(path, bytes(raw))
+
+    def edited(text, other):
+        def change(folder):
+            path = os.path.join(folder, "a.sparsify", "plan.json")
+            raw = read(path)
+            check(text in raw, f"the plan lacks {text}")
+            write(path, raw.replace(text, other))
+        return change
+
+    with_plan("a plan of another graph", 3, other_graph, ("Relu", "Tanh"), "m.onnx", "graph")
+    with_plan("a plan of other shapes", 3, other_shape, ("w0", "[4, 8]", "[4, 6]"), "m.onnx")
+    with_plan("masks that are not the plan's", 3, flipped, "masks", "masks.safetensors", "plan.json")
+    with_plan("masks that are gone", 3, lambda folder: os.remove(os.path.join(folder, "a.sparsify", "masks.safetensors")), (),
+              "masks.safetensors")
+    with_plan("a plan cut short", 3, lambda folder: write(os.path.join(folder, "a.sparsify", "plan.json"), b'{"schema_version": 1, '), "plan",
+              "plan.json")
+    with_plan("a plan of another version", 3, edited(b'"schema_version": 1', b'"schema_version": "1"'), "plan", "plan.json")
+    with_plan("a plan whose tensors are damaged", 3, edited(b'"initializer": "w0"', b'"initializer": 7'), (), "plan.json")
+    with_plan("a plan without patterns", 3, edited(b'"pattern"', b'"patern"'), (), "plan.json")
+    refused("a missing plan", 3, ["prune", "m.onnx", "-o", "b.onnx", "--plan", "none.json"], (), "none.json", ())
+
+
+def interrupts():
+    def run(folder):
+        process = subprocess.Popen([PROGRAM, "verify", DIGITS, DIGITS, "--data", "random:,limit=2000000,batch_size=16"], cwd=folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            time.sleep(2)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        equal(process.returncode, 130, f"exit code, with this on stderr:\n{errors}\n")
+        equal(listing(folder), {}, "files afterwards")
+
+    case("an interrupted run ends with 130", run)
+
+
+models()
+data_sets()
+recipes()
+outputs()
+gates()
+plans()
+interrupts()
+finish()
