@@ -113,7 +113,7 @@ class Run {
     report_.notes = speed_notes(decisions, report_.sparsity);
     const bool passed = all_passed();
     watch_.stage("evidence");
-    write_evidence(file, decisions, passed);
+    write_evidence_or_nothing(file, decisions, passed);
     if (passed) {
       const SavedFile saved = writer->commit();
       report_.result->path = saved.path;
@@ -248,6 +248,18 @@ class Run {
     const auto passed = [](const auto& result) { return result.passed; };
     return std::all_of(report_.verification.begin(), report_.verification.end(), passed) &&
            std::all_of(report_.gates.begin(), report_.gates.end(), passed);
+  }
+
+  /// A folder of evidence that could not be completed, as on a full disk, goes again if this run made it.
+  void write_evidence_or_nothing(const ModelFile& file, const Decisions& decisions, bool passed) {
+    const bool fresh = !fs::exists(folder_);
+    try {
+      write_evidence(file, decisions, passed);
+    } catch (...) {
+      std::error_code ignored;
+      if (fresh) fs::remove_all(folder_, ignored);
+      throw;
+    }
   }
 
   /// Without a model there is no plan: the masks did not hold what they promised.

@@ -16,7 +16,8 @@ from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, case, check, check_error, 
 
 VALUES = [0.5 - i / 37 for i in range(32)]
 GOOD, _ = onnx.chain([([4, 8], VALUES), ([8, 4], VALUES)])
-PRUNE = ["--sparsity", "0.5", "--set", "prune.0.select.first_last=true"]
+ALL = ["--set", "prune.0.select.first_last=true"]
+PRUNE = ["--sparsity", "0.5", *ALL]
 
 
 def refused(name, code, arguments, what=(), where=(), fix=(), files=None, prepare=None, **options):
@@ -88,7 +89,7 @@ def models():
 
     unknown = onnx.model([onnx.node("Frobnicate", ["x", "w"], ["y"], "odd", domain="com.example")], [onnx.tensor("w", [4, 8], VALUES)],
                          [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 8])], domains=["com.example"])
-    refused("an unknown operator", 3, ["eval", "m.onnx", "--data", "csv:d.csv,label=label"], ("Frobnicate", "com.example"), "odd", (),
+    refused("an unknown operator", 3, ["eval", "m.onnx", "--data", "csv:d.csv,label=label"], ("Frobnicate", "com.example", "opset 1"), "odd", (),
             {"m.onnx": unknown, "d.csv": CSV})
 
 
@@ -121,6 +122,8 @@ def recipes():
     refused("an unknown recipe key", 2, what="criterium", where="r.yaml:6", fix="criterion", **with_recipe(base + "    criterium: magnitude\n"))
     refused("an unknown key at the top", 2, what="gatez", where="r.yaml:6", fix="gates", **with_recipe(base + "gatez: {}\n"))
     refused("a recipe that is no YAML", 2, where="r.yaml:3", **with_recipe("model: m.onnx\noutput: out.onnx\nprune: [\n"))
+    refused("a missing recipe", 2, ["prune", "--config", "none.yaml"], "read", "none.yaml", "YAML")
+    refused("a gate of NaN", 2, what="nan", where="r.yaml:6", **with_recipe(base + "gates: {min_sparsity: .nan}\n"))
     refused("a gate that needs data, without data", 2, what="max_accuracy_drop", where="r.yaml:6", fix="data",
             **with_recipe(base + "gates: {max_accuracy_drop: 1}\n"))
     refused("an unknown gate", 2, what="max_acuracy_drop", where="r.yaml:6", fix="max_accuracy_drop",
@@ -150,6 +153,9 @@ def recipes():
     refused("--set on a key that is not there", 2, flags(*PRUNE, "--set", "prune.0.sparsety=0.1"), "sparsety", "--set", "sparsity")
     refused("--set without a value", 2, flags(*PRUNE, "--set", "seed"), "seed", "--set", ())
     refused("a seed that is no number", 2, flags(*PRUNE, "--seed", "abc"), "abc", "--seed", ())
+    refused("a negative seed", 2, flags(*PRUNE, "--seed=-1"), "-1", "--seed", ())
+    refused("a plugin that is no library", 2, flags(*PRUNE, "--plugin", "./m.onnx"), "plugin", "m.onnx", ())
+    refused("an unknown family", 2, ["list", "frob"], "frob", (), "pattern")
     refused("an unknown device", 2, flags(*PRUNE, "--device", "gpu9"), "gpu9", "--device", ())
 
 
@@ -180,24 +186,31 @@ def outputs():
 
     case("an output larger than the limit on files keeps the old one", too_large)
 
-    def no_space(folder):
-        small = os.path.join(folder, "small")
-        os.mkdir(small)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", small], capture_output=True)
-        if mounted.returncode != 0:
-            print("SKIPPED: cli_bad_input, a full disk: no permission to mount a small file system")
-            return
-        try:
-            big, _ = onnx.chain([([256, 256], [(i % 251 + 1) / 97 for i in range(65536)])] * 2)
-            write(os.path.join(folder, "m.onnx"), big)
-            write(os.path.join(small, "out.onnx"), b"precious")
-            run = sparsify(*flags("small/out.onnx", "--overwrite"), cwd=folder)
-            check_error(run, 5, "space", "out.onnx", ())
-            equal(listing(small), {"out.onnx": b"precious"}, "files afterwards")
-        finally:
-            subprocess.run(["umount", small], check=True)
+    def no_space(name, size, model, old):
+        """On a disk of `size`: too small for the model, or for the evidence beside it."""
+        def run(folder):
+            small = os.path.join(folder, "small")
+            os.mkdir(small)
+            mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", small], capture_output=True)
+            if mounted.returncode != 0:
+                print(f"SKIPPED: cli_bad_input: {name}: no permission to mount a small file system")
+                return
+            try:
+                write(os.path.join(folder, "m.onnx"), model)
+                if old is not None:
+                    write(os.path.join(small, "out.onnx"), old)
+                before = listing(small)
+                run = sparsify("prune", "m.onnx", "-o", "small/out.onnx", "--sparsity", "0.5", *ALL, "--overwrite", cwd=folder)
+                check_error(run, 5, "space", "out.", "space")
+                equal(listing(small), before, "files afterwards")
+            finally:
+                subprocess.run(["umount", small], check=True)
 
-    case("a full disk keeps the old output", no_space)
+        case(name, run)
+
+    big, _ = onnx.chain([([256, 256], [(i % 251 + 1) / 97 for i in range(65536)])] * 2)
+    no_space("a full disk keeps the old output", "128k", big, b"precious")
+    no_space("a disk too full for the evidence gets no model either", "240k", read(DIGITS), None)
 
 
 def gates():
