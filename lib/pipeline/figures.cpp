@@ -1,9 +1,13 @@
 #include "pipeline/figures.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstring>
 #include <set>
 
+#include "base/error.h"
+#include "base/names.h"
 #include "onnx/checker.h"
 #include "onnx/flat_graph.h"
 
@@ -99,9 +103,33 @@ int64_t count_zero_bits(std::span<const std::byte> bytes, Bits ignored) {
   return zeros;
 }
 
+/// A shape given by hand must name an input of the model and have its rank and fixed sizes.
+void require_inputs(const ModelFile& file, const std::map<std::string, Shape>& given) {
+  const std::vector<ValueInfo>& inputs = file.model().graph.inputs;
+  for (const auto& [name, shape] : given) {
+    const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const ValueInfo& one) { return one.name == name; });
+    if (input == inputs.end()) {
+      std::vector<std::string> names;
+      for (const ValueInfo& one : inputs) names.push_back(one.name);
+      throw ConfigError{{.what = fmt::format("the model has no input \"{}\"", name), .where = "--input", .fix = suggest(name, names)}};
+    }
+    if (!input->shape) continue;
+    bool fits = input->shape->size() == shape.size();
+    for (size_t axis = 0; fits && axis < shape.size(); ++axis) {
+      const int64_t size = (*input->shape)[axis].size;
+      fits = size < 0 || size == shape[axis];
+    }
+    if (fits) continue;
+    throw ConfigError{{.what = fmt::format("the shape {} does not fit the model's input \"{}\"", to_text(shape), name),
+                       .where = "--input",
+                       .fix = fmt::format("give one that fits {}", input->signature())}};
+  }
+}
+
 }  // namespace
 
 std::map<std::string, int64_t> count_macs(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
+  require_inputs(file, inputs);
   std::map<std::string, int64_t> bindings;
   for (const ValueInfo& input : file.model().graph.inputs) {
     if (input.shape && !input.shape->empty() && !input.shape->front().symbol.empty()) bindings[input.shape->front().symbol] = 1;

@@ -155,6 +155,9 @@ def recipes():
     refused("a seed that is no number", 2, flags(*PRUNE, "--seed", "abc"), "abc", "--seed", ())
     refused("a negative seed", 2, flags(*PRUNE, "--seed=-1"), "-1", "--seed", ())
     refused("a plugin that is no library", 2, flags(*PRUNE, "--plugin", "./m.onnx"), "plugin", "m.onnx", ())
+    refused("the shape of an input that is not there", 2, flags(*PRUNE, "--input", "xx:1,4"), "xx", "--input", "x")
+    refused("the shape of an input with another rank", 2, flags(*PRUNE, "--input", "x:1,4,1"), "[1, 4, 1]", "--input", "fits")
+    refused("the shape of an input with another fixed size", 2, flags(*PRUNE, "--input", "x:1,5"), "[1, 5]", "--input", "fits")
     refused("an unknown family", 2, ["list", "frob"], "frob", (), "pattern")
     refused("an unknown device", 2, flags(*PRUNE, "--device", "gpu9"), "gpu9", "--device", ())
 
