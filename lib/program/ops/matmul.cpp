@@ -8,7 +8,6 @@
 #include <ATen/ops/mm.h>
 #include <fmt/core.h>
 
-#include "program/op.h"
 
 namespace sparsify {
 namespace {
@@ -17,35 +16,7 @@ bool is_integer(const at::Tensor& tensor) { return at::isIntegralType(tensor.sca
 
 void matmul(OpCall& call) { call.set_like_input(0, matrix_product(call.tensor(0), call.tensor(1))); }
 
-void gemm(OpCall& call) {
-  at::Tensor left = call.tensor(0);
-  at::Tensor right = call.tensor(1);
-  if (left.dim() != 2 || right.dim() != 2) {
-    call.fail(fmt::format("A has rank {} and B has rank {}; both must be matrices", left.dim(), right.dim()), "check the graph");
-  }
-  if (call.attribute("transA", 0) != 0) left = left.t();
-  if (call.attribute("transB", 0) != 0) right = right.t();
-  const double alpha = call.attribute_number("alpha", 1);
-  const double beta = call.attribute_number("beta", 1);
-  const bool adds = call.has(2) && beta != 0;
-  if (is_integer(left)) {
-    // The factors are floats even for integers; ONNX's reference computes the product in the integer type.
-    at::Tensor product = matrix_product(left, right);
-    if (alpha != 1) product = (product.to(at::kDouble) * alpha).to(left.scalar_type());
-    if (adds) {
-      const at::Tensor& added = call.tensor(2);
-      product = product + (beta == 1 ? added : (added.to(at::kDouble) * beta).to(left.scalar_type()));
-    }
-    call.set_like_input(0, product);
-    return;
-  }
-  if (adds) {
-    call.set(0, at::addmm(call.tensor(2), left, right, beta, alpha));
-    return;
-  }
-  const at::Tensor product = at::mm(left, right);
-  call.set(0, alpha == 1 ? product : product * alpha);
-}
+void gemm(OpCall& call) { call.set_like_input(0, general_product(call)); }
 
 void einsum(OpCall& call) {
   std::vector<at::Tensor> operands;
@@ -65,6 +36,32 @@ at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right) {
   if (!is_integer(left) || left.device().is_cpu()) return at::matmul(left, right);
   // Other devices multiply floats only; sums below 2^53 are exact in float64.
   return at::matmul(left.to(at::kDouble), right.to(at::kDouble)).to(left.scalar_type());
+}
+
+at::Tensor general_product(const OpCall& call) {
+  at::Tensor left = call.tensor(0);
+  at::Tensor right = call.tensor(1);
+  if (left.dim() != 2 || right.dim() != 2) {
+    call.fail(fmt::format("A has rank {} and B has rank {}; both must be matrices", left.dim(), right.dim()), "check the graph");
+  }
+  if (call.attribute("transA", 0) != 0) left = left.t();
+  if (call.attribute("transB", 0) != 0) right = right.t();
+  const double alpha = call.attribute_number("alpha", 1);
+  const double beta = call.attribute_number("beta", 1);
+  const bool adds = call.has(2) && beta != 0;
+  if (is_integer(left)) {
+    // The factors are floats even for integers; ONNX's reference computes the product in the integer type.
+    at::Tensor product = matrix_product(left, right);
+    if (alpha != 1) product = (product.to(at::kDouble) * alpha).to(left.scalar_type());
+    if (adds) {
+      const at::Tensor& added = call.tensor(2);
+      product = product + (beta == 1 ? added : (added.to(at::kDouble) * beta).to(left.scalar_type()));
+    }
+    return product;
+  }
+  if (adds) return at::addmm(call.tensor(2), left, right, beta, alpha);
+  const at::Tensor product = at::mm(left, right);
+  return alpha == 1 ? product : product * alpha;
 }
 
 }  // namespace sparsify

@@ -17,6 +17,8 @@
 
 #include <algorithm>
 
+#include "program/op.h"
+
 namespace sparsify {
 namespace {
 
@@ -83,17 +85,23 @@ void group_normalization(OpCall& call) {
   call.set(0, at::group_norm(input, groups, scale, bias, call.attribute_number("epsilon", 1e-5), true));
 }
 
+int64_t axis_of(const OpCall& call) {
+  return normalise_axis(call, call.attribute("axis", -1), call.tensor(0).dim());
+}
+
 void layer_normalization(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const std::optional<at::Tensor> bias = call.has(2) ? std::optional(call.tensor(2)) : std::nullopt;
-  const LayerNormalised result = layer_normalise(call, input, call.tensor(1), bias, call.wants(1) || call.wants(2));
+  const LayerNormalised result = layer_normalise(input, call.tensor(1), bias, axis_of(call), call.attribute_number("epsilon", 1e-5),
+                                                 call.wants(1) || call.wants(2));
   call.set(0, result.output);
   if (call.wants(1)) call.set(1, result.mean);
   if (call.wants(2)) call.set(2, result.inverse_deviation);
 }
 
 void rms_normalization(OpCall& call) {
-  const LayerNormalised result = rms_normalise(call, call.tensor(0), call.tensor(1), call.wants(1));
+  const LayerNormalised result = rms_normalise(call.tensor(0), call.tensor(1), axis_of(call),
+                                               call.attribute_number("epsilon", 1e-5), call.wants(1));
   call.set(0, result.output);
   if (call.wants(1)) call.set(1, result.inverse_deviation);
 }
@@ -132,11 +140,6 @@ const RegisterOps contributed{
         {.name = "SimplifiedLayerNormalization", .function = rms_normalization},
     }};
 
-std::vector<int64_t> trailing_shape(const OpCall& call, const at::Tensor& input) {
-  const int64_t axis = normalise_axis(call, call.attribute("axis", -1), input.dim());
-  return input.sizes().slice(static_cast<size_t>(axis)).vec();
-}
-
 /// The scale over exactly the normalised axes, if it does not vary over the others.
 std::optional<at::Tensor> over(const at::Tensor& scale, const std::vector<int64_t>& shape) {
   at::Tensor view = scale;
@@ -151,10 +154,9 @@ at::Tensor in_float(const at::Tensor& tensor) {
 
 }  // namespace
 
-LayerNormalised layer_normalise(const OpCall& call, const at::Tensor& input, const at::Tensor& scale,
-                                const std::optional<at::Tensor>& bias, bool statistics) {
-  const std::vector<int64_t> shape = trailing_shape(call, input);
-  const double epsilon = call.attribute_number("epsilon", 1e-5);
+LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale, const std::optional<at::Tensor>& bias,
+                                int64_t axis, double epsilon, bool statistics) {
+  const std::vector<int64_t> shape = input.sizes().slice(static_cast<size_t>(axis)).vec();
   const std::optional<at::Tensor> weight = over(scale, shape);
   const std::optional<at::Tensor> shift = bias ? over(*bias, shape) : std::nullopt;
   const bool fused = weight && bias.has_value() == shift.has_value();
@@ -174,9 +176,8 @@ LayerNormalised layer_normalise(const OpCall& call, const at::Tensor& input, con
   return result;
 }
 
-LayerNormalised rms_normalise(const OpCall& call, const at::Tensor& input, const at::Tensor& scale, bool statistics) {
-  const std::vector<int64_t> shape = trailing_shape(call, input);
-  const double epsilon = call.attribute_number("epsilon", 1e-5);
+LayerNormalised rms_normalise(const at::Tensor& input, const at::Tensor& scale, int64_t axis, double epsilon, bool statistics) {
+  const std::vector<int64_t> shape = input.sizes().slice(static_cast<size_t>(axis)).vec();
   const std::optional<at::Tensor> weight = over(scale, shape);
   LayerNormalised result;
   // A scale of another type decides the output's type.
@@ -185,7 +186,7 @@ LayerNormalised rms_normalise(const OpCall& call, const at::Tensor& input, const
   if (!fused) result.output = result.output.to(scale.scalar_type()) * scale;
   if (statistics) {
     std::vector<int64_t> axes;
-    for (int64_t axis = input.dim() - static_cast<int64_t>(shape.size()); axis < input.dim(); ++axis) axes.push_back(axis);
+    for (int64_t at = axis; at < input.dim(); ++at) axes.push_back(at);
     const at::Tensor wide = in_float(input);
     result.inverse_deviation = at::rsqrt(at::mean(wide * wide, axes, true) + epsilon);
   }

@@ -2,25 +2,26 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <optional>
-
-#include "program/op.h"
 
 namespace sparsify {
 
 struct LayerNormalised {
   at::Tensor output;
-  at::Tensor mean;               ///< float32 or float64, normalised axes kept as 1
+  at::Tensor mean;               ///< float32 or float64, normalised axes kept as 1; layer_normalise only
   at::Tensor inverse_deviation;  ///< the same
 };
 
-/// LayerNormalization over the axes from attribute `axis` (default -1) on, with the node's `epsilon`.
+/// Normalises over all axes from `axis` on (Ba et al. 2016, arXiv:1607.06450).
 ///   scale, bias  broadcast to the input
+///   axis         in [0, rank)
 ///   statistics   fill mean and inverse_deviation too
-LayerNormalised layer_normalise(const OpCall& call, const at::Tensor& input, const at::Tensor& scale,
-                                const std::optional<at::Tensor>& bias, bool statistics);
+LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale, const std::optional<at::Tensor>& bias,
+                                int64_t axis, double epsilon, bool statistics = false);
 
-/// The same without subtracting the mean (Zhang & Sennrich 2019).
-LayerNormalised rms_normalise(const OpCall& call, const at::Tensor& input, const at::Tensor& scale, bool statistics);
+/// The same without subtracting the mean (Zhang & Sennrich 2019, arXiv:1910.07467).
+LayerNormalised rms_normalise(const at::Tensor& input, const at::Tensor& scale, int64_t axis, double epsilon,
+                              bool statistics = false);
 
 }  // namespace sparsify

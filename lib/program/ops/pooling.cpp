@@ -118,10 +118,15 @@ at::Tensor root(const at::Tensor& sum, double p) {
   return sum.masked_fill(zero, 1).pow(1 / p).masked_fill(zero, 0);
 }
 
+/// Opset 1 wrote p as a float.
+double power_of(const OpCall& call) {
+  return call.opset() < 2 ? call.attribute_number("p", 2) : static_cast<double>(call.attribute("p", 2));
+}
+
 void lp_pool(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const Window window = window_of(call, input, kernel_shape(call));
-  const auto p = static_cast<double>(call.attribute("p", 2));
+  const double p = power_of(call);
   const at::Tensor powers = p == 2 ? input * input : input.abs().pow(p);
   call.set(0, root(window_sums(pad_spatial(powers, window.begin, end_that_fits(window, input), 0), window), p));
 }
@@ -204,7 +209,7 @@ void global_max_pool(OpCall& call) {
 
 void global_lp_pool(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
-  call.set(0, at::linalg_vector_norm(input, static_cast<double>(call.attribute("p", 2)), spatial_axes(input), true));
+  call.set(0, at::linalg_vector_norm(input, power_of(call), spatial_axes(input), true));
 }
 
 /// The inverse of MaxPool: values go where its indices say, everything else is 0.

@@ -316,6 +316,8 @@ void upsample(OpCall& call) {
   std::vector<float> scales;
   if (call.opset() >= 9) {
     scales = numbers(call.tensor(1));
+  } else if (call.opset() < 7) {
+    scales = {1, 1, static_cast<float>(call.attribute_number("height_scale", 1)), static_cast<float>(call.attribute_number("width_scale", 1))};
   } else if (const Attribute* attribute = call.node().find("scales")) {
     if (const auto* given_scales = std::get_if<std::vector<float>>(&attribute->value)) scales = *given_scales;
   }
