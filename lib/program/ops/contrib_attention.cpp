@@ -1,5 +1,5 @@
-// com.microsoft: attention with projections, masks and caches as ONNX Runtime defines them (docs/ContribOperators.md of
-// its repository).
+// com.microsoft: attention with projections, masks and caches as ONNX Runtime defines them
+// (docs/ContribOperators.md of its repository).
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
@@ -22,11 +22,15 @@ double scale_of(const OpCall& call, int64_t head_size) {
   return given == 0 ? 1 / std::sqrt(static_cast<double>(head_size)) : given;
 }
 
-at::Tensor plus(const at::Tensor& bias, const at::Tensor& more) { return bias.defined() ? bias + more : more; }
+at::Tensor plus(const at::Tensor& bias, const at::Tensor& more) {
+  return bias.defined() ? bias + more : more;
+}
 
-/// Padding as an additive bias: masked places get `mask_filter_value`, not -inf, as in ONNX Runtime.
+/// Padding as an additive bias: masked places get `mask_filter_value`, not -inf, as in ONNX
+/// Runtime.
 ///   mask  [B, total], [B, S, total], [B] (valid lengths), or [2 * B] (ends, then starts)
-at::Tensor padding_bias(const OpCall& call, const at::Tensor& mask, int64_t batch, int64_t keys, const at::Tensor& like) {
+at::Tensor padding_bias(const OpCall& call, const at::Tensor& mask, int64_t batch, int64_t keys,
+                        const at::Tensor& like) {
   const at::Tensor place = at::arange(keys, at::TensorOptions(at::kLong).device(like.device()));
   at::Tensor visible;
   if (mask.dim() == 1 && mask.size(0) == batch) {
@@ -41,7 +45,8 @@ at::Tensor padding_bias(const OpCall& call, const at::Tensor& mask, int64_t batc
   } else if (mask.dim() == 3) {
     visible = (mask > 0).unsqueeze(1);
   } else {
-    call.fail(fmt::format("a padding mask of shape {} is not supported", Value(mask).describe()), "use a mask of rank 1 to 3");
+    call.fail(fmt::format("a padding mask of shape {} is not supported", Value(mask).describe()),
+              "use a mask of rank 1 to 3");
   }
   const double filler = call.attribute_number("mask_filter_value", -10000.0);
   return visible.logical_not().to(like.scalar_type()) * filler;
@@ -62,15 +67,17 @@ void attention(OpCall& call) {
   const at::Tensor& weights = call.tensor(1);
   const int64_t heads = call.attribute("num_heads", 1);
   if (call.attribute("do_rotary", 0) != 0 || call.attribute("past_present_share_buffer", 0) != 0) {
-    call.fail("rotary embedding inside Attention and shared cache buffers are not supported", "export without ONNX Runtime's optimiser");
+    call.fail("rotary embedding inside Attention and shared cache buffers are not supported",
+              "export without ONNX Runtime's optimiser");
   }
   std::vector<int64_t> sizes = call.attribute_integers("qkv_hidden_sizes");
   if (sizes.empty()) sizes.assign(3, weights.size(1) / 3);
   at::Tensor projected = at::matmul(input, weights);
   if (call.has(2)) projected = projected + call.tensor(2);
   const std::vector<at::Tensor> parts = projected.split_with_sizes(sizes, 2);
-  AttentionInputs inputs{
-      .query = split_heads(parts[0], heads), .key = split_heads(parts[1], heads), .value = split_heads(parts[2], heads)};
+  AttentionInputs inputs{.query = split_heads(parts[0], heads),
+                         .key = split_heads(parts[1], heads),
+                         .value = split_heads(parts[2], heads)};
   int64_t past = 0;
   if (call.has(4)) {
     past = call.tensor(4).size(3);
@@ -78,7 +85,9 @@ void attention(OpCall& call) {
     inputs.value = at::cat({call.tensor(4).select(0, 1), inputs.value}, 2);
   }
   inputs.scale = scale_of(call, inputs.query.size(3));
-  if (call.has(3)) inputs.bias = padding_bias(call, call.tensor_on(3, input), input.size(0), inputs.key.size(2), input);
+  if (call.has(3))
+    inputs.bias =
+        padding_bias(call, call.tensor_on(3, input), input.size(0), inputs.key.size(2), input);
   if (call.has(5)) inputs.bias = plus(inputs.bias, call.tensor(5));
   if (call.attribute("unidirectional", 0) != 0) restrict_to_past(inputs, past);
   call.set(0, join_heads(attend(inputs).output));
@@ -87,17 +96,21 @@ void attention(OpCall& call) {
 
 void multi_head_attention(OpCall& call) {
   const int64_t heads = call.attribute("num_heads", 1);
-  if (call.has(8) || call.has(9)) call.fail("shared cache buffers and beam search are not supported", "use past_key and past_value");
+  if (call.has(8) || call.has(9))
+    call.fail("shared cache buffers and beam search are not supported",
+              "use past_key and past_value");
   at::Tensor query = call.tensor(0);
   AttentionInputs inputs;
   at::Tensor bias[3];
   if (call.has(3)) {
     const at::Tensor& all = call.tensor(3);
     const int64_t hidden = query.dim() == 5 ? query.size(2) * query.size(4) : query.size(2);
-    const std::vector<at::Tensor> parts = all.split_with_sizes({hidden, hidden, all.size(0) - 2 * hidden}, 0);
+    const std::vector<at::Tensor> parts =
+        all.split_with_sizes({hidden, hidden, all.size(0) - 2 * hidden}, 0);
     std::copy(parts.begin(), parts.end(), bias);
   }
-  const auto with_bias = [&](const at::Tensor& packed, int which) {  // [B, S, H] -> [B, heads, S, D]
+  const auto with_bias = [&](const at::Tensor& packed,
+                             int which) {  // [B, S, H] -> [B, heads, S, D]
     return split_heads(bias[which].defined() ? packed + bias[which] : packed, heads);
   };
   if (query.dim() == 5) {  // [B, S, heads, 3, D]
@@ -125,10 +138,13 @@ void multi_head_attention(OpCall& call) {
     inputs.value = at::cat({call.tensor(7), inputs.value}, 2);
   }
   inputs.scale = scale_of(call, inputs.query.size(3));
-  if (call.has(4)) inputs.bias = padding_bias(call, call.tensor_on(4, query), query.size(0), inputs.key.size(2), query);
+  if (call.has(4))
+    inputs.bias =
+        padding_bias(call, call.tensor_on(4, query), query.size(0), inputs.key.size(2), query);
   if (call.has(5)) inputs.bias = plus(inputs.bias, call.tensor(5));
   if (call.attribute("unidirectional", 0) != 0) restrict_to_past(inputs, past);
-  const Attended result = attend(inputs, call.wants(3) ? AttentionScores::Probabilities : AttentionScores::None);
+  const Attended result =
+      attend(inputs, call.wants(3) ? AttentionScores::Probabilities : AttentionScores::None);
   call.set(0, join_heads(result.output));
   call.set(1, inputs.key);
   call.set(2, inputs.value);
@@ -137,16 +153,20 @@ void multi_head_attention(OpCall& call) {
 
 /// Rows of a cache [max, D / 2] for positions [B, S] -> [B, 1, S, D / 2].
 at::Tensor rows_of(const at::Tensor& cache, const at::Tensor& positions) {
-  return cache.index_select(0, positions.reshape({-1})).reshape({positions.size(0), 1, positions.size(1), cache.size(1)});
+  return cache.index_select(0, positions.reshape({-1}))
+      .reshape({positions.size(0), 1, positions.size(1), cache.size(1)});
 }
 
-/// Keys and values of every sample go behind its own past: cache [B, H, P, D], fresh [B, H, S, D], past [B].
-at::Tensor appended(const at::Tensor& cache, const at::Tensor& fresh, const at::Tensor& past, int64_t room) {
+/// Keys and values of every sample go behind its own past: cache [B, H, P, D], fresh [B, H, S, D],
+/// past [B].
+at::Tensor appended(const at::Tensor& cache, const at::Tensor& fresh, const at::Tensor& past,
+                    int64_t room) {
   at::Tensor whole = fresh.new_zeros({fresh.size(0), fresh.size(1), room, fresh.size(3)});
   if (cache.defined() && cache.size(2) > 0) {
     whole = at::cat({cache, whole.narrow(2, 0, room - cache.size(2))}, 2);
   }
-  const at::Tensor place = past.view({-1, 1, 1, 1}) + at::arange(fresh.size(2), past.options()).view({1, 1, -1, 1});
+  const at::Tensor place =
+      past.view({-1, 1, 1, 1}) + at::arange(fresh.size(2), past.options()).view({1, 1, -1, 1});
   return whole.scatter(2, place.expand_as(fresh), fresh);
 }
 
@@ -154,9 +174,13 @@ void group_query_attention(OpCall& call) {
   const int64_t heads = call.attribute("num_heads", 1);
   const int64_t key_heads = call.attribute("kv_num_heads", 1);
   for (const size_t unsupported : {12, 13, 14, 15}) {
-    if (call.has(unsupported)) call.fail(fmt::format("input {} (quantised cache or query norm) is not supported", unsupported), "export without it");
+    if (call.has(unsupported))
+      call.fail(
+          fmt::format("input {} (quantised cache or query norm) is not supported", unsupported),
+          "export without it");
   }
-  if (call.attribute("sliding_window_cache", 0) != 0) call.fail("sliding_window_cache is not supported", "use a full cache");
+  if (call.attribute("sliding_window_cache", 0) != 0)
+    call.fail("sliding_window_cache is not supported", "use a full cache");
   const at::Tensor& query = call.tensor(0);
   AttentionInputs inputs;
   if (call.has(1)) {
@@ -165,20 +189,25 @@ void group_query_attention(OpCall& call) {
     inputs.value = split_heads(call.tensor(2), key_heads);
   } else {  // one tensor for all
     const int64_t head_size = query.size(2) / (heads + 2 * key_heads);
-    const auto parts = query.split_with_sizes({heads * head_size, key_heads * head_size, key_heads * head_size}, 2);
+    const auto parts = query.split_with_sizes(
+        {heads * head_size, key_heads * head_size, key_heads * head_size}, 2);
     inputs.query = split_heads(parts[0], heads);
     inputs.key = split_heads(parts[1], key_heads);
     inputs.value = split_heads(parts[2], key_heads);
   }
   const int64_t fresh = inputs.query.size(2);
-  const at::Tensor lengths = call.tensor_on(5, query).to(at::kLong).reshape({-1}) + 1;  // valid keys of each sample
+  const at::Tensor lengths =
+      call.tensor_on(5, query).to(at::kLong).reshape({-1}) + 1;  // valid keys of each sample
   const int64_t longest = call.integer(6);
   const bool prompt = fresh == longest;
   const at::Tensor past = prompt ? lengths * 0 : lengths - fresh;  // [B]
 
   if (call.attribute("do_rotary", 0) != 0) {
     at::Tensor positions = past.view({-1, 1}) + at::arange(fresh, past.options());
-    if (call.has(9) && !prompt) positions = call.tensor_on(9, query).to(at::kLong);
+    if (call.has(9)) {  // of a prompt only the first position counts
+      const at::Tensor given = call.tensor_on(9, query).to(at::kLong);
+      positions = prompt ? positions + given.reshape({-1}).narrow(0, 0, 1) : given;
+    }
     const at::Tensor cosine = rows_of(call.tensor(7), positions);
     const at::Tensor sine = rows_of(call.tensor(8), positions);
     const bool interleaved = call.attribute("rotary_interleaved", 0) != 0;
@@ -196,15 +225,23 @@ void group_query_attention(OpCall& call) {
   const at::Tensor offset = past.view({-1, 1, 1, 1});
   const bool causal = call.attribute("causal", 1) != 0;
   const int64_t window = call.attribute("local_window_size", -1);
-  inputs.allowed = window_mask(fresh, room, offset, causal && window > 0 ? window - 1 : -1, causal ? 0 : -1);
-  if (!causal) inputs.allowed = inputs.allowed.logical_and(at::arange(room, past.options()) < lengths.view({-1, 1, 1, 1}));
+  inputs.allowed =
+      window_mask(fresh, room, offset, causal && window > 0 ? window - 1 : -1, causal ? 0 : -1);
+  if (!causal)
+    inputs.allowed =
+        inputs.allowed.logical_and(at::arange(room, past.options()) < lengths.view({-1, 1, 1, 1}));
   if (call.has(10)) {
     const at::Tensor& bias = call.tensor(10);
-    inputs.bias = bias.size(-1) < room ? at::cat({bias, bias.new_zeros({bias.size(0), bias.size(1), bias.size(2), room - bias.size(-1)})}, -1)
-                                       : bias;
+    inputs.bias = bias.size(-1) < room
+                      ? at::cat({bias, bias.new_zeros({bias.size(0), bias.size(1), bias.size(2),
+                                                       room - bias.size(-1)})},
+                                -1)
+                      : bias;
   }
-  if (call.has(11)) inputs.sink = call.tensor(11);
-  else if (call.attribute("smooth_softmax", 0) != 0) inputs.sink = inputs.query.new_zeros({heads});
+  if (call.has(11))
+    inputs.sink = call.tensor(11);
+  else if (call.attribute("smooth_softmax", 0) != 0)
+    inputs.sink = inputs.query.new_zeros({heads});
   const int64_t scores = call.attribute("qk_output", 0);
   const Attended result = attend(inputs, !call.wants(3) ? AttentionScores::None
                                          : scores == 1  ? AttentionScores::Biased
@@ -222,23 +259,29 @@ void rotary_embedding(OpCall& call) {
   if (heads == 0 && packed) heads = input.size(2) / (2 * cosine_cache.size(1));
   const at::Tensor tensor = packed ? split_heads(input, heads) : input;
   at::Tensor positions = call.tensor_on(1, input).to(at::kLong);
-  if (positions.numel() == 1) positions = positions.view({1, 1}) + at::arange(tensor.size(2), positions.options());
+  if (positions.numel() == 1)
+    positions = positions.view({1, 1}) + at::arange(tensor.size(2), positions.options());
   const double scale = call.attribute_number("scale", 1);
-  at::Tensor result = rotate(tensor, rows_of(cosine_cache, positions), rows_of(sine_cache, positions),
-                             call.attribute("interleaved", 0) != 0);
+  at::Tensor result = rotate(tensor, rows_of(cosine_cache, positions),
+                             rows_of(sine_cache, positions), call.attribute("interleaved", 0) != 0);
   if (scale != 1) result = result * scale;
   call.set(0, packed ? join_heads(result) : result);
 }
 
-const RegisterOps entries{
-    "com.microsoft",
-    {
-        {.name = "Attention", .function = attention, .notes = "without rotary embedding and shared buffers"},
-        {.name = "MultiHeadAttention", .function = multi_head_attention, .notes = "without shared buffers and beam search"},
-        {.name = "GroupQueryAttention", .function = group_query_attention, .shape_inputs = input_bits({6}),
-         .notes = "without quantised or windowed caches"},
-        {.name = "RotaryEmbedding", .function = rotary_embedding},
-    }};
+const RegisterOps entries{"com.microsoft",
+                          {
+                              {.name = "Attention",
+                               .function = attention,
+                               .notes = "without rotary embedding and shared buffers"},
+                              {.name = "MultiHeadAttention",
+                               .function = multi_head_attention,
+                               .notes = "without shared buffers and beam search"},
+                              {.name = "GroupQueryAttention",
+                               .function = group_query_attention,
+                               .shape_inputs = input_bits({6}),
+                               .notes = "without quantised or windowed caches"},
+                              {.name = "RotaryEmbedding", .function = rotary_embedding},
+                          }};
 
 }  // namespace
 }  // namespace sparsify

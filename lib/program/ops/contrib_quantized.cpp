@@ -1,4 +1,5 @@
-// com.microsoft: products and elementwise operators with quantised operands, computed on dequantised float32 values.
+// com.microsoft: products and elementwise operators with quantised operands, computed on
+// dequantised float32 values.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
@@ -28,7 +29,8 @@ at::Tensor dequantised(const OpCall& call, size_t tensor, size_t scale, size_t z
 }
 
 /// Rounds half to even and saturates to the type of the zero point (uint8 without one).
-at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale, size_t zero_point) {
+at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale,
+                     size_t zero_point) {
   const bool has_zero = call.has(zero_point);
   const at::ScalarType type = has_zero ? call.tensor(zero_point).scalar_type() : at::kByte;
   at::Tensor steps = at::round(values / call.tensor(scale).to(values.device()));
@@ -37,10 +39,16 @@ at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale,
 }
 
 /// Operands (0, 1, 2) and (3, 4, 5), result scale 6 and zero point 7.
-void qlinear_add(OpCall& call) { call.set(0, quantised(call, dequantised(call, 0, 1, 2) + dequantised(call, 3, 4, 5), 6, 7)); }
-void qlinear_mul(OpCall& call) { call.set(0, quantised(call, dequantised(call, 0, 1, 2) * dequantised(call, 3, 4, 5), 6, 7)); }
+void qlinear_add(OpCall& call) {
+  call.set(0, quantised(call, dequantised(call, 0, 1, 2) + dequantised(call, 3, 4, 5), 6, 7));
+}
+void qlinear_mul(OpCall& call) {
+  call.set(0, quantised(call, dequantised(call, 0, 1, 2) * dequantised(call, 3, 4, 5), 6, 7));
+}
 
-void qlinear_sigmoid(OpCall& call) { call.set(0, quantised(call, at::sigmoid(dequantised(call, 0, 1, 2)), 3, 4)); }
+void qlinear_sigmoid(OpCall& call) {
+  call.set(0, quantised(call, at::sigmoid(dequantised(call, 0, 1, 2)), 3, 4));
+}
 
 void qlinear_leaky_relu(OpCall& call) {
   const double alpha = call.attribute_number("alpha", 0.01);
@@ -63,19 +71,22 @@ void qlinear_softmax(OpCall& call) {
     return;
   }
   const auto sizes = values.sizes();
-  const int64_t rows = std::accumulate(sizes.begin(), sizes.begin() + axis, int64_t{1}, std::multiplies<>());
+  const int64_t rows =
+      std::accumulate(sizes.begin(), sizes.begin() + axis, int64_t{1}, std::multiplies<>());
   call.set(0, quantised(call, at::softmax(values.reshape({rows, -1}), 1).view(sizes), 3, 4));
 }
 
 /// Y_scale, Y_zero_point, then (tensor, scale, zero point) for each part.
 void qlinear_concat(OpCall& call) {
   std::vector<at::Tensor> parts;
-  for (size_t i = 2; i + 2 < call.input_count(); i += 3) parts.push_back(dequantised(call, i, i + 1, i + 2));
+  for (size_t i = 2; i + 2 < call.input_count(); i += 3)
+    parts.push_back(dequantised(call, i, i + 1, i + 2));
   const int64_t axis = normalise_axis(call, call.attribute("axis", 0), parts.at(0).dim());
   call.set(0, quantised(call, at::cat(parts, axis), 0, 1));
 }
 
-/// A is quantised to uint8 with the range it has now. The gradient passes the rounding as if it were not there.
+/// A is quantised to uint8 with the range it has now. The gradient passes the rounding as if it
+/// were not there.
 at::Tensor through_uint8(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.detach();
   const at::Tensor low = flat.min().clamp_max(0);
@@ -103,12 +114,15 @@ void matmul_integer_to_float(OpCall& call) {
 /// [..., bytes] -> [..., bytes * 8 / bits], low bits first.
 at::Tensor unpacked(const at::Tensor& bytes, int64_t bits) {
   if (bits == 8) return bytes.to(at::kInt);
-  const at::Tensor shifts = at::arange(0, 8, bits, at::TensorOptions(at::kInt).device(bytes.device()));
-  const at::Tensor codes = bytes.to(at::kInt).unsqueeze(-1).bitwise_right_shift(shifts).bitwise_and((int64_t{1} << bits) - 1);
+  const at::Tensor shifts =
+      at::arange(0, 8, bits, at::TensorOptions(at::kInt).device(bytes.device()));
+  const at::Tensor codes = bytes.to(at::kInt).unsqueeze(-1).bitwise_right_shift(shifts).bitwise_and(
+      (int64_t{1} << bits) - 1);
   return codes.flatten(-2);
 }
 
-/// A [..., K] times the transposed weights [N, K] that are stored in blocks along K with one scale each.
+/// A [..., K] times the transposed weights [N, K] that are stored in blocks along K with one scale
+/// each.
 void matmul_nbits(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const int64_t features = call.attribute("K", 0);
@@ -116,11 +130,13 @@ void matmul_nbits(OpCall& call) {
   const int64_t bits = call.attribute("bits", 4);
   const int64_t block = call.attribute("block_size", 32);
   const int64_t blocks = (features + block - 1) / block;
-  if (bits != 2 && bits != 4 && bits != 8) call.fail(fmt::format("weights of {} bits are not supported", bits), "use 2, 4 or 8");
+  if (bits != 2 && bits != 4 && bits != 8)
+    call.fail(fmt::format("weights of {} bits are not supported", bits), "use 2, 4 or 8");
   if (call.has(4) || call.attribute("weight_prepacked", 0) != 0) {
     call.fail("g_idx and prepacked weights are not supported", "quantise again without them");
   }
-  const at::Tensor codes = unpacked(call.tensor_on(1, input).reshape({outputs, blocks, -1}), bits);  // [N, blocks, block]
+  const at::Tensor codes = unpacked(call.tensor_on(1, input).reshape({outputs, blocks, -1}),
+                                    bits);  // [N, blocks, block]
   const at::Tensor scales = call.tensor_on(2, input).reshape({outputs, blocks, 1}).to(at::kFloat);
   at::Tensor shifted;
   if (!call.has(3)) {
@@ -128,10 +144,14 @@ void matmul_nbits(OpCall& call) {
   } else if (call.tensor(3).is_floating_point()) {
     shifted = codes.to(at::kFloat) - call.tensor(3).reshape({outputs, blocks, 1}).to(at::kFloat);
   } else {
-    const at::Tensor zero_points = unpacked(call.tensor_on(3, input).reshape({outputs, -1}), bits).narrow(1, 0, blocks);
+    const at::Tensor zero_points =
+        unpacked(call.tensor_on(3, input).reshape({outputs, -1}), bits).narrow(1, 0, blocks);
     shifted = (codes - zero_points.unsqueeze(2)).to(at::kFloat);
   }
-  const at::Tensor weights = (shifted * scales).reshape({outputs, blocks * block}).narrow(1, 0, features).to(input.scalar_type());
+  const at::Tensor weights = (shifted * scales)
+                                 .reshape({outputs, blocks * block})
+                                 .narrow(1, 0, features)
+                                 .to(input.scalar_type());
   at::Tensor product = at::matmul(input, weights.t());
   if (call.has(5)) product = product + call.tensor(5);
   call.set(0, product);
@@ -142,18 +162,46 @@ constexpr const char* kIntegerResult = "the result is a quantised integer";
 const RegisterOps entries{
     "com.microsoft",
     {
-        {.name = "QLinearAdd", .function = qlinear_add, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "QLinearMul", .function = qlinear_mul, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "QLinearSigmoid", .function = qlinear_sigmoid, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "QLinearLeakyRelu", .function = qlinear_leaky_relu, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "QLinearGlobalAveragePool", .function = qlinear_global_average_pool, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "QLinearSoftmax", .function = qlinear_softmax, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "QLinearConcat", .function = qlinear_concat, .gradient = Gradient::No, .notes = kIntegerResult},
-        {.name = "DynamicQuantizeMatMul", .function = dynamic_quantize_matmul, .gradient = Gradient::Some,
+        {.name = "QLinearAdd",
+         .function = qlinear_add,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "QLinearMul",
+         .function = qlinear_mul,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "QLinearSigmoid",
+         .function = qlinear_sigmoid,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "QLinearLeakyRelu",
+         .function = qlinear_leaky_relu,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "QLinearGlobalAveragePool",
+         .function = qlinear_global_average_pool,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "QLinearSoftmax",
+         .function = qlinear_softmax,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "QLinearConcat",
+         .function = qlinear_concat,
+         .gradient = Gradient::No,
+         .notes = kIntegerResult},
+        {.name = "DynamicQuantizeMatMul",
+         .function = dynamic_quantize_matmul,
+         .gradient = Gradient::Some,
          .notes = "straight through the rounding; none for the integer weights"},
-        {.name = "MatMulIntegerToFloat", .function = matmul_integer_to_float, .gradient = Gradient::Some,
+        {.name = "MatMulIntegerToFloat",
+         .function = matmul_integer_to_float,
+         .gradient = Gradient::Some,
          .notes = "for the scales and the bias; the operands are integers"},
-        {.name = "MatMulNBits", .function = matmul_nbits, .gradient = Gradient::Some, .notes = "for A, scales and bias; the packed weights are frozen"},
+        {.name = "MatMulNBits",
+         .function = matmul_nbits,
+         .gradient = Gradient::Some,
+         .notes = "for A, scales and bias; the packed weights are frozen"},
     }};
 
 }  // namespace

@@ -24,7 +24,8 @@ void skip_normalise(OpCall& call, bool subtract_mean) {
   const bool statistics = call.wants(1) || call.wants(2);
   const int64_t axis = sum.dim() - 1;
   const LayerNormalised result =
-      subtract_mean ? layer_normalise(sum, call.tensor(2), optional_tensor(call, 3), axis, epsilon, statistics)
+      subtract_mean ? layer_normalise(sum, call.tensor(2), optional_tensor(call, 3), axis, epsilon,
+                                      statistics)
                     : rms_normalise(sum, call.tensor(2), axis, epsilon, statistics);
   call.set(0, result.output);
   if (call.wants(1) && result.mean.defined()) call.set(1, result.mean);
@@ -50,11 +51,12 @@ void embed_layer_normalization(OpCall& call) {
     sum = sum + positions.narrow(0, 0, ids.size(1));
   }
   if (call.has(4) && call.has(1)) sum = sum + looked_up(call.tensor(4), call.tensor(1));
-  const LayerNormalised result =
-      layer_normalise(sum, call.tensor(5), optional_tensor(call, 6), 2, call.attribute_number("epsilon", kEpsilon));
+  const LayerNormalised result = layer_normalise(sum, call.tensor(5), optional_tensor(call, 6), 2,
+                                                 call.attribute_number("epsilon", kEpsilon));
   call.set(0, result.output);
   if (call.wants(1)) {
-    call.set(1, call.has(7) ? call.tensor(7).sum(1, false, at::kInt) : at::Tensor(at::zeros({ids.size(0)}, at::TensorOptions(at::kInt))));
+    call.set(1, call.has(7) ? call.tensor(7).sum(1, false, at::kInt)
+                            : at::Tensor(at::zeros({ids.size(0)}, at::TensorOptions(at::kInt))));
   }
   call.set(2, sum);
 }
@@ -63,7 +65,8 @@ const RegisterOps entries{
     "com.microsoft",
     {
         {.name = "SkipLayerNormalization", .function = skip_layer_normalization},
-        {.name = "SkipSimplifiedLayerNormalization", .function = skip_simplified_layer_normalization},
+        {.name = "SkipSimplifiedLayerNormalization",
+         .function = skip_simplified_layer_normalization},
         {.name = "EmbedLayerNormalization", .function = embed_layer_normalization},
     }};
 

@@ -18,26 +18,30 @@ std::optional<at::Tensor> optional_tensor(const OpCall& call, size_t input) {
 
 std::vector<int64_t> kernel_of(const OpCall& call, const at::Tensor& weight) {
   if (weight.dim() < 3 || weight.dim() > 5) {
-    call.fail(fmt::format("the weight has rank {}; 1 to 3 spatial axes are supported", weight.dim()),
-              "express the node by convolutions over at most 3 axes");
+    call.fail(
+        fmt::format("the weight has rank {}; 1 to 3 spatial axes are supported", weight.dim()),
+        "express the node by convolutions over at most 3 axes");
   }
   return weight.sizes().slice(2).vec();
 }
 
 void conv(OpCall& call) { call.set(0, convolve(call, optional_tensor(call, 2))); }
 
-/// Padding of ConvTranspose cuts the output. `output_shape` and auto_pad give the size wanted instead.
-void resolve_transposed_padding(const OpCall& call, const at::Tensor& input, const std::vector<int64_t>& output_padding,
-                                Window& window) {
+/// Padding of ConvTranspose cuts the output. `output_shape` and auto_pad give the size wanted
+/// instead.
+void resolve_transposed_padding(const OpCall& call, const at::Tensor& input,
+                                const std::vector<int64_t>& output_padding, Window& window) {
   const std::string auto_pad = call.attribute_text("auto_pad", "NOTSET");
   std::vector<int64_t> wanted = call.attribute_integers("output_shape");
   const size_t axes = window.rank();
-  if (wanted.size() == axes + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);  // some exporters give N and C too
+  if (wanted.size() == axes + 2)
+    wanted.erase(wanted.begin(), wanted.begin() + 2);  // some exporters give N and C too
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
   if (wanted.empty() && !same) return;
   for (size_t axis = 0; axis < axes; ++axis) {
     const int64_t size = input.size(static_cast<int64_t>(axis) + 2);
-    const int64_t full = (size - 1) * window.strides[axis] + window.extent(axis) + output_padding[axis];
+    const int64_t full =
+        (size - 1) * window.strides[axis] + window.extent(axis) + output_padding[axis];
     const int64_t target = wanted.empty() ? size * window.strides[axis] : wanted[axis];
     // A target beyond the full size only grows the end.
     const int64_t total = full - target;
@@ -58,7 +62,8 @@ void conv_transpose(OpCall& call) {
   const std::vector<int64_t> pads = per_axis(call, "pads", 2 * axes, 0);
   window.begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(axes));
   window.end.assign(pads.begin() + static_cast<std::ptrdiff_t>(axes), pads.end());
-  if (call.attribute_text("auto_pad", "NOTSET") == "VALID") window.begin = window.end = std::vector<int64_t>(axes, 0);
+  if (call.attribute_text("auto_pad", "NOTSET") == "VALID")
+    window.begin = window.end = std::vector<int64_t>(axes, 0);
   resolve_transposed_padding(call, input, output_padding, window);
 
   const int64_t group = call.attribute("group", 1);
@@ -69,12 +74,13 @@ void conv_transpose(OpCall& call) {
              output_padding[axis] < std::max(window.strides[axis], window.dilations[axis]);
   }
   if (direct) {
-    call.set(0, at::convolution(input, weight, bias, window.strides, window.begin, window.dilations, true,
-                                output_padding, group));
+    call.set(0, at::convolution(input, weight, bias, window.strides, window.begin, window.dilations,
+                                true, output_padding, group));
     return;
   }
   const std::vector<int64_t> zeros(axes, 0);
-  at::Tensor full = at::convolution(input, weight, std::nullopt, window.strides, zeros, window.dilations, true, zeros, group);
+  at::Tensor full = at::convolution(input, weight, std::nullopt, window.strides, zeros,
+                                    window.dilations, true, zeros, group);
   std::vector<int64_t> begin(axes);
   std::vector<int64_t> end(axes);
   for (size_t axis = 0; axis < axes; ++axis) {
@@ -106,14 +112,16 @@ at::Tensor convolve(const OpCall& call, const at::Tensor& input, const at::Tenso
   const Window window = window_of(call, input, kernel_of(call, weight));
   const std::vector<int64_t> output_padding(window.rank(), 0);
   const int64_t group = call.attribute("group", 1);
-  const bool direct = window.begin == window.end &&
-                      std::all_of(window.begin.begin(), window.begin.end(), [](int64_t pad) { return pad >= 0; });
+  const bool direct =
+      window.begin == window.end &&
+      std::all_of(window.begin.begin(), window.begin.end(), [](int64_t pad) { return pad >= 0; });
   if (direct) {
-    return at::convolution(input, weight, bias, window.strides, window.begin, window.dilations, false, output_padding,
-                           group);
+    return at::convolution(input, weight, bias, window.strides, window.begin, window.dilations,
+                           false, output_padding, group);
   }
-  return at::convolution(pad_spatial(input, window.begin, window.end, 0), weight, bias, window.strides, output_padding,
-                         window.dilations, false, output_padding, group);
+  return at::convolution(pad_spatial(input, window.begin, window.end, 0), weight, bias,
+                         window.strides, output_padding, window.dilations, false, output_padding,
+                         group);
 }
 
 }  // namespace sparsify

@@ -42,14 +42,15 @@ void grid_sample(OpCall& call) {
   const at::ScalarType type = input.scalar_type();
   const bool native = type == at::kFloat || type == at::kDouble;
   const at::ScalarType computed = native ? type : at::kFloat;
-  at::Tensor result = at::grid_sampler(input.to(computed), grid.to(computed), interpolation, padding_of(call),
-                                       call.attribute("align_corners", 0) != 0);
+  at::Tensor result = at::grid_sampler(input.to(computed), grid.to(computed), interpolation,
+                                       padding_of(call), call.attribute("align_corners", 0) != 0);
   if (!native) result = at::isIntegralType(type, true) ? result.round().to(type) : result.to(type);
   call.set(0, line ? result.squeeze(2) : result);
 }
 
 void affine_grid(OpCall& call) {
-  call.set(0, at::affine_grid_generator(call.tensor(0), call.integers(1), call.attribute("align_corners", 0) != 0));
+  call.set(0, at::affine_grid_generator(call.tensor(0), call.integers(1),
+                                        call.attribute("align_corners", 0) != 0));
 }
 
 const RegisterOps entries{

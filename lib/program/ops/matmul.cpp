@@ -8,13 +8,14 @@
 #include <ATen/ops/mm.h>
 #include <fmt/core.h>
 
-
 namespace sparsify {
 namespace {
 
 bool is_integer(const at::Tensor& tensor) { return at::isIntegralType(tensor.scalar_type(), true); }
 
-void matmul(OpCall& call) { call.set_like_input(0, matrix_product(call.tensor(0), call.tensor(1))); }
+void matmul(OpCall& call) {
+  call.set_like_input(0, matrix_product(call.tensor(0), call.tensor(1)));
+}
 
 void gemm(OpCall& call) { call.set_like_input(0, general_product(call)); }
 
@@ -42,7 +43,9 @@ at::Tensor general_product(const OpCall& call) {
   at::Tensor left = call.tensor(0);
   at::Tensor right = call.tensor(1);
   if (left.dim() != 2 || right.dim() != 2) {
-    call.fail(fmt::format("A has rank {} and B has rank {}; both must be matrices", left.dim(), right.dim()), "check the graph");
+    call.fail(fmt::format("A has rank {} and B has rank {}; both must be matrices", left.dim(),
+                          right.dim()),
+              "check the graph");
   }
   if (call.attribute("transA", 0) != 0) left = left.t();
   if (call.attribute("transB", 0) != 0) right = right.t();
@@ -50,12 +53,14 @@ at::Tensor general_product(const OpCall& call) {
   const double beta = call.attribute_number("beta", 1);
   const bool adds = call.has(2) && beta != 0;
   if (is_integer(left)) {
-    // The factors are floats even for integers; ONNX's reference computes the product in the integer type.
+    // The factors are floats even for integers; ONNX's reference computes the product in the
+    // integer type.
     at::Tensor product = matrix_product(left, right);
     if (alpha != 1) product = (product.to(at::kDouble) * alpha).to(left.scalar_type());
     if (adds) {
       const at::Tensor& added = call.tensor(2);
-      product = product + (beta == 1 ? added : (added.to(at::kDouble) * beta).to(left.scalar_type()));
+      product =
+          product + (beta == 1 ? added : (added.to(at::kDouble) * beta).to(left.scalar_type()));
     }
     return product;
   }

@@ -1,4 +1,5 @@
-// Normalisations. Statistics are computed in the kernels' own wider type, so `stash_type` needs nothing.
+// Normalisations. Statistics are computed in the kernels' own wider type, so `stash_type` needs
+// nothing.
 #include "program/ops/normalization.h"
 
 #include <ATen/TensorOperators.h>
@@ -29,8 +30,8 @@ void batch_normalise_elements(OpCall& call, double epsilon) {
   call.set(0, (input - call.tensor(3)) * factor + call.tensor(2));
 }
 
-/// What the file keeps for inference follows the batches as in training: stored = stored * momentum + batch * (1 -
-/// momentum), with the population variance, as ONNX defines its own running outputs.
+/// What the file keeps for inference follows the batches as in training: stored = stored * momentum
+/// + batch * (1 - momentum), with the population variance, as ONNX defines its own running outputs.
 at::Tensor moved(const at::Tensor& stored, const at::Tensor& batch, double momentum) {
   return stored * momentum + batch.to(stored.scalar_type()) * (1 - momentum);
 }
@@ -44,13 +45,15 @@ void batch_normalization(OpCall& call) {
     return;
   }
   // Before opset 14 the number of outputs said which mode is meant.
-  const bool asks_statistics = call.opset() >= 14 ? call.attribute("training_mode", 0) != 0 : call.wants(1);
+  const bool asks_statistics =
+      call.opset() >= 14 ? call.attribute("training_mode", 0) != 0 : call.wants(1);
   if (!asks_statistics && !call.training()) {
-    call.set(0, at::batch_norm(input, call.tensor(1), call.tensor(2), call.tensor(3), call.tensor(4), false, 0, epsilon, true));
+    call.set(0, at::batch_norm(input, call.tensor(1), call.tensor(2), call.tensor(3),
+                               call.tensor(4), false, 0, epsilon, true));
     return;
   }
-  const auto& [output, mean, inverse] =
-      at::native_batch_norm(input, call.tensor(1), call.tensor(2), std::nullopt, std::nullopt, true, 0, epsilon);
+  const auto& [output, mean, inverse] = at::native_batch_norm(
+      input, call.tensor(1), call.tensor(2), std::nullopt, std::nullopt, true, 0, epsilon);
   call.set(0, output);
   const at::Tensor variance = inverse.detach().pow(-2) - epsilon;
   const at::Tensor new_mean = moved(call.tensor(3).detach(), mean.detach(), momentum);
@@ -68,8 +71,9 @@ void batch_normalization(OpCall& call) {
 }
 
 void instance_normalization(OpCall& call) {
-  call.set(0, at::instance_norm(call.tensor(0), call.tensor(1), call.tensor(2), std::nullopt, std::nullopt, true, 0,
-                                call.attribute_number("epsilon", 1e-5), true));
+  call.set(0,
+           at::instance_norm(call.tensor(0), call.tensor(1), call.tensor(2), std::nullopt,
+                             std::nullopt, true, 0, call.attribute_number("epsilon", 1e-5), true));
 }
 
 void group_normalization(OpCall& call) {
@@ -82,7 +86,8 @@ void group_normalization(OpCall& call) {
     scale = scale.unsqueeze(1).expand({groups, size}).reshape({-1});
     bias = bias.unsqueeze(1).expand({groups, size}).reshape({-1});
   }
-  call.set(0, at::group_norm(input, groups, scale, bias, call.attribute_number("epsilon", 1e-5), true));
+  call.set(
+      0, at::group_norm(input, groups, scale, bias, call.attribute_number("epsilon", 1e-5), true));
 }
 
 int64_t axis_of(const OpCall& call) {
@@ -92,21 +97,24 @@ int64_t axis_of(const OpCall& call) {
 void layer_normalization(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const std::optional<at::Tensor> bias = call.has(2) ? std::optional(call.tensor(2)) : std::nullopt;
-  const LayerNormalised result = layer_normalise(input, call.tensor(1), bias, axis_of(call), call.attribute_number("epsilon", 1e-5),
-                                                 call.wants(1) || call.wants(2));
+  const LayerNormalised result =
+      layer_normalise(input, call.tensor(1), bias, axis_of(call),
+                      call.attribute_number("epsilon", 1e-5), call.wants(1) || call.wants(2));
   call.set(0, result.output);
   if (call.wants(1)) call.set(1, result.mean);
   if (call.wants(2)) call.set(2, result.inverse_deviation);
 }
 
 void rms_normalization(OpCall& call) {
-  const LayerNormalised result = rms_normalise(call.tensor(0), call.tensor(1), axis_of(call),
-                                               call.attribute_number("epsilon", 1e-5), call.wants(1));
+  const LayerNormalised result =
+      rms_normalise(call.tensor(0), call.tensor(1), axis_of(call),
+                    call.attribute_number("epsilon", 1e-5), call.wants(1));
   call.set(0, result.output);
   if (call.wants(1)) call.set(1, result.inverse_deviation);
 }
 
-/// Krizhevsky 2012: x / (bias + alpha / size * sum of squares of `size` neighbouring channels)^beta.
+/// Krizhevsky 2012: x / (bias + alpha / size * sum of squares of `size` neighbouring
+/// channels)^beta.
 void lrn(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const int64_t size = call.attribute("size", 1);
@@ -121,17 +129,21 @@ void lrn(OpCall& call) {
     sum = sum.defined() ? sum + part : part;
   }
   const double alpha = call.attribute_number("alpha", 1e-4) / static_cast<double>(size);
-  call.set(0, input / (sum * alpha + call.attribute_number("bias", 1)).pow(call.attribute_number("beta", 0.75)));
+  call.set(0, input / (sum * alpha + call.attribute_number("bias", 1))
+                          .pow(call.attribute_number("beta", 0.75)));
 }
 
 const RegisterOps entries{
-    {.name = "BatchNormalization", .function = batch_normalization,
+    {.name = "BatchNormalization",
+     .function = batch_normalization,
      .notes = "in training the stored mean and variance follow the batches"},
     {.name = "InstanceNormalization", .function = instance_normalization},
     {.name = "GroupNormalization", .function = group_normalization},
     {.name = "LayerNormalization", .function = layer_normalization},
     {.name = "RMSNormalization", .function = rms_normalization},
-    {.name = "SimplifiedLayerNormalization", .function = rms_normalization, .notes = "what ONNX Runtime's optimiser makes of RMS norms"},
+    {.name = "SimplifiedLayerNormalization",
+     .function = rms_normalization,
+     .notes = "what ONNX Runtime's optimiser makes of RMS norms"},
     {.name = "LRN", .function = lrn},
 };
 const RegisterOps contributed{
@@ -143,7 +155,8 @@ const RegisterOps contributed{
 /// The scale over exactly the normalised axes, if it does not vary over the others.
 std::optional<at::Tensor> over(const at::Tensor& scale, const std::vector<int64_t>& shape) {
   at::Tensor view = scale;
-  while (view.dim() > static_cast<int64_t>(shape.size()) && view.size(0) == 1) view = view.squeeze(0);
+  while (view.dim() > static_cast<int64_t>(shape.size()) && view.size(0) == 1)
+    view = view.squeeze(0);
   if (view.dim() > static_cast<int64_t>(shape.size())) return std::nullopt;
   return view.sizes().equals(shape) ? view : view.expand(shape).contiguous();
 }
@@ -154,8 +167,9 @@ at::Tensor in_float(const at::Tensor& tensor) {
 
 }  // namespace
 
-LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale, const std::optional<at::Tensor>& bias,
-                                int64_t axis, double epsilon, bool statistics) {
+LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale,
+                                const std::optional<at::Tensor>& bias, int64_t axis, double epsilon,
+                                bool statistics) {
   const std::vector<int64_t> shape = input.sizes().slice(static_cast<size_t>(axis)).vec();
   const std::optional<at::Tensor> weight = over(scale, shape);
   const std::optional<at::Tensor> shift = bias ? over(*bias, shape) : std::nullopt;
@@ -167,7 +181,8 @@ LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale
     result.mean = in_float(result.mean);
     result.inverse_deviation = in_float(result.inverse_deviation);
   } else {
-    result.output = at::layer_norm(input, shape, fused ? weight : std::nullopt, fused ? shift : std::nullopt, epsilon);
+    result.output = at::layer_norm(input, shape, fused ? weight : std::nullopt,
+                                   fused ? shift : std::nullopt, epsilon);
   }
   if (!fused) {
     result.output = result.output * scale;
@@ -176,7 +191,8 @@ LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale
   return result;
 }
 
-LayerNormalised rms_normalise(const at::Tensor& input, const at::Tensor& scale, int64_t axis, double epsilon, bool statistics) {
+LayerNormalised rms_normalise(const at::Tensor& input, const at::Tensor& scale, int64_t axis,
+                              double epsilon, bool statistics) {
   const std::vector<int64_t> shape = input.sizes().slice(static_cast<size_t>(axis)).vec();
   const std::optional<at::Tensor> weight = over(scale, shape);
   LayerNormalised result;

@@ -1,5 +1,6 @@
-// ai.onnx.preview.training: one step of an optimiser as an operator. Inputs R, T, then the tensors, their gradients and
-// one or two groups of state; outputs the new tensors and the new state. The formulas are in the standard's text.
+// ai.onnx.preview.training: one step of an optimiser as an operator. Inputs R, T, then the tensors,
+// their gradients and one or two groups of state; outputs the new tensors and the new state. The
+// formulas are in the standard's text.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/sqrt.h>
 #include <fmt/core.h>
@@ -14,7 +15,8 @@ namespace {
 /// How many tensors are optimised at once when each comes with `groups` - 1 others.
 size_t tensors_of(const OpCall& call, size_t groups) {
   const size_t given = call.input_count() - 2;
-  if (given % groups != 0) call.fail(fmt::format("{} tensors do not make groups of {}", given, groups), "check the graph");
+  if (given % groups != 0)
+    call.fail(fmt::format("{} tensors do not make groups of {}", given, groups), "check the graph");
   return given / groups;
 }
 
@@ -22,7 +24,8 @@ void adagrad(OpCall& call) {
   const size_t count = tensors_of(call, 3);
   const double norm = call.attribute_number("norm_coefficient", 0);
   const double epsilon = call.attribute_number("epsilon", 1e-6);
-  const double rate = call.number(0) / (1 + call.number(1) * call.attribute_number("decay_factor", 0));
+  const double rate =
+      call.number(0) / (1 + call.number(1) * call.attribute_number("decay_factor", 0));
   for (size_t i = 0; i < count; ++i) {
     const at::Tensor& x = call.tensor(2 + i);
     const at::Tensor gradient = call.tensor(2 + count + i) + x * norm;
@@ -46,7 +49,8 @@ void adam(OpCall& call) {
     const at::Tensor& x = call.tensor(2 + i);
     const at::Tensor gradient = call.tensor(2 + count + i) + x * norm;
     const at::Tensor mean = call.tensor(2 + 2 * count + i) * alpha + gradient * (1 - alpha);
-    const at::Tensor squares = call.tensor(2 + 3 * count + i) * beta + gradient * gradient * (1 - beta);
+    const at::Tensor squares =
+        call.tensor(2 + 3 * count + i) * beta + gradient * gradient * (1 - beta);
     call.set(i, (x - mean * rate / (at::sqrt(squares) + epsilon)) * (1 - norm_after));
     call.set(count + i, mean);
     call.set(2 * count + i, squares);
@@ -69,13 +73,21 @@ void momentum(OpCall& call) {
   }
 }
 
-const RegisterOps entries{
-    "ai.onnx.preview.training",
-    {
-        {.name = "Adagrad", .function = adagrad, .gradient = Gradient::Some, .notes = "not for the learning rate"},
-        {.name = "Adam", .function = adam, .gradient = Gradient::Some, .notes = "not for the learning rate"},
-        {.name = "Momentum", .function = momentum, .gradient = Gradient::Some, .notes = "not for the learning rate"},
-    }};
+const RegisterOps entries{"ai.onnx.preview.training",
+                          {
+                              {.name = "Adagrad",
+                               .function = adagrad,
+                               .gradient = Gradient::Some,
+                               .notes = "not for the learning rate"},
+                              {.name = "Adam",
+                               .function = adam,
+                               .gradient = Gradient::Some,
+                               .notes = "not for the learning rate"},
+                              {.name = "Momentum",
+                               .function = momentum,
+                               .gradient = Gradient::Some,
+                               .notes = "not for the learning rate"},
+                          }};
 
 }  // namespace
 }  // namespace sparsify

@@ -14,11 +14,9 @@
 #include <ATen/ops/max_pool3d.h>
 #include <ATen/ops/max_pool3d_with_indices.h>
 #include <ATen/ops/mean.h>
-#include <ATen/ops/stack.h>
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -33,14 +31,16 @@ std::vector<int64_t> kernel_shape(const OpCall& call) {
   return kernel;
 }
 
-/// What LibTorch's own pooling can do: the same padding on both sides, at most half the window, ONNX's output size.
+/// What LibTorch's own pooling can do: the same padding on both sides, at most half the window,
+/// ONNX's output size.
 bool fits_torch(const Window& window, const at::Tensor& input, bool ceil_mode) {
   for (size_t axis = 0; axis < window.rank(); ++axis) {
     const int64_t begin = window.begin[axis];
     if (begin != window.end[axis] || begin < 0 || 2 * begin > window.extent(axis)) return false;
     if (2 * begin > window.kernel[axis]) return false;
     if (ceil_mode) continue;
-    const int64_t room = input.size(static_cast<int64_t>(axis) + 2) + 2 * begin - window.extent(axis);
+    const int64_t room =
+        input.size(static_cast<int64_t>(axis) + 2) + 2 * begin - window.extent(axis);
     if (room / window.strides[axis] + 1 != window.output[axis]) return false;
   }
   return window.rank() <= 3;
@@ -56,7 +56,8 @@ std::vector<int64_t> end_that_fits(const Window& window, const at::Tensor& input
   return end;
 }
 
-/// Sum over each window of a padded input: one strided slice for each element of the kernel, axis by axis.
+/// Sum over each window of a padded input: one strided slice for each element of the kernel, axis
+/// by axis.
 at::Tensor window_sums(at::Tensor padded, const Window& window) {
   for (size_t axis = 0; axis < window.rank(); ++axis) {
     const int64_t stride = window.strides[axis];
@@ -64,7 +65,8 @@ at::Tensor window_sums(at::Tensor padded, const Window& window) {
     at::Tensor sum;
     for (int64_t element = 0; element < window.kernel[axis]; ++element) {
       const int64_t start = element * window.dilations[axis];
-      const at::Tensor part = padded.slice(static_cast<int64_t>(axis) + 2, start, start + span, stride);
+      const at::Tensor part =
+          padded.slice(static_cast<int64_t>(axis) + 2, start, start + span, stride);
       sum = sum.defined() ? sum + part : part;
     }
     padded = sum;
@@ -72,15 +74,18 @@ at::Tensor window_sums(at::Tensor padded, const Window& window) {
   return padded;
 }
 
-/// Elements of the window at each position of one axis that are inside the input, or inside input and padding.
-at::Tensor counts_along(const Window& window, size_t axis, int64_t size, bool with_padding, const at::TensorOptions& options) {
+/// Elements of the window at each position of one axis that are inside the input, or inside input
+/// and padding.
+at::Tensor counts_along(const Window& window, size_t axis, int64_t size, bool with_padding,
+                        const at::TensorOptions& options) {
   std::vector<int64_t> counts;
   const int64_t first = with_padding ? -window.begin[axis] : 0;
   const int64_t last = with_padding ? size + window.end[axis] : size;
   for (int64_t position = 0; position < window.output[axis]; ++position) {
     int64_t count = 0;
     for (int64_t element = 0; element < window.kernel[axis]; ++element) {
-      const int64_t at = position * window.strides[axis] - window.begin[axis] + element * window.dilations[axis];
+      const int64_t at =
+          position * window.strides[axis] - window.begin[axis] + element * window.dilations[axis];
       count += at >= first && at < last ? 1 : 0;
     }
     counts.push_back(count);
@@ -93,15 +98,19 @@ void average_pool(OpCall& call) {
   const Window window = window_of(call, input, kernel_shape(call));
   const bool with_padding = call.attribute("count_include_pad", 0) != 0;
   const bool ceil_mode = call.attribute("ceil_mode", 0) != 0;
-  const bool dense = std::all_of(window.dilations.begin(), window.dilations.end(), [](int64_t d) { return d == 1; });
+  const bool dense = std::all_of(window.dilations.begin(), window.dilations.end(),
+                                 [](int64_t d) { return d == 1; });
   if (dense && fits_torch(window, input, ceil_mode)) {
     const auto& [kernel, strides, pads] = std::tie(window.kernel, window.strides, window.begin);
-    call.set(0, window.rank() == 1   ? at::avg_pool1d(input, kernel, strides, pads, ceil_mode, with_padding)
-                : window.rank() == 2 ? at::avg_pool2d(input, kernel, strides, pads, ceil_mode, with_padding)
-                                     : at::avg_pool3d(input, kernel, strides, pads, ceil_mode, with_padding));
+    call.set(0, window.rank() == 1
+                    ? at::avg_pool1d(input, kernel, strides, pads, ceil_mode, with_padding)
+                : window.rank() == 2
+                    ? at::avg_pool2d(input, kernel, strides, pads, ceil_mode, with_padding)
+                    : at::avg_pool3d(input, kernel, strides, pads, ceil_mode, with_padding));
     return;
   }
-  at::Tensor result = window_sums(pad_spatial(input, window.begin, end_that_fits(window, input), 0), window);
+  at::Tensor result =
+      window_sums(pad_spatial(input, window.begin, end_that_fits(window, input), 0), window);
   for (size_t axis = 0; axis < window.rank(); ++axis) {
     std::vector<int64_t> shape(window.rank(), 1);
     shape[axis] = -1;
@@ -120,7 +129,8 @@ at::Tensor root(const at::Tensor& sum, double p) {
 
 /// Opset 1 wrote p as a float.
 double power_of(const OpCall& call) {
-  return call.opset() < 2 ? call.attribute_number("p", 2) : static_cast<double>(call.attribute("p", 2));
+  return call.opset() < 2 ? call.attribute_number("p", 2)
+                          : static_cast<double>(call.attribute("p", 2));
 }
 
 void lp_pool(OpCall& call) {
@@ -128,21 +138,25 @@ void lp_pool(OpCall& call) {
   const Window window = window_of(call, input, kernel_shape(call));
   const double p = power_of(call);
   const at::Tensor powers = p == 2 ? input * input : input.abs().pow(p);
-  call.set(0, root(window_sums(pad_spatial(powers, window.begin, end_that_fits(window, input), 0), window), p));
+  call.set(0, root(window_sums(pad_spatial(powers, window.begin, end_that_fits(window, input), 0),
+                               window),
+                   p));
 }
 
 /// Positions in the padded plane -> positions in the whole unpadded input.
-at::Tensor whole_indices(const OpCall& call, const at::Tensor& plane, at::IntArrayRef padded, const std::vector<int64_t>& begin,
-                         const at::Tensor& input) {
+at::Tensor whole_indices(const OpCall& call, const at::Tensor& plane, at::IntArrayRef padded,
+                         const std::vector<int64_t>& begin, const at::Tensor& input) {
   const auto axes = static_cast<int64_t>(begin.size());
   const bool column_major = call.attribute("storage_order", 0) != 0;
   at::Tensor rest = plane;
   at::Tensor index;
   std::vector<int64_t> weights(begin.size(), 1);  // distance of neighbours along each axis
   if (column_major) {
-    for (size_t axis = 1; axis < begin.size(); ++axis) weights[axis] = weights[axis - 1] * input.size(static_cast<int64_t>(axis) + 1);
+    for (size_t axis = 1; axis < begin.size(); ++axis)
+      weights[axis] = weights[axis - 1] * input.size(static_cast<int64_t>(axis) + 1);
   } else {
-    for (size_t axis = begin.size() - 1; axis-- > 0;) weights[axis] = weights[axis + 1] * input.size(static_cast<int64_t>(axis) + 3);
+    for (size_t axis = begin.size() - 1; axis-- > 0;)
+      weights[axis] = weights[axis + 1] * input.size(static_cast<int64_t>(axis) + 3);
   }
   for (int64_t axis = axes - 1; axis >= 0; --axis) {
     const auto a = static_cast<size_t>(axis);
@@ -150,18 +164,22 @@ at::Tensor whole_indices(const OpCall& call, const at::Tensor& plane, at::IntArr
     rest = rest.div(padded[axis], "floor");
     index = index.defined() ? index + coordinate * weights[a] : coordinate * weights[a];
   }
-  const int64_t plane_size = std::accumulate(input.sizes().begin() + 2, input.sizes().end(), int64_t{1}, std::multiplies<>());
+  const int64_t plane_size = std::accumulate(input.sizes().begin() + 2, input.sizes().end(),
+                                             int64_t{1}, std::multiplies<>());
   std::vector<int64_t> shape(static_cast<size_t>(axes) + 2, 1);
   shape[0] = input.size(0);
   shape[1] = input.size(1);
-  const at::Tensor planes = at::arange(shape[0] * shape[1], plane.options()).view(shape) * plane_size;
+  const at::Tensor planes =
+      at::arange(shape[0] * shape[1], plane.options()).view(shape) * plane_size;
   return index + planes;
 }
 
 void max_pool(OpCall& call) {
   const at::Tensor& given = call.tensor(0);
   const Window window = window_of(call, given, kernel_shape(call));
-  if (window.rank() > 3) call.fail(fmt::format("maxima over {} spatial axes are not supported", window.rank()), "use at most 3");
+  if (window.rank() > 3)
+    call.fail(fmt::format("maxima over {} spatial axes are not supported", window.rank()),
+              "use at most 3");
   // int8 and uint8 have no pooling kernels; float32 holds them exactly.
   const bool integer = !given.is_floating_point();
   at::Tensor input = integer ? given.to(at::kFloat) : given;
@@ -169,11 +187,13 @@ void max_pool(OpCall& call) {
   const bool ceil_mode = call.attribute("ceil_mode", 0) != 0;
   const bool direct = fits_torch(window, given, ceil_mode);
   if (!direct) {
-    input = pad_spatial(input, window.begin, end_that_fits(window, input), -std::numeric_limits<double>::infinity());
+    input = pad_spatial(input, window.begin, end_that_fits(window, input),
+                        -std::numeric_limits<double>::infinity());
     pads.assign(pads.size(), 0);
   }
   const bool ceils = direct && ceil_mode;
-  const auto& [kernel, strides, dilations] = std::tie(window.kernel, window.strides, window.dilations);
+  const auto& [kernel, strides, dilations] =
+      std::tie(window.kernel, window.strides, window.dilations);
   at::Tensor values;
   if (!call.wants(1)) {
     values = window.rank() == 1   ? at::max_pool1d(input, kernel, strides, pads, dilations, ceils)
@@ -182,11 +202,14 @@ void max_pool(OpCall& call) {
   } else {
     at::Tensor plane;
     std::tie(values, plane) =
-        window.rank() == 1   ? at::max_pool1d_with_indices(input, kernel, strides, pads, dilations, ceils)
-        : window.rank() == 2 ? at::max_pool2d_with_indices(input, kernel, strides, pads, dilations, ceils)
-                             : at::max_pool3d_with_indices(input, kernel, strides, pads, dilations, ceils);
+        window.rank() == 1
+            ? at::max_pool1d_with_indices(input, kernel, strides, pads, dilations, ceils)
+        : window.rank() == 2
+            ? at::max_pool2d_with_indices(input, kernel, strides, pads, dilations, ceils)
+            : at::max_pool3d_with_indices(input, kernel, strides, pads, dilations, ceils);
     const std::vector<int64_t> no_shift(window.rank(), 0);
-    call.set(1, whole_indices(call, plane, input.sizes().slice(2), direct ? no_shift : window.begin, given));
+    call.set(1, whole_indices(call, plane, input.sizes().slice(2), direct ? no_shift : window.begin,
+                              given));
   }
   call.set(0, integer ? values.to(given.scalar_type()) : values);
 }
@@ -199,7 +222,8 @@ std::vector<int64_t> spatial_axes(const at::Tensor& input) {
 
 void global_average_pool(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
-  call.set(0, input.dim() == 4 ? at::adaptive_avg_pool2d(input, {1, 1}) : at::mean(input, spatial_axes(input), true));
+  call.set(0, input.dim() == 4 ? at::adaptive_avg_pool2d(input, {1, 1})
+                               : at::mean(input, spatial_axes(input), true));
 }
 
 void global_max_pool(OpCall& call) {
@@ -222,9 +246,11 @@ void max_unpool(OpCall& call) {
   const std::vector<int64_t> pads = per_axis(call, "pads", 2 * axes, 0);
   std::vector<int64_t> shape = input.sizes().vec();
   for (size_t axis = 0; axis < axes; ++axis) {
-    shape[axis + 2] = (shape[axis + 2] - 1) * strides[axis] - pads[axis] - pads[axis + axes] + kernel[axis];
+    shape[axis + 2] =
+        (shape[axis + 2] - 1) * strides[axis] - pads[axis] - pads[axis + axes] + kernel[axis];
   }
-  const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  const int64_t count =
+      std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
   at::Tensor result = input.new_zeros({count}).scatter(0, indices, input.reshape({-1})).view(shape);
   if (call.has(2)) {  // larger than what the window gives: zeros behind
     const std::vector<int64_t> wanted = call.integers(2);
@@ -235,46 +261,6 @@ void max_unpool(OpCall& call) {
   call.set(0, result);
 }
 
-/// Fast R-CNN's pooling (Girshick 2015): maxima over a grid of cells of each region, borders rounded.
-void max_roi_pool(OpCall& call) {
-  const at::Tensor& input = call.tensor(0);
-  const at::Tensor regions = call.tensor(1).detach().to(at::kCPU, at::kFloat).contiguous();
-  const std::vector<int64_t> pooled = call.attribute_integers("pooled_shape");
-  if (pooled.size() != 2) call.fail("attribute \"pooled_shape\" needs two entries", "export the model again");
-  const auto scale = static_cast<float>(call.attribute_number("spatial_scale", 1));
-  const auto cells = [](float from, float to, int64_t count, int64_t size) {
-    const auto start = static_cast<int64_t>(std::round(from));
-    const int64_t length = std::max<int64_t>(static_cast<int64_t>(std::round(to)) - start + 1, 1);
-    const float step = static_cast<float>(length) / static_cast<float>(count);
-    std::vector<std::pair<int64_t, int64_t>> borders;
-    for (int64_t cell = 0; cell < count; ++cell) {
-      const auto low = static_cast<int64_t>(std::floor(static_cast<float>(cell) * step));
-      const auto high = static_cast<int64_t>(std::ceil(static_cast<float>(cell + 1) * step));
-      borders.emplace_back(std::clamp<int64_t>(low + start, 0, size), std::clamp<int64_t>(high + start, 0, size));
-    }
-    return borders;
-  };
-  std::vector<at::Tensor> parts;
-  for (int64_t region = 0; region < regions.size(0); ++region) {
-    const float* row = regions.const_data_ptr<float>() + region * 5;
-    const auto batch = static_cast<int64_t>(row[0]);
-    if (batch < 0 || batch >= input.size(0)) {
-      call.fail(fmt::format("region {} names image {} of {}", region, batch, input.size(0)), "check the regions");
-    }
-    const at::Tensor image = input.select(0, batch);
-    for (const auto& [top, bottom] : cells(row[2] * scale, row[4] * scale, pooled[0], input.size(2))) {
-      for (const auto& [left, right] : cells(row[1] * scale, row[3] * scale, pooled[1], input.size(3))) {
-        const bool none = top >= bottom || left >= right;
-        parts.push_back(none ? input.new_zeros({input.size(1)})
-                             : image.slice(1, top, bottom).slice(2, left, right).amax({1, 2}));
-      }
-    }
-  }
-  const std::vector<int64_t> shape{regions.size(0), pooled[0], pooled[1], input.size(1)};
-  call.set(0, parts.empty() ? input.new_zeros({0, input.size(1), pooled[0], pooled[1]})
-                            : at::stack(parts).view(shape).permute({0, 3, 1, 2}).contiguous());
-}
-
 const RegisterOps entries{
     {.name = "MaxPool", .function = max_pool},
     {.name = "AveragePool", .function = average_pool},
@@ -283,7 +269,6 @@ const RegisterOps entries{
     {.name = "GlobalMaxPool", .function = global_max_pool},
     {.name = "GlobalLpPool", .function = global_lp_pool},
     {.name = "MaxUnpool", .function = max_unpool, .shape_inputs = input_bits({2})},
-    {.name = "MaxRoiPool", .function = max_roi_pool, .gradient = Gradient::Some, .notes = "gradient for X only"},
 };
 
 }  // namespace

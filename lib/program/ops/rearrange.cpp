@@ -21,8 +21,10 @@ void depth_to_space(OpCall& call) {
   const int64_t height = input.size(2);
   const int64_t width = input.size(3);
   const bool blocks_first = call.attribute_text("mode", "DCR") == "DCR";
-  const at::Tensor split = blocks_first ? input.reshape({batch, block, block, depth, height, width}).permute({0, 3, 4, 1, 5, 2})
-                                        : input.reshape({batch, depth, block, block, height, width}).permute({0, 1, 4, 2, 5, 3});
+  const at::Tensor split =
+      blocks_first
+          ? input.reshape({batch, block, block, depth, height, width}).permute({0, 3, 4, 1, 5, 2})
+          : input.reshape({batch, depth, block, block, height, width}).permute({0, 1, 4, 2, 5, 3});
   call.set_like_input(0, split.reshape({batch, depth, height * block, width * block}));
 }
 
@@ -33,7 +35,8 @@ void space_to_depth(OpCall& call) {
   const int64_t depth = input.size(1);
   const int64_t height = input.size(2) / block;
   const int64_t width = input.size(3) / block;
-  const at::Tensor split = input.reshape({batch, depth, height, block, width, block}).permute({0, 3, 5, 1, 2, 4});
+  const at::Tensor split =
+      input.reshape({batch, depth, height, block, width, block}).permute({0, 3, 5, 1, 2, 4});
   call.set_like_input(0, split.reshape({batch, depth * block * block, height, width}));
 }
 
@@ -43,7 +46,9 @@ void col2im(OpCall& call) {
   const std::vector<int64_t> image = call.integers(1);
   const std::vector<int64_t> block = call.integers(2);
   const size_t axes = image.size();
-  if (block.size() != axes) call.fail(fmt::format("image_shape has {} axes, block_shape {}", axes, block.size()), "check the graph");
+  if (block.size() != axes)
+    call.fail(fmt::format("image_shape has {} axes, block_shape {}", axes, block.size()),
+              "check the graph");
   const std::vector<int64_t> strides = per_axis(call, "strides", axes, 1);
   const std::vector<int64_t> dilations = per_axis(call, "dilations", axes, 1);
   const std::vector<int64_t> pads = per_axis(call, "pads", 2 * axes, 0);
@@ -54,7 +59,8 @@ void col2im(OpCall& call) {
   std::vector<int64_t> crop;
   for (size_t axis = 0; axis < axes; ++axis) {
     padded[axis] = image[axis] + pads[axis] + pads[axis + axes];
-    const int64_t positions = (padded[axis] - ((block[axis] - 1) * dilations[axis] + 1)) / strides[axis] + 1;
+    const int64_t positions =
+        (padded[axis] - ((block[axis] - 1) * dilations[axis] + 1)) / strides[axis] + 1;
     std::vector<int64_t> along;
     for (int64_t element = 0; element < block[axis]; ++element) {
       for (int64_t position = 0; position < positions; ++position) {
@@ -68,9 +74,12 @@ void col2im(OpCall& call) {
   }
   const int64_t block_size = place.size(0);
   if (input.dim() != 3 || input.size(1) % block_size != 0 || input.size(2) != place.size(1)) {
-    call.fail(fmt::format("the input does not hold blocks of {} elements at {} positions", block_size, place.size(1)), "check the graph");
+    call.fail(fmt::format("the input does not hold blocks of {} elements at {} positions",
+                          block_size, place.size(1)),
+              "check the graph");
   }
-  const int64_t count = std::accumulate(padded.begin(), padded.end(), int64_t{1}, std::multiplies<>());
+  const int64_t count =
+      std::accumulate(padded.begin(), padded.end(), int64_t{1}, std::multiplies<>());
   const int64_t channels = input.size(1) / block_size;
   const at::Tensor flat = input.reshape({input.size(0), channels, block_size * place.size(1)});
   std::vector<int64_t> shape{input.size(0), channels};
@@ -90,7 +99,8 @@ void center_crop_pad(OpCall& call) {
     std::iota(axes.begin(), axes.end(), 0);
   }
   axes = normalise_axes(call, axes, result.dim());
-  if (axes.size() != shape.size()) call.fail(fmt::format("{} sizes for {} axes", shape.size(), axes.size()), "check the graph");
+  if (axes.size() != shape.size())
+    call.fail(fmt::format("{} sizes for {} axes", shape.size(), axes.size()), "check the graph");
   std::vector<int64_t> pads(static_cast<size_t>(2 * result.dim()), 0);
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t size = result.size(axes[i]);

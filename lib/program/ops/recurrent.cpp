@@ -1,7 +1,8 @@
-// RNN, GRU and LSTM as explicit loops over time, with every option of the standard. What does not depend on the state
-// is one matrix product for all steps.
-//   X [T, B, I], W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H], sequence_lens [B], initial states [D, B, H], P [D, 3*H];
-//   D directions, G gates. With layout 1 the batch comes first in X, Y and the states.
+// RNN, GRU and LSTM as explicit loops over time, with every option of the standard. What does not
+// depend on the state is one matrix product for all steps.
+//   X [T, B, I], W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H], sequence_lens [B], initial states [D,
+//   B, H], P [D, 3*H]; D directions, G gates. With layout 1 the batch comes first in X, Y and the
+//   states.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/cat.h>
@@ -64,30 +65,41 @@ Activation activation_of(const ActivationKind& kind) {
   if (kind.name == "softsign") return [](const at::Tensor& x) { return x / (1 + x.abs()); };
   if (kind.name == "softplus") return [](const at::Tensor& x) { return at::softplus(x); };
   if (kind.name == "affine") return [=](const at::Tensor& x) { return x * alpha + beta; };
-  if (kind.name == "leakyrelu") return [=](const at::Tensor& x) { return at::leaky_relu(x, alpha); };
-  if (kind.name == "thresholdedrelu") return [=](const at::Tensor& x) { return at::where(x >= alpha, x, at::zeros_like(x)); };
-  if (kind.name == "scaledtanh") return [=](const at::Tensor& x) { return at::tanh(x * beta) * alpha; };
-  if (kind.name == "hardsigmoid") return [=](const at::Tensor& x) { return (x * alpha + beta).clamp(0, 1); };
+  if (kind.name == "leakyrelu")
+    return [=](const at::Tensor& x) { return at::leaky_relu(x, alpha); };
+  if (kind.name == "thresholdedrelu")
+    return [=](const at::Tensor& x) { return at::where(x >= alpha, x, at::zeros_like(x)); };
+  if (kind.name == "scaledtanh")
+    return [=](const at::Tensor& x) { return at::tanh(x * beta) * alpha; };
+  if (kind.name == "hardsigmoid")
+    return [=](const at::Tensor& x) { return (x * alpha + beta).clamp(0, 1); };
   return [=](const at::Tensor& x) { return at::elu(x, alpha); };
 }
 
 std::vector<float> float_list(const OpCall& call, std::string_view name) {
   const Attribute* attribute = call.node().find(name);
-  const auto* values = attribute == nullptr ? nullptr : std::get_if<std::vector<float>>(&attribute->value);
+  const auto* values =
+      attribute == nullptr ? nullptr : std::get_if<std::vector<float>>(&attribute->value);
   return values == nullptr ? std::vector<float>{} : *values;
 }
 
-/// The activations of all directions, in order. Alphas and betas are consumed by those that have one.
-std::vector<Activation> activations_of(const OpCall& call, size_t directions, const std::vector<std::string>& defaults) {
+/// The activations of all directions, in order. Alphas and betas are consumed by those that have
+/// one.
+std::vector<Activation> activations_of(const OpCall& call, size_t directions,
+                                       const std::vector<std::string>& defaults) {
   std::vector<std::string> names;
   if (const Attribute* attribute = call.node().find("activations")) {
-    if (const auto* given = std::get_if<std::vector<std::string>>(&attribute->value)) names = *given;
+    if (const auto* given = std::get_if<std::vector<std::string>>(&attribute->value))
+      names = *given;
   }
   if (names.empty()) {
-    for (size_t direction = 0; direction < directions; ++direction) names.insert(names.end(), defaults.begin(), defaults.end());
+    for (size_t direction = 0; direction < directions; ++direction)
+      names.insert(names.end(), defaults.begin(), defaults.end());
   }
   if (names.size() != directions * defaults.size()) {
-    call.fail(fmt::format("{} activations are given, {} are needed", names.size(), directions * defaults.size()), "export the model again");
+    call.fail(fmt::format("{} activations are given, {} are needed", names.size(),
+                          directions * defaults.size()),
+              "export the model again");
   }
   const std::vector<float> alphas = float_list(call, "activation_alpha");
   const std::vector<float> betas = float_list(call, "activation_beta");
@@ -95,10 +107,14 @@ std::vector<Activation> activations_of(const OpCall& call, size_t directions, co
   size_t beta = 0;
   std::vector<Activation> activations{};
   for (std::string name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto& kinds = activation_kinds();
-    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const ActivationKind& kind) { return kind.name == name; });
-    if (known == kinds.end()) call.fail(fmt::format("activation \"{}\" is not known", name), "use one that the ONNX standard lists");
+    const auto known = std::find_if(kinds.begin(), kinds.end(),
+                                    [&](const ActivationKind& kind) { return kind.name == name; });
+    if (known == kinds.end())
+      call.fail(fmt::format("activation \"{}\" is not known", name),
+                "use one that the ONNX standard lists");
     ActivationKind kind = *known;
     if (kind.uses_alpha && alpha < alphas.size()) kind.alpha = alphas[alpha++];
     if (kind.uses_beta && beta < betas.size()) kind.beta = betas[beta++];
@@ -109,9 +125,9 @@ std::vector<Activation> activations_of(const OpCall& call, size_t directions, co
 
 /// The tensors of one direction and what a step does with them.
 struct Cell {
-  at::Tensor recurrent{};  ///< [G*H, H]
+  at::Tensor recurrent{};       ///< [G*H, H]
   at::Tensor recurrent_bias{};  ///< [G*H], undefined without biases
-  at::Tensor peepholes{};  ///< [3*H], undefined without
+  at::Tensor peepholes{};       ///< [3*H], undefined without
   std::vector<Activation> activations{};
   int64_t hidden = 0;
   double clip = 0;
@@ -119,8 +135,12 @@ struct Cell {
   bool input_forget = false;
 
   at::Tensor clipped(const at::Tensor& x) const { return clip > 0 ? x.clamp(-clip, clip) : x; }
-  at::Tensor activated(size_t which, const at::Tensor& x) const { return activations[which](clipped(x)); }
-  at::Tensor gate(const at::Tensor& gates, int64_t which) const { return gates.narrow(1, which * hidden, hidden); }
+  at::Tensor activated(size_t which, const at::Tensor& x) const {
+    return activations[which](clipped(x));
+  }
+  at::Tensor gate(const at::Tensor& gates, int64_t which) const {
+    return gates.narrow(1, which * hidden, hidden);
+  }
 };
 
 struct State {
@@ -139,7 +159,8 @@ State rnn_step(const Cell& cell, const at::Tensor& input, const State& before) {
 State gru_step(const Cell& cell, const at::Tensor& input, const State& before) {
   const int64_t hidden = cell.hidden;
   const at::Tensor weights = cell.recurrent;
-  const at::Tensor zr = at::addmm(input.narrow(1, 0, 2 * hidden), before.h, weights.narrow(0, 0, 2 * hidden).t());
+  const at::Tensor zr =
+      at::addmm(input.narrow(1, 0, 2 * hidden), before.h, weights.narrow(0, 0, 2 * hidden).t());
   const at::Tensor z = cell.activated(0, cell.gate(zr, 0));
   const at::Tensor r = cell.activated(0, cell.gate(zr, 1));
   const at::Tensor candidate_weights = weights.narrow(0, 2 * hidden, hidden).t();
@@ -147,7 +168,8 @@ State gru_step(const Cell& cell, const at::Tensor& input, const State& before) {
   at::Tensor candidate;
   if (cell.linear_before_reset) {
     at::Tensor recurrent = at::mm(before.h, candidate_weights);
-    if (cell.recurrent_bias.defined()) recurrent = recurrent + cell.recurrent_bias.narrow(0, 2 * hidden, hidden);
+    if (cell.recurrent_bias.defined())
+      recurrent = recurrent + cell.recurrent_bias.narrow(0, 2 * hidden, hidden);
     candidate = from_input + r * recurrent;
   } else {
     candidate = at::addmm(from_input, r * before.h, candidate_weights);
@@ -160,7 +182,9 @@ State gru_step(const Cell& cell, const at::Tensor& input, const State& before) {
 State lstm_step(const Cell& cell, const at::Tensor& input, const State& before) {
   const at::Tensor gates = at::addmm(input, before.h, cell.recurrent.t());
   const bool peeks = cell.peepholes.defined();
-  const auto peephole = [&](int64_t which) { return cell.peepholes.narrow(0, which * cell.hidden, cell.hidden); };
+  const auto peephole = [&](int64_t which) {
+    return cell.peepholes.narrow(0, which * cell.hidden, cell.hidden);
+  };
   at::Tensor i = cell.gate(gates, 0);
   at::Tensor o = cell.gate(gates, 1);
   at::Tensor f = cell.gate(gates, 2);
@@ -183,8 +207,8 @@ struct Family {
 };
 
 /// Runs one direction over X [T, B, I]; `outputs` gets one [B, H] for each time.
-State run_direction(const Cell& cell, StepFunction step, const at::Tensor& gates, State state, const at::Tensor& lengths,
-                    bool backward, std::vector<at::Tensor>& outputs) {
+State run_direction(const Cell& cell, StepFunction step, const at::Tensor& gates, State state,
+                    const at::Tensor& lengths, bool backward, std::vector<at::Tensor>& outputs) {
   const int64_t times = gates.size(0);
   outputs.assign(static_cast<size_t>(times), at::Tensor());
   for (int64_t i = 0; i < times; ++i) {
@@ -212,11 +236,14 @@ void run(OpCall& call, const Family& family) {
   const int64_t directions = weights.size(0);
   const int64_t hidden = recurrent.size(2);
   const int64_t batch = input.size(1);
-  if (input.dim() != 3 || weights.dim() != 3 || recurrent.dim() != 3) call.fail("X, W and R must have rank 3", "check the graph");
+  if (input.dim() != 3 || weights.dim() != 3 || recurrent.dim() != 3)
+    call.fail("X, W and R must have rank 3", "check the graph");
   if (directions != (direction == "bidirectional" ? 2 : 1)) {
-    call.fail(fmt::format("W has {} directions, but direction is \"{}\"", directions, direction), "check the graph");
+    call.fail(fmt::format("W has {} directions, but direction is \"{}\"", directions, direction),
+              "check the graph");
   }
-  const std::vector<Activation> activations = activations_of(call, static_cast<size_t>(directions), family.activations);
+  const std::vector<Activation> activations =
+      activations_of(call, static_cast<size_t>(directions), family.activations);
   const at::Tensor lengths = call.has(4) ? call.tensor_on(4, input).to(at::kLong) : at::Tensor();
   const auto initial = [&](size_t given, int64_t d) {
     if (!call.has(given)) return at::Tensor(input.new_zeros({batch, hidden}));
@@ -267,9 +294,14 @@ void run(OpCall& call, const Family& family) {
 }
 
 void rnn(OpCall& call) { run(call, {.gates = 1, .step = rnn_step, .activations = {"Tanh"}}); }
-void gru(OpCall& call) { run(call, {.gates = 3, .step = gru_step, .activations = {"Sigmoid", "Tanh"}}); }
+void gru(OpCall& call) {
+  run(call, {.gates = 3, .step = gru_step, .activations = {"Sigmoid", "Tanh"}});
+}
 void lstm(OpCall& call) {
-  run(call, {.gates = 4, .step = lstm_step, .activations = {"Sigmoid", "Tanh", "Tanh"}, .has_cell_state = true});
+  run(call, {.gates = 4,
+             .step = lstm_step,
+             .activations = {"Sigmoid", "Tanh", "Tanh"},
+             .has_cell_state = true});
 }
 
 const RegisterOps entries{

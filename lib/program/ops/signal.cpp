@@ -1,4 +1,5 @@
-// Fourier transforms, mel filters and determinants. ONNX writes complex numbers as a last axis of length 2.
+// Fourier transforms, mel filters and determinants. ONNX writes complex numbers as a last axis of
+// length 2.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/fft_fft.h>
@@ -26,7 +27,9 @@ at::Tensor computable(const at::Tensor& tensor) {
 /// [..., 1] or [..., 2] -> [...], complex in the second case.
 at::Tensor without_pairs(const OpCall& call, const at::Tensor& tensor) {
   if (tensor.size(-1) == 1) return tensor.squeeze(-1);
-  if (tensor.size(-1) != 2) call.fail(fmt::format("the last axis has {} elements, 1 or 2 are needed", tensor.size(-1)), "check the graph");
+  if (tensor.size(-1) != 2)
+    call.fail(fmt::format("the last axis has {} elements, 1 or 2 are needed", tensor.size(-1)),
+              "check the graph");
   return at::view_as_complex(tensor.contiguous());
 }
 
@@ -48,7 +51,8 @@ void dft(OpCall& call) {
   const at::Tensor signal = without_pairs(call, computable(input));
   const int64_t whole = inverse && onesided ? 2 * (input.size(axis) - 1) : input.size(axis);
   const int64_t length = call.has(1) ? call.integer(1) : whole;
-  if (length < 1) call.fail(fmt::format("the transform has length {}", length), "use a positive dft_length");
+  if (length < 1)
+    call.fail(fmt::format("the transform has length {}", length), "use a positive dft_length");
   at::Tensor result;
   if (inverse && onesided) {
     result = at::fft_irfft(signal, length, axis).unsqueeze(-1);
@@ -64,12 +68,17 @@ void dft(OpCall& call) {
 void stft(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const int64_t step = call.integer(1);
-  const at::Tensor signal = without_pairs(call, input.dim() == 2 ? computable(input).unsqueeze(-1) : computable(input));
+  const at::Tensor signal =
+      without_pairs(call, input.dim() == 2 ? computable(input).unsqueeze(-1) : computable(input));
   int64_t length = 0;
-  if (call.has(3)) length = call.integer(3);
-  else if (call.has(2)) length = call.tensor(2).size(0);
+  if (call.has(3))
+    length = call.integer(3);
+  else if (call.has(2))
+    length = call.tensor(2).size(0);
   if (length < 1 || step < 1 || length > signal.size(1)) {
-    call.fail(fmt::format("frames of {} every {} do not fit a signal of {}", length, step, signal.size(1)), "check frame_length and frame_step");
+    call.fail(fmt::format("frames of {} every {} do not fit a signal of {}", length, step,
+                          signal.size(1)),
+              "check frame_length and frame_step");
   }
   at::Tensor frames = signal.unfold(1, length, step);  // [B, frames, length]
   if (call.has(2)) frames = frames * computable(call.tensor(2));
@@ -89,7 +98,8 @@ void mel_weight_matrix(OpCall& call) {
   std::vector<int64_t> edges;
   for (int64_t i = 0; i < bins + 2; ++i) {
     const double hertz = 700 * (std::pow(10.0, (static_cast<double>(i) * step + low) / 2595) - 1);
-    const auto edge = static_cast<int64_t>(std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate)));
+    const auto edge = static_cast<int64_t>(
+        std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate)));
     edges.push_back(std::clamp<int64_t>(edge, 0, rows - 1));
   }
   at::Tensor matrix = at::empty({rows, bins}, at::TensorOptions(at::kDouble)).zero_();
@@ -100,15 +110,19 @@ void mel_weight_matrix(OpCall& call) {
     const int64_t upper = edges[static_cast<size_t>(bin) + 2];
     if (lower == centre) cells[centre * bins + bin] = 1;
     for (int64_t row = lower; row <= centre && centre > lower; ++row) {
-      cells[row * bins + bin] = static_cast<double>(row - lower) / static_cast<double>(centre - lower);
+      cells[row * bins + bin] =
+          static_cast<double>(row - lower) / static_cast<double>(centre - lower);
     }
     for (int64_t row = centre; row < upper; ++row) {
-      cells[row * bins + bin] = static_cast<double>(upper - row) / static_cast<double>(upper - centre);
+      cells[row * bins + bin] =
+          static_cast<double>(upper - row) / static_cast<double>(upper - centre);
     }
   }
-  const auto type = static_cast<DType>(call.attribute("output_datatype", static_cast<int64_t>(DType::Float32)));
+  const auto type =
+      static_cast<DType>(call.attribute("output_datatype", static_cast<int64_t>(DType::Float32)));
   const bool floating = at::isFloatingType(carrier_of(type));
-  call.set(0, Value(matrix.to(floating ? call.device() : at::Device(at::kCPU), carrier_of(type)), type));
+  call.set(
+      0, Value(matrix.to(floating ? call.device() : at::Device(at::kCPU), carrier_of(type)), type));
 }
 
 void det(OpCall& call) {
@@ -119,7 +133,11 @@ void det(OpCall& call) {
 const RegisterOps entries{
     {.name = "DFT", .function = dft, .shape_inputs = input_bits({1, 2})},
     {.name = "STFT", .function = stft, .shape_inputs = input_bits({1, 3})},
-    {.name = "MelWeightMatrix", .function = mel_weight_matrix, .gradient = Gradient::No, .shape_inputs = kAllInputs, .notes = "a constant"},
+    {.name = "MelWeightMatrix",
+     .function = mel_weight_matrix,
+     .gradient = Gradient::No,
+     .shape_inputs = kAllInputs,
+     .notes = "a constant"},
     {.name = "Det", .function = det},
 };
 

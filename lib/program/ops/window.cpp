@@ -7,12 +7,14 @@
 
 namespace sparsify {
 
-std::vector<int64_t> per_axis(const OpCall& call, std::string_view attribute, size_t axes, int64_t otherwise) {
+std::vector<int64_t> per_axis(const OpCall& call, std::string_view attribute, size_t axes,
+                              int64_t otherwise) {
   std::vector<int64_t> values = call.attribute_integers(attribute);
   if (values.empty()) values.assign(axes, otherwise);
   if (values.size() != axes) {
-    call.fail(fmt::format("attribute \"{}\" has {} entries for {} axes", attribute, values.size(), axes),
-              "export the model again");
+    call.fail(
+        fmt::format("attribute \"{}\" has {} entries for {} axes", attribute, values.size(), axes),
+        "export the model again");
   }
   return values;
 }
@@ -20,7 +22,8 @@ std::vector<int64_t> per_axis(const OpCall& call, std::string_view attribute, si
 Window window_of(const OpCall& call, const at::Tensor& input, std::vector<int64_t> kernel) {
   const size_t axes = kernel.size();
   if (input.dim() != static_cast<int64_t>(axes) + 2) {
-    call.fail(fmt::format("the input has rank {}, a window of {} axes needs rank {}", input.dim(), axes, axes + 2),
+    call.fail(fmt::format("the input has rank {}, a window of {} axes needs rank {}", input.dim(),
+                          axes, axes + 2),
               "check the graph");
   }
   Window window{.kernel = std::move(kernel)};
@@ -48,8 +51,8 @@ Window window_of(const OpCall& call, const at::Tensor& input, std::vector<int64_
     }
     const int64_t room = size + window.begin[axis] + window.end[axis] - extent;
     if (room < 0) {
-      call.fail(fmt::format("the window covers {} elements, the padded input has {} along axis {}", extent,
-                            extent + room, axis + 2),
+      call.fail(fmt::format("the window covers {} elements, the padded input has {} along axis {}",
+                            extent, extent + room, axis + 2),
                 "use a larger input");
     }
     int64_t positions = (ceil_mode ? room + stride - 1 : room) / stride + 1;
@@ -60,8 +63,8 @@ Window window_of(const OpCall& call, const at::Tensor& input, std::vector<int64_
   return window;
 }
 
-at::Tensor pad_spatial(const at::Tensor& input, const std::vector<int64_t>& begin, const std::vector<int64_t>& end,
-                       double value) {
+at::Tensor pad_spatial(const at::Tensor& input, const std::vector<int64_t>& begin,
+                       const std::vector<int64_t>& end, double value) {
   std::vector<int64_t> pads;  // LibTorch counts axes from the last one
   for (size_t axis = begin.size(); axis-- > 0;) {
     pads.push_back(begin[axis]);

@@ -23,16 +23,20 @@ struct Window {
   int64_t extent(size_t axis) const { return (kernel[axis] - 1) * dilations[axis] + 1; }
 };
 
-/// Reads strides, dilations, pads, auto_pad and ceil_mode of the node for an input [N, C, spatial...].
+/// Reads strides, dilations, pads, auto_pad and ceil_mode of the node for an input [N, C,
+/// spatial...].
 ///   kernel  spatial sizes of the window
-/// throws ResourceError if an attribute has another number of axes, or a stride or dilation is not positive
+/// throws ResourceError if an attribute has another number of axes, or a stride or dilation is not
+/// positive
 Window window_of(const OpCall& call, const at::Tensor& input, std::vector<int64_t> kernel);
 
 /// An attribute with one integer for each of `axes` axes, `otherwise` for all when it is absent.
-std::vector<int64_t> per_axis(const OpCall& call, std::string_view attribute, size_t axes, int64_t otherwise);
+std::vector<int64_t> per_axis(const OpCall& call, std::string_view attribute, size_t axes,
+                              int64_t otherwise);
 
-/// Pads the spatial axes with `value`; negative amounts crop. Returns the input itself when there is nothing to do.
-at::Tensor pad_spatial(const at::Tensor& input, const std::vector<int64_t>& begin, const std::vector<int64_t>& end,
-                       double value);
+/// Pads the spatial axes with `value`; negative amounts crop. Returns the input itself when there
+/// is nothing to do.
+at::Tensor pad_spatial(const at::Tensor& input, const std::vector<int64_t>& begin,
+                       const std::vector<int64_t>& end, double value);
 
 }  // namespace sparsify
