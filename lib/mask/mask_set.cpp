@@ -152,7 +152,7 @@ Mask read_mask(std::ifstream& file, const std::string& path, const Entry& entry)
 
 }  // namespace
 
-void write_masks(const std::string& path, const MaskSet& masks, bool overwrite) {
+std::string write_masks(const std::string& path, const MaskSet& masks, bool overwrite) {
   const std::string header = header_of(path, masks);
   AtomicFile file(path, overwrite);
   std::array<std::byte, 8> length;
@@ -167,7 +167,7 @@ void write_masks(const std::string& path, const MaskSet& masks, bool overwrite) 
       file.write(std::as_bytes(std::span(chunk)));
     }
   }
-  file.commit();
+  return file.commit();
 }
 
 MaskSet read_masks(const std::string& path) {

@@ -19,7 +19,8 @@ struct Mask {
 using MaskSet = std::vector<std::pair<std::string, Mask>>;
 
 /// safetensors with one BOOL tensor (1 = kept) per initializer and `{"format": "sparsify", "keep": "1"}` as metadata.
-void write_masks(const std::string& path, const MaskSet& masks, bool overwrite);
+/// Returns the SHA-256 of the file.
+std::string write_masks(const std::string& path, const MaskSet& masks, bool overwrite);
 /// throws ResourceError for a file that is not such
 MaskSet read_masks(const std::string& path);
 

@@ -1,5 +1,8 @@
 #include "onnx/model_file.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <fmt/core.h>
 
 #include <limits>
@@ -164,6 +167,15 @@ int ModelFile::tensor_count() const { return static_cast<int>(impl_->tensors.siz
 const StoredTensor& ModelFile::tensor(int id) const { return impl_->record(id).stored; }
 Storage ModelFile::storage(int id) const { return impl_->record(id).storage; }
 HostTensor ModelFile::tensor_data(int id) const { return impl_->data(id); }
+
+void ModelFile::release_tensor_data(int id) const {
+  if (storage(id) == Storage::Typed || impl_->record(id).stored.type == DType::String) return;  // decoded copies
+  const HostTensor view = impl_->data(id);
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(view.bytes().data()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(view.bytes().data()) + view.bytes().size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 void ModelFile::mask_tensor_(int id, BitMask mask) {
   const StoredTensor& tensor = impl_->record(id).stored;

@@ -61,6 +61,9 @@ class ModelFile {
   /// A view into the mapping for raw and external storage, a decoded copy for typed fields. Ignores edits.
   /// throws ResourceError if external data were written to since loading
   HostTensor tensor_data(int id) const;
+  /// The mapped pages of the tensor may leave memory; reading it again brings them back from the file. Keeps the footprint of
+  /// a pass over a large model at one tensor.
+  void release_tensor_data(int id) const;
 
   // Edits: kept in memory until write(). The last edit of a tensor wins.
 

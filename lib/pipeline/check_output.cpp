@@ -32,6 +32,18 @@ int64_t first_difference(std::span<const std::byte> before, std::span<const std:
   return -1;
 }
 
+/// Lets the pages of a tensor go when its comparison is over.
+struct Release {
+  const ModelFile& input;
+  const ModelFile& output;
+  int id;
+
+  ~Release() {
+    input.release_tensor_data(id);
+    output.release_tensor_data(id);
+  }
+};
+
 std::string weights_difference(const ModelFile& input, const ModelFile& output, const std::map<int, const Decision*>& decided) {
   if (input.tensor_count() != output.tensor_count()) {
     return fmt::format("{} tensors instead of {}", output.tensor_count(), input.tensor_count());
@@ -44,6 +56,7 @@ std::string weights_difference(const ModelFile& input, const ModelFile& output, 
                          before.name, name_of(before.type), to_text(before.shape));
     }
     if (before.type == DType::String) continue;  // part of the graph comparison
+    const Release release{input, output, id};
     const HostTensor old_data = input.tensor_data(id);
     const HostTensor new_data = output.tensor_data(id);
     const auto found = decided.find(id);

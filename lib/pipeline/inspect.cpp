@@ -61,7 +61,8 @@ Inspection inspect(const ModelFile& file, const InspectOptions& options) {
   }
   const std::vector<PrunableTensor> tensors = find_tensors(file);
   const std::map<std::string, int64_t> macs = count_macs(file, options.input_shapes);
-  result.figures = figures_of(file, tensors, total_macs(macs, tensors));
+  const std::map<int, int64_t> zeros = count_all_zeros(file, tensors);
+  result.figures = figures_of(file, tensors, zeros, total_macs(macs, tensors));
   result.checker = full_check(file);
   std::map<int, std::string> reasons;
   PruneRule everything;
@@ -73,7 +74,7 @@ Inspection inspect(const ModelFile& file, const InspectOptions& options) {
   const auto pattern = make_pattern(Setting("2:4"), "pattern");
   for (const PrunableTensor& tensor : tensors) {
     const HostTensor data = file.tensor_data(tensor.id);
-    InspectedTensor row{.tensor = tensor, .zeros = count_zeros(data)};
+    InspectedTensor row{.tensor = tensor, .zeros = zeros.at(tensor.id)};
     row.skipped = reasons.contains(tensor.id) ? reasons.at(tensor.id) : "";
     row.two_of_four = two_of_four(file, tensor, *pattern, row.zeros);
     for (const std::string& user : tensor.used_by) {

@@ -135,10 +135,10 @@ void write_plan(const std::string& folder, const ModelFile& file, const Decision
                        {"kept", decision.mask.kept()}});
   }
   const std::string masks_path = (std::filesystem::path(folder) / "masks.safetensors").string();
-  write_masks(masks_path, masks, overwrite);
+  const std::string masks_sha256 = write_masks(masks_path, masks, overwrite);
   const Json plan = {{"schema_version", 1},
                      {"model", {{"path", file.path()}, {"sha256", file.sha256()}}},
-                     {"masks", {{"path", "masks.safetensors"}, {"sha256", sha256_of_file(masks_path)}}},
+                     {"masks", {{"path", "masks.safetensors"}, {"sha256", masks_sha256}}},
                      {"tensors", tensors},
                      {"graph", describe_nodes(file.model())}};
   write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);

@@ -165,15 +165,15 @@ class Run {
   void describe(const ModelFile& file, const Decisions& decisions) {
     const std::vector<PrunableTensor> tensors = all_tensors(decisions);
     const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
-    report_.model = figures_of(file, tensors, total_macs(macs, tensors));
+    zeros_ = count_all_zeros(file, tensors);
+    report_.model = figures_of(file, tensors, zeros_, total_macs(macs, tensors));
     MaskSet masks;
     std::map<std::string, int> output_axes;
     std::vector<std::pair<int, LayerRow>> rows;
     const auto row_of = [&](const PrunableTensor& tensor) {
       LayerRow row{.name = tensor.layer, .initializer = tensor.initializer, .op = tensor.op, .shape = tensor.shape, .type = name_of(tensor.type)};
       row.params = tensor.count();
-      const int64_t zeros = count_zeros(file.tensor_data(tensor.id));
-      row.sparsity_before = row.params == 0 ? 0 : static_cast<double>(zeros) / static_cast<double>(row.params);
+      row.sparsity_before = row.params == 0 ? 0 : static_cast<double>(zeros_.at(tensor.id)) / static_cast<double>(row.params);
       row.kept = row.params;
       row.sparsity = row.sparsity_before;
       int64_t own = 0;
@@ -213,15 +213,18 @@ class Run {
 
   /// What the written file holds: zeros that were there before count as well.
   void describe_result(const ModelFile& written, const Decisions& decisions) {
-    report_.result = figures_of(written, all_tensors(decisions), report_.model.macs);
-    report_.result->path = recipe_.output;
-    std::map<std::string, int64_t> zeros;
+    // Verification has shown that all other tensors are those of the input.
+    std::vector<PrunableTensor> pruned;
+    for (const Decision& decision : decisions.decided) pruned.push_back(decision.tensor);
     int64_t total = 0;
-    for (const Decision& decision : decisions.decided) {
-      const int64_t count = count_zeros(written.tensor_data(decision.tensor.id));
-      zeros[decision.tensor.initializer] = count;
+    std::map<std::string, int64_t> zeros;
+    for (const auto& [id, count] : count_all_zeros(written, pruned)) {
+      zeros_[id] = count;
+      zeros[written.tensor(id).name] = count;
       total += count;
     }
+    report_.result = figures_of(written, all_tensors(decisions), zeros_, report_.model.macs);
+    report_.result->path = recipe_.output;
     for (LayerRow& row : report_.layers) {
       const auto found = zeros.find(row.initializer);
       if (found != zeros.end() && row.prunable > 0) row.sparsity = static_cast<double>(found->second) / static_cast<double>(row.params);
@@ -287,6 +290,7 @@ class Run {
   RunReport report_;
   Stopwatch watch_;
   std::string folder_;
+  std::map<int, int64_t> zeros_;  ///< by tensor id: of the input, then of the output
 };
 
 }  // namespace
