@@ -33,9 +33,14 @@ void selu(OpCall& call) {
   call.set_like_input(0, at::elu(call.tensor(0), alpha, gamma));
 }
 
-/// The slope is broadcast to x.
+/// The slope is broadcast to x; before opset 7 it holds one number a channel.
 void prelu(OpCall& call) {
-  const auto [x, slope] = operands(call);
+  auto [x, slope] = operands(call);
+  if (call.opset() < 7 && slope.dim() == 1 && slope.numel() > 1 && x.dim() > 1) {
+    std::vector<int64_t> channels(static_cast<size_t>(x.dim()), 1);
+    channels[1] = slope.numel();
+    slope = slope.view(channels);
+  }
   call.set_like_input(0, at::where(x < 0, slope * x, x));
 }
 

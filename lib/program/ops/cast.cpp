@@ -14,7 +14,10 @@ void cast_to(OpCall& call, DType type) {
   call.set(0, converted(call.value(0), type, call.device(), options));
 }
 
-void cast(OpCall& call) { cast_to(call, static_cast<DType>(call.attribute("to", 0))); }
+void cast(OpCall& call) {
+  const bool by_name = call.opset() < 6;  // `to` was text: "FLOAT"
+  cast_to(call, by_name ? dtype_named(call.attribute_text("to", "")) : static_cast<DType>(call.attribute("to", 0)));
+}
 void cast_like(OpCall& call) { cast_to(call, call.type(1)); }
 
 /// The same bits read as another type of the same width.
