@@ -42,8 +42,7 @@ void flex_attention(OpCall& call) {
                                    : query.scalar_type() == at::kDouble ? at::kDouble
                                                                         : at::kFloat;
   const double scale = call.attribute_number("scale", 1.0 / std::sqrt(static_cast<double>(query.size(3))));
-  const double root = std::sqrt(scale);
-  const at::Tensor scores = at::matmul(query * root, (key * root).transpose(-1, -2)).to(precision);
+  const at::Tensor scores = at::matmul(query * scale, key.transpose(-1, -2)).to(precision);
   const at::Tensor weights = modified(call, "prob_mod", at::softmax(modified(call, "score_mod", scores), -1));
   call.set(0, at::matmul(weights.to(value.scalar_type()), value));
 }
