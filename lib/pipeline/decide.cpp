@@ -14,6 +14,9 @@
 namespace sparsify {
 namespace {
 
+/// A layer with less than this share of the average density is worth a warning.
+constexpr double kThinLayer = 0.1;
+
 /// The plugins of one rule, with all their options checked.
 struct RulePlugins {
   std::unique_ptr<Criterion> criterion;
@@ -205,6 +208,11 @@ class Decider {
         result_.warnings.push_back(fmt::format(
             "layer \"{}\" is held at its floor: {} of {} kept; without min_density it would keep fewer and may collapse",
             task.layers[i].layer, budget[i], task.units[i]));
+      } else if (static_cast<double>(budget[i]) < kThinLayer * (1 - task.sparsity) * static_cast<double>(task.units[i])) {
+        result_.warnings.push_back(fmt::format(
+            "layer \"{}\" keeps {:.1f} % where the average is {:.1f} %: compare allocation: uniform or lamp, or criterion: "
+            "{{name: magnitude, normalise: layer}}",
+            task.layers[i].layer, 100.0 * static_cast<double>(budget[i]) / static_cast<double>(task.units[i]), 100 * (1 - task.sparsity)));
       }
     }
     const int64_t wanted = kept_count(asked, task.sparsity);
@@ -225,7 +233,7 @@ class Decider {
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<int64_t>(sorted.size() / 2), sorted.end());
     const double median = sorted[sorted.size() / 2];
     const auto warn = [&](const PrunableTensor& layer, double own, const char* consequence) {
-      if (own <= 0 || own * 8 > median) return;
+      if (own <= 0 || own * 4 > median) return;
       result_.warnings.push_back(fmt::format(
           "the weights of \"{}\" are {:.0f} times smaller than those of a typical layer (is its input scaled differently?): {}",
           layer.layer, median / own, consequence));

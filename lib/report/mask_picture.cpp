@@ -15,6 +15,9 @@ constexpr int64_t kMostColumns = 160;
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Kept elements in [first, last).
+#if defined(__x86_64__)
+__attribute__((target_clones("popcnt", "default")))
+#endif
 int64_t count_kept_in(const BitMask& mask, int64_t first, int64_t last) {
   const auto words = mask.words();
   int64_t kept = 0;
@@ -51,6 +54,15 @@ MaskPicture draw_mask(const std::string& initializer, const Mask& mask, int outp
   // Memory order: outer x channels x inner. A run of `inner` elements lies in one row of the picture.
   int64_t at = 0;
   for (int64_t column = 0; column < picture.fan_in; column += inner) {
+    if (inner == 1) {  // channels lie side by side: a run of them shares a cell
+      for (int64_t channel = 0; channel < channels; channel += cell_height) {
+        const int64_t height = std::min(cell_height, channels - channel);
+        const int64_t cell = channel / cell_height * picture.columns + column / cell_width;
+        kept[static_cast<size_t>(cell)] += count_kept_in(mask.bits, at, at + height);
+        at += height;
+      }
+      continue;
+    }
     for (int64_t channel = 0; channel < channels; ++channel) {
       const int64_t row_start = channel / cell_height * picture.columns;
       for (int64_t x = column; x < column + inner;) {
