@@ -34,8 +34,9 @@ Image crop(const Image& image, int64_t top, int64_t left, int64_t height, int64_
 void flip_horizontally(Image& image);
 
 /// Bilinear with antialiasing: when shrinking, the triangle covers as many pixels as one output
-/// pixel does. The same integers as Pillow's `Image.resize(size, BILINEAR)`: two passes, 22-bit
-/// weights, 8-bit in between. Only uint8.
+/// pixel does. The same integers as `Image.resize(size, BILINEAR)` of Pillow up to 12: across, then
+/// down, 22-bit weights, 8 bits in between. (Pillow 13 goes down first where the height shrinks much
+/// more than the width; there a pixel may differ by 1.) Only uint8.
 Image resize(const Image& image, int64_t height, int64_t width);
 
 /// 1 -> 3 by repetition, 3 -> 1 by ITU-R 601 luma with Pillow's weights (19595, 38470, 7471) /

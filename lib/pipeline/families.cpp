@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/module.h"
 #include "criteria/criterion.h"
-#include "data/dataset.h"
+#include "data/loader.h"
 #include "patterns/pattern.h"
 #include "pipeline/metrics.h"
 #include "runtimes/runtime.h"
@@ -87,6 +87,7 @@ std::map<std::string, std::map<std::string, std::vector<OptionRecord>>> all_opti
     if (!entry.in_recipe) continue;
     for (const PluginEntry& plugin : entry.list()) all[family][plugin.name] = options_of(family, plugin.name);
   }
+  all[Dataset::kFamily][""] = common_data_options();
   return all;
 }
 

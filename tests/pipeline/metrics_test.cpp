@@ -2,20 +2,22 @@
 
 #include <cmath>
 
-#include "support/catch.h"
 #include "base/error.h"
+#include "support/catch.h"
 
 using namespace sparsify;
 
 namespace {
 
-double value_of(const std::string& name, const HostTensor& scores, const HostTensor& labels, int64_t count) {
+double value_of(const std::string& name, const HostTensor& scores, const HostTensor& labels,
+                int64_t count) {
   const auto metric = Registry<Metric>::instance().make(name, Options());
   metric->update(scores, labels, count, 0);
   return metric->value();
 }
 
-const HostTensor kScores = HostTensor::of<float>(DType::Float32, {3, 3}, {1, 2, 3, 5, 5, 0, 0, 1, 0});
+const HostTensor kScores =
+    HostTensor::of<float>(DType::Float32, {3, 3}, {1, 2, 3, 5, 5, 0, 0, 1, 0});
 HostTensor labels(const std::vector<int64_t>& values) {
   return HostTensor::of<int64_t>(DType::Int64, {static_cast<int64_t>(values.size())}, values);
 }
@@ -40,6 +42,52 @@ TEST_CASE("top5 needs the label among the five highest", "[pipeline][metrics]") 
 TEST_CASE("loss is the mean of log-sum-exp minus the label's score", "[pipeline][metrics]") {
   const HostTensor scores = HostTensor::of<float>(DType::Float32, {2, 2}, {0, 0, 1000, 0});
   CHECK(value_of("loss", scores, labels({0, 1}), 2) == Approx((std::log(2.0) + 1000) / 2));
+}
+
+TEST_CASE("a model that ends in Softmax gives the logarithm of its probabilities as loss",
+          "[pipeline][metrics]") {
+  const HostTensor scores =
+      HostTensor::of<float>(DType::Float32, {2, 2}, {0.25F, 0.75F, 1.0F, 0.0F});
+  CHECK(value_of("loss", scores, labels({1, 0}), 2) == Approx(-std::log(0.75) / 2));
+  // One row that is no distribution, and all are scores.
+  const HostTensor mixed =
+      HostTensor::of<float>(DType::Float32, {2, 2}, {0.25F, 0.75F, 2.0F, 2.0F});
+  CHECK(value_of("loss", mixed, labels({1, 0}), 2) ==
+        Approx((std::log(1 + std::exp(-0.5)) + std::log(2.0)) / 2));
+}
+
+TEST_CASE("positions may lie before or behind the classes, and -100 marks none",
+          "[pipeline][metrics]") {
+  // Sample 0 of two: positions [3, 1] and [0, 2] for two classes; sample 1: [1, 0] and [5, 6].
+  const HostTensor last =
+      HostTensor::of<float>(DType::Float32, {2, 3, 2}, {3, 1, 0, 2, 0, 0, 1, 0, 5, 6, 0, 0});
+  const HostTensor second =
+      HostTensor::of<float>(DType::Float32, {2, 2, 3}, {3, 0, 0, 1, 2, 0, 1, 5, 0, 0, 6, 0});
+  const HostTensor targets =
+      HostTensor::of<int64_t>(DType::Int64, {2, 3}, {0, 1, -100, 1, 1, -100});
+  for (const HostTensor& scores : {last, second}) {
+    CHECK(value_of("token_accuracy", scores, targets, 2) == Approx(75.0));
+    CHECK(value_of("top1", scores, targets, 1) == Approx(100.0));
+    CHECK(value_of("loss", scores, targets, 1) == Approx(std::log(1 + std::exp(-2.0))));
+    CHECK(value_of("perplexity", scores, targets, 1) == Approx(1 + std::exp(-2.0)));
+  }
+  const HostTensor pooled = HostTensor::of<float>(DType::Float32, {1, 2, 1, 1}, {0, 1});
+  CHECK(value_of("top1", pooled, labels({1}), 1) == Approx(100.0));
+}
+
+TEST_CASE("a score that is not a number is never right", "[pipeline][metrics]") {
+  const float nan = std::nanf("");
+  const HostTensor scores =
+      HostTensor::of<float>(DType::Float32, {3, 2}, {nan, 1, 1, nan, nan, nan});
+  CHECK(value_of("top1", scores, labels({0, 0, 0}), 3) == Approx(0.0));
+}
+
+TEST_CASE("auc of several classes ranks probabilities, not logits", "[pipeline][metrics]") {
+  // Sample 1 has the larger logit for class 0 but the smaller probability; classes 1 and 2 rank
+  // perfectly.
+  const HostTensor scores =
+      HostTensor::of<float>(DType::Float32, {3, 3}, {2, 0, 0, 5, 9, 0, 0, 0, 3});
+  CHECK(value_of("auc", scores, labels({0, 1, 2}), 3) == Approx(1.0));
 }
 
 TEST_CASE("mse divides by all elements", "[pipeline][metrics]") {
