@@ -1,0 +1,66 @@
+"""html_report.py SPARSIFY: opens the HTML report of a real run in headless Chromium, light and dark, on a desk and on a phone."""
+import os
+import sys
+
+from harness import DIGITS, EVAL, case, check, equal, finish, succeeds
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "report"))
+import chromium  # noqa: E402
+
+PROGRAM = chromium.find()
+if PROGRAM is None:
+    print("SKIPPED: the HTML report in a browser: no Chromium is installed")
+    sys.exit(77)
+
+ROWS = "document.querySelectorAll('#layers tbody tr')"
+
+
+def shown(browser):
+    return browser.value(f"[...{ROWS}].filter(row => !row.hidden).length")
+
+
+def names(browser):
+    return browser.value(f"[...{ROWS}].map(row => row.querySelector('.name').firstChild.textContent.trim())")
+
+
+def report(where):
+    succeeds("prune", DIGITS, "-o", os.path.join(where, "slim.onnx"), "--sparsity", "0.7", "--data", EVAL)
+    return os.path.join(where, "slim.sparsify", "report.html")
+
+
+def opens(where):
+    page = report(where)
+    backgrounds = []
+    for dark in (False, True):
+        for width in (1280, 390):
+            browser.open(page, width, 900, dark=dark, phone=width < 500)
+            equal(browser.complaints(), [], f"complaints at {width}, dark {dark}")
+            check(browser.value("document.documentElement.scrollWidth <= innerWidth + 1"), f"the page is wider than {width}")
+        backgrounds.append(browser.value("getComputedStyle(document.body).backgroundColor"))
+    check(backgrounds[0] != backgrounds[1], f"light and dark have one background {backgrounds[0]}")
+
+
+def sorts(where):
+    browser.open(report(where), 1280, 900)
+    before = names(browser)
+    equal(len(before), 7, "layers")
+    column = browser.value("[...document.querySelectorAll('#layers th')].findIndex(h => /name|layer/i.test(h.textContent)) + 1")
+    head = f"#layers th:nth-child({column})"
+    browser.click(head + " button")
+    first = names(browser)
+    check(browser.value(f"document.querySelector('{head}').getAttribute('aria-sort')") != "none", "aria-sort says nothing")
+    browser.value(f"document.querySelector('{head} button').focus()")
+    browser.press("Enter", "Enter", "\r")
+    second = names(browser)
+    equal(sorted([first, second]), sorted([sorted(before), sorted(before, reverse=True)]), "both orders")
+    browser.value("document.querySelector('#filter').focus()")
+    browser.type("block3")
+    equal(shown(browser), 2, "rows that match block3")
+    equal(browser.complaints(), [], "complaints")
+
+
+browser = chromium.Chromium(PROGRAM)
+case("the page opens without errors or requests, in light and dark, wide and narrow", opens)
+case("the layer table has every pruned layer, sorts by click and keyboard, and filters", sorts)
+browser.close()
+finish()
