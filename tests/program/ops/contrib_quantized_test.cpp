@@ -1,0 +1,71 @@
+// Recorded from ONNX Runtime 1.31.1 on the CPU, optimisations off.
+#include "program/close_to.h"
+#include "program/run_op.h"
+#include "support/catch.h"
+
+using namespace sparsify;
+
+TEST_CASE("QLinearAdd adds real values", "[program][contrib]") {
+  const OneNode node{.op = "QLinearAdd", .opset = 1, .domain = "com.microsoft"};
+  const auto out =
+      run_op(node,
+             {integers(DType::UInt8, {4}, {125, 113, 62, 15}), floats({}, {0.1}),
+              integers(DType::UInt8, {}, {120}), integers(DType::UInt8, {4}, {36, 174, 148, 63}),
+              floats({}, {0.2}), integers(DType::UInt8, {}, {100}), floats({}, {0.25}),
+              integers(DType::UInt8, {}, {128})},
+             1);
+  CHECK(to_integers(out[0]) == std::vector<int64_t>{79, 184, 143, 56});
+}
+
+TEST_CASE("QLinearMul multiplies real values", "[program][contrib]") {
+  const OneNode node{.op = "QLinearMul", .opset = 1, .domain = "com.microsoft"};
+  const auto out =
+      run_op(node,
+             {integers(DType::UInt8, {4}, {92, 164, 97, 96}), floats({}, {0.1}),
+              integers(DType::UInt8, {}, {120}), integers(DType::UInt8, {4}, {69, 163, 227, 66}),
+              floats({}, {0.2}), integers(DType::UInt8, {}, {100}), floats({}, {1.5}),
+              integers(DType::UInt8, {}, {128})},
+             1);
+  CHECK(to_integers(out[0]) == std::vector<int64_t>{140, 165, 89, 139});
+}
+
+TEST_CASE("DynamicQuantizeMatMul quantises A with its own range", "[program][contrib]") {
+  const OneNode node{.op = "DynamicQuantizeMatMul", .opset = 1, .domain = "com.microsoft"};
+  const auto out =
+      run_op(node,
+             {floats({2, 3}, {-1.1, -0.1, 0, 1.3, 1.9, -0.1}),
+              integers(DType::Int8, {3, 2}, {3, -50, 20, 7, -9, 31}), floats({}, {0.02}),
+              integers(DType::Int8, {}, {0}), floats({2}, {-0.8, -0.1})},
+             1);
+  CHECK_THAT(to_floats(out[0]), close_to({-0.904, 0.992706, 0.0522353, -1.18729}));
+}
+
+TEST_CASE("MatMulIntegerToFloat scales the integer product", "[program][contrib]") {
+  const OneNode node{.op = "MatMulIntegerToFloat", .opset = 1, .domain = "com.microsoft"};
+  const auto out = run_op(
+      node,
+      {integers(DType::UInt8, {1, 3}, {101, 17, 164}),
+       integers(DType::Int8, {3, 2}, {3, -50, 20, 7, -9, 31}), floats({}, {0.02}),
+       floats({}, {0.03}), integers(DType::UInt8, {}, {120}), integers(DType::Int8, {}, {2})},
+      1);
+  CHECK_THAT(to_floats(out[0]), close_to({-1.4142, 1.0494}));
+}
+
+TEST_CASE("MatMulNBits takes two weights from a byte, low bits first", "[program][contrib]") {
+  const OneNode node{.op = "MatMulNBits",
+                     .opset = 1,
+                     .attributes = {{"K", "", int64_t{16}},
+                                    {"N", "", int64_t{2}},
+                                    {"bits", "", int64_t{4}},
+                                    {"block_size", "", int64_t{16}}},
+                     .domain = "com.microsoft"};
+  const auto out =
+      run_op(node,
+             {floats({1, 16}, {-0.1, -1, 0.6, -0.1, 0.3, -0.2, -0.7, -0.9, -0.2, -0.5, 0.2, 0, -1.4,
+                               0.1, -1.3, -0.6}),
+              integers(DType::UInt8, {2, 1, 8},
+                       {108, 17, 36, 98, 112, 59, 163, 127, 34, 210, 35, 92, 44, 241, 72, 221}),
+              floats({2, 1}, {-0.3, -0.6}), integers(DType::UInt8, {2, 1}, {7, 9})},
+             1);
+  CHECK_THAT(to_floats(out[0]), close_to({0.0899999, 0.719999}));
+}
