@@ -7,6 +7,7 @@
 
 #include "onnx/checker.h"
 #include "patterns/pattern.h"
+#include "pipeline/figures.h"
 
 namespace sparsify {
 namespace {
@@ -32,19 +33,17 @@ int64_t first_difference(std::span<const std::byte> before, std::span<const std:
   return -1;
 }
 
-/// Lets the pages of a tensor go when its comparison is over.
+/// Lets the pages of an output tensor go when its comparison is over: input and output need not both be in memory.
 struct Release {
-  const ModelFile& input;
   const ModelFile& output;
   int id;
 
-  ~Release() {
-    input.release_tensor_data(id);
-    output.release_tensor_data(id);
-  }
+  ~Release() { output.release_tensor_data(id); }
 };
 
-std::string weights_difference(const ModelFile& input, const ModelFile& output, const std::map<int, const Decision*>& decided) {
+/// Counts the zeros of the pruned tensors on the way.
+std::string weights_difference(const ModelFile& input, const ModelFile& output, const std::map<int, const Decision*>& decided,
+                               std::map<int, int64_t>& zeros) {
   if (input.tensor_count() != output.tensor_count()) {
     return fmt::format("{} tensors instead of {}", output.tensor_count(), input.tensor_count());
   }
@@ -56,7 +55,7 @@ std::string weights_difference(const ModelFile& input, const ModelFile& output, 
                          before.name, name_of(before.type), to_text(before.shape));
     }
     if (before.type == DType::String) continue;  // part of the graph comparison
-    const Release release{input, output, id};
+    const Release release{output, id};
     const HostTensor old_data = input.tensor_data(id);
     const HostTensor new_data = output.tensor_data(id);
     const auto found = decided.find(id);
@@ -67,6 +66,7 @@ std::string weights_difference(const ModelFile& input, const ModelFile& output, 
       }
       continue;
     }
+    zeros[id] = count_zeros(new_data);
     const int64_t at = first_difference(old_data.bytes(), new_data.bytes(), found->second->mask, bits_of(before.type) / 8);
     if (at >= 0) {
       return fmt::format("tensor \"{}\", element {}: {}", before.name, at,
@@ -92,17 +92,18 @@ std::string graph_difference(const ModelFile& input, const ModelFile& output) {
 
 }  // namespace
 
-std::vector<VerificationResult> check_output(const ModelFile& input, const ModelFile& output, const Decisions& decisions) {
+OutputCheck check_output(const ModelFile& input, const ModelFile& output, const Decisions& decisions) {
   std::map<int, const Decision*> decided;
   int64_t pruned = 0;
   for (const Decision& decision : decisions.decided) {
     decided.emplace(decision.tensor.id, &decision);
     pruned += decision.mask.pruned();
   }
-  std::vector<VerificationResult> results;
+  OutputCheck check;
+  std::vector<VerificationResult>& results = check.results;
   results.push_back({.check = "reload", .passed = true, .detail = "the written file loads again"});
   results.push_back(verdict("graph_unchanged", graph_difference(input, output), "nodes, names, metadata and signatures are those of the input"));
-  results.push_back(verdict("weights_exact", weights_difference(input, output, decided),
+  results.push_back(verdict("weights_exact", weights_difference(input, output, decided, check.zeros),
                             fmt::format("{} weights are +0.0, all others have the input's bytes", pruned)));
   results.push_back(verdict("pattern", pattern_difference(decisions), fmt::format("{} masks obey their pattern", decided.size())));
   const std::string before = full_check(input);
@@ -110,7 +111,7 @@ std::vector<VerificationResult> check_output(const ModelFile& input, const Model
   results.push_back({.check = "onnx_checker",
                      .passed = after.empty() || !before.empty(),
                      .detail = after.empty() ? "full check passes" : before.empty() ? after : "the input does not pass either: " + before});
-  return results;
+  return check;
 }
 
 }  // namespace sparsify

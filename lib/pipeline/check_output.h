@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "onnx/model_file.h"
@@ -8,9 +9,14 @@
 
 namespace sparsify {
 
+struct OutputCheck {
+  std::vector<VerificationResult> results;
+  std::map<int, int64_t> zeros;  ///< of the pruned tensors as written, by tensor id
+};
+
 /// Reads the finished output back and compares it with the input and the decisions: the same graph, every tensor that was
 /// not pruned equal byte for byte, every pruned weight +0.0, every kept one unchanged, counts exact, patterns obeyed,
 /// the ONNX checker no less content than before.
-std::vector<VerificationResult> check_output(const ModelFile& input, const ModelFile& output, const Decisions& decisions);
+OutputCheck check_output(const ModelFile& input, const ModelFile& output, const Decisions& decisions);
 
 }  // namespace sparsify

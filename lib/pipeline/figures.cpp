@@ -175,16 +175,13 @@ __attribute__((target_clones("avx2", "default"))) int64_t count_zeros(const Host
 
 std::map<int, int64_t> count_all_zeros(const ModelFile& file, const std::vector<PrunableTensor>& tensors) {
   std::map<int, int64_t> zeros;
-  for (const PrunableTensor& tensor : tensors) {
-    zeros[tensor.id] = count_zeros(file.tensor_data(tensor.id));
-    file.release_tensor_data(tensor.id);
-  }
+  for (const PrunableTensor& tensor : tensors) zeros[tensor.id] = count_zeros(file.tensor_data(tensor.id));
   return zeros;
 }
 
 ModelFigures figures_of(const ModelFile& file, const std::vector<PrunableTensor>& tensors, const std::map<int, int64_t>& zeros,
                         std::optional<int64_t> macs) {
-  ModelFigures figures{.path = file.path(), .sha256 = file.sha256(), .macs = macs, .size_bytes = file.size_bytes()};
+  ModelFigures figures{.path = file.path(), .macs = macs, .size_bytes = file.size_bytes()};
   for (const PrunableTensor& tensor : tensors) {
     figures.params += tensor.count();
     figures.nonzero += tensor.count() - zeros.at(tensor.id);

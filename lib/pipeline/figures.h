@@ -20,10 +20,11 @@ std::optional<int64_t> total_macs(const std::map<std::string, int64_t>& macs, co
 /// Elements whose bits, but for the sign, are zero. Integer tensors count integer zeros.
 int64_t count_zeros(const HostTensor& tensor);
 
-/// By tensor id. One pass over the weights, one tensor at a time in memory.
+/// By tensor id. One pass over the weights.
 std::map<int, int64_t> count_all_zeros(const ModelFile& file, const std::vector<PrunableTensor>& tensors);
 
-/// params and nonzero over `tensors` (each stored tensor once), sizes and sha256 of the file.
+/// params and nonzero over `tensors` (each stored tensor once), and sizes. The digest is left to the caller: it reads the whole
+/// file, and an output has been hashed while it was written.
 ///   zeros  count_all_zeros of the same tensors
 ModelFigures figures_of(const ModelFile& file, const std::vector<PrunableTensor>& tensors, const std::map<int, int64_t>& zeros,
                         std::optional<int64_t> macs);

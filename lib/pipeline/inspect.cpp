@@ -63,6 +63,7 @@ Inspection inspect(const ModelFile& file, const InspectOptions& options) {
   const std::map<std::string, int64_t> macs = count_macs(file, options.input_shapes);
   const std::map<int, int64_t> zeros = count_all_zeros(file, tensors);
   result.figures = figures_of(file, tensors, zeros, total_macs(macs, tensors));
+  result.figures.sha256 = file.sha256();
   result.checker = full_check(file);
   std::map<int, std::string> reasons;
   PruneRule everything;

@@ -103,8 +103,9 @@ class Run {
     const auto writer = file.write(recipe_.output, {.overwrite = request_.overwrite});
     const ModelFile written = writer->reopen();
     watch_.stage("verify");
-    report_.verification = check_output(file, written, decisions);
-    describe_result(written, decisions);
+    const OutputCheck check = check_output(file, written, decisions);
+    report_.verification = check.results;
+    describe_result(written, decisions, check.zeros);
     if (data) {
       watch_.stage("measure_after");
       measure(written, file, *data, /*before=*/false);
@@ -167,6 +168,7 @@ class Run {
     const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
     zeros_ = count_all_zeros(file, tensors);
     report_.model = figures_of(file, tensors, zeros_, total_macs(macs, tensors));
+    report_.model.sha256 = file.sha256();
     MaskSet masks;
     std::map<std::string, int> output_axes;
     std::vector<std::pair<int, LayerRow>> rows;
@@ -212,13 +214,11 @@ class Run {
   }
 
   /// What the written file holds: zeros that were there before count as well.
-  void describe_result(const ModelFile& written, const Decisions& decisions) {
+  void describe_result(const ModelFile& written, const Decisions& decisions, const std::map<int, int64_t>& written_zeros) {
     // Verification has shown that all other tensors are those of the input.
-    std::vector<PrunableTensor> pruned;
-    for (const Decision& decision : decisions.decided) pruned.push_back(decision.tensor);
     int64_t total = 0;
     std::map<std::string, int64_t> zeros;
-    for (const auto& [id, count] : count_all_zeros(written, pruned)) {
+    for (const auto& [id, count] : written_zeros) {
       zeros_[id] = count;
       zeros[written.tensor(id).name] = count;
       total += count;
