@@ -14,6 +14,25 @@ add_library(sparsify_torch_objects INTERFACE)
 target_link_libraries(sparsify_core INTERFACE sparsify_flags ${CMAKE_DL_LIBS})
 target_link_libraries(sparsify_torch_objects INTERFACE sparsify_flags sparsify_libtorch)
 
+# Two headers are compiled ahead, one a part: LibTorch's alone take 10 s a file. Objects of libraries and programs must then be
+# compiled alike, hence -fPIC for both.
+set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
+set(precompiled_core <algorithm> <cmath> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector>
+  <fmt/core.h> <fmt/format.h> <nlohmann/json.hpp>)
+set(precompiled_torch ${precompiled_core} <ATen/TensorOperators.h> <ATen/core/Tensor.h> <ATen/core/grad_mode.h>)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
+foreach(part core torch)
+  add_library(sparsify_precompiled_${part} OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
+  target_link_libraries(sparsify_precompiled_${part} PRIVATE sparsify_flags)
+  target_precompile_headers(sparsify_precompiled_${part} PRIVATE ${precompiled_${part}})
+endforeach()
+target_link_libraries(sparsify_precompiled_torch PRIVATE sparsify_libtorch)
+
+# sparsify_precompiled(target torch)
+function(sparsify_precompiled target part)
+  target_precompile_headers(${target} REUSE_FROM sparsify_precompiled_${part})
+endfunction()
+
 # sparsify_module(data PART core USES ZLIB::ZLIB TORCH libtorch.cpp): lib/data/**.cpp, with private libraries; the files
 # after TORCH belong to the torch part although their folder is core.
 function(sparsify_module name)
@@ -26,6 +45,7 @@ function(sparsify_module name)
   if(torch_sources)
     add_library(sparsify_${name}_torch OBJECT ${torch_sources})
     target_link_libraries(sparsify_${name}_torch PRIVATE sparsify_flags sparsify_libtorch ${ARG_USES})
+    sparsify_precompiled(sparsify_${name}_torch torch)
     target_sources(sparsify_torch_objects INTERFACE $<TARGET_OBJECTS:sparsify_${name}_torch>)
   endif()
   if(NOT sources)
@@ -33,6 +53,7 @@ function(sparsify_module name)
   endif()
   add_library(sparsify_${name} OBJECT ${sources})
   target_link_libraries(sparsify_${name} PRIVATE sparsify_flags ${ARG_USES})
+  sparsify_precompiled(sparsify_${name} ${ARG_PART})
   if(ARG_PART STREQUAL "torch")
     target_link_libraries(sparsify_${name} PRIVATE sparsify_libtorch)
     target_sources(sparsify_torch_objects INTERFACE $<TARGET_OBJECTS:sparsify_${name}>)
