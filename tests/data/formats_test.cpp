@@ -10,7 +10,7 @@ namespace {
 const InputSignature kCifarModel = {model_input("input", DType::Float32, {-1, 3, 32, 32})};
 const InputSignature kTableModel = {model_input("x", DType::Float32, {-1, 2})};
 
-std::string cifar_record(char label, char pixel) { return label + std::string(3072, pixel); }
+std::string cifar_record(char label, char pixel) { return std::string(1, label).append(3072, pixel); }
 
 std::string idx(const std::string& type_and_rank, const std::vector<int>& sizes,
                 const std::string& data) {
