@@ -4,14 +4,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
+#include "onnx/skeleton.h"
 
 namespace sparsify {
 namespace {
 
 bool is_edited(const ModelFile::Impl& impl, int id) {
-  return impl.masks.contains(id) || impl.replacements.contains(id);
+  return impl.masks.contains(id) || impl.replacements.contains(id) || is_resized(impl, id);
 }
 
 /// Elements that lie as in raw_data, masked in pieces so that no copy of the tensor exists.
@@ -27,6 +29,14 @@ void emit_masked(std::span<const std::byte> elements, const BitMask& mask, int64
     apply_mask_(mask, first + static_cast<int64_t>(at) / element_bytes, masked, element_bytes);
     sink(masked);
   }
+}
+
+constexpr uint32_t kDims = 1;  // of TensorProto
+
+Shape edited_shape(const ModelFile::Impl& impl, int id) {
+  const auto other = impl.edits.tensors.find(id);
+  if (other != impl.edits.tensors.end()) return other->second.shape();
+  return sliced_shape(impl.record(id).stored.shape, impl.edits.slices.at(id));
 }
 
 TypedEdit edit_of(const ModelFile::Impl& impl, int id) {
@@ -97,12 +107,142 @@ void edit_typed(const ModelFile::Impl& impl, int id, std::vector<Splice>& splice
   }
 }
 
+void resize_dims(const ModelFile::Impl& impl, int id, const Shape& shape, std::vector<Splice>& splices) {
+  const std::vector<PlacedField> old = fields_of(impl, id, kDims);
+  const bool packed = !old.empty() && old.front().field.type == wire::Bytes;
+  std::string fields;
+  for (const int64_t size : shape) {
+    if (!packed) wire::append_tag(fields, kDims, wire::Varint);
+    wire::append_varint(fields, static_cast<uint64_t>(size));
+  }
+  if (packed) {
+    std::string values = std::move(fields);
+    fields.clear();
+    wire::append_bytes(fields, kDims, values);
+  }
+  if (old.empty()) {
+    const int frame = impl.scan.tensors[static_cast<size_t>(id)].frames.front();
+    const size_t at = impl.scan.frames[static_cast<size_t>(frame)].payload;
+    splices.push_back(replace_bytes(at, at, frame, std::move(fields)));
+    return;
+  }
+  for (const PlacedField& placed : old) {
+    splices.push_back(replace_bytes(placed.field.begin, placed.field.end, placed.frame, std::exchange(fields, "")));
+  }
+}
+
+void resize_raw(const ModelFile::Impl& impl, int id, int64_t bytes, std::vector<Splice>& splices) {
+  std::string prefix;
+  const std::vector<PlacedField> old = fields_of(impl, id, tensor_field::kRawData);
+  const int frame = old.empty() ? impl.scan.tensors[static_cast<size_t>(id)].frames.back() : old.back().frame;
+  const size_t end = impl.scan.frames[static_cast<size_t>(frame)].end;
+  if (old.empty()) wire::append_tag(prefix, tensor_field::kRawData, wire::Bytes);
+  wire::append_varint(prefix, static_cast<uint64_t>(bytes));
+  Splice splice{old.empty() ? end : old.back().field.length, old.empty() ? end : old.back().field.end, frame,
+                prefix.size() + static_cast<uint64_t>(bytes), nullptr};
+  splice.emit = [&impl, id, prefix](const Sink& sink) {
+    sink(std::as_bytes(std::span(prefix.data(), prefix.size())));
+    emit_bytes(edited_elements(impl, id).bytes(), sink);
+  };
+  splices.push_back(std::move(splice));
+}
+
+void resize_typed(const ModelFile::Impl& impl, int id, std::vector<Splice>& splices) {
+  const uint32_t number = typed_field_of(impl.record(id).stored.type);
+  bool first = true;
+  for (const FieldRun& run : impl.scan.tensors[static_cast<size_t>(id)].data) {
+    if (run.number != number) continue;
+    std::string text = first ? encode_typed(edited_elements(impl, id), run.type == wire::Bytes) : "";
+    splices.push_back(replace_bytes(run.begin, run.end, run.frame, std::move(text)));
+    first = false;
+  }
+}
+
+/// Dims and data of a tensor that gets another shape. A removed one goes with its field (graph_splices.cpp).
+void resize(const ModelFile::Impl& impl, int id, std::vector<Splice>& splices) {
+  if (impl.edits.removed_tensors.contains(id)) return;
+  const TensorRecord& record = impl.record(id);
+  const Shape shape = edited_shape(impl, id);
+  resize_dims(impl, id, shape, splices);
+  if (record.storage == Storage::Raw) resize_raw(impl, id, bytes_for(record.stored.type, element_count(shape)), splices);
+  if (record.storage == Storage::Typed) resize_typed(impl, id, splices);
+}
+
+/// Bytes that the tensor and its padding take in its data file once resized.
+struct ResizedData {
+  int64_t bytes = 0;
+  int64_t padding = 0;
+};
+
+ResizedData resized_data(const ModelFile::Impl& impl, int id, int64_t alignment) {
+  ResizedData data;
+  const TensorRecord& record = impl.record(id);
+  if (!impl.edits.removed_tensors.contains(id)) data.bytes = bytes_for(record.stored.type, element_count(edited_shape(impl, id)));
+  data.padding = ((record.bytes - data.bytes) % alignment + alignment) % alignment;
+  return data;
+}
+
+/// The largest power of two, up to a page, that divides the offsets of all tensors in the file.
+int64_t alignment_of(const ModelFile::Impl& impl, int data_file) {
+  int64_t bits = 4096;
+  for (const TensorRecord& record : impl.tensors) {
+    if (record.data_file == data_file) bits |= record.offset;
+  }
+  return bits & -bits;
+}
+
 }  // namespace
+
+bool is_resized(const ModelFile::Impl& impl, int id) {
+  return impl.edits.slices.contains(id) || impl.edits.tensors.contains(id) || impl.edits.removed_tensors.contains(id);
+}
+
+HostTensor edited_elements(const ModelFile::Impl& impl, int id) {
+  const auto other = impl.edits.tensors.find(id);
+  if (other != impl.edits.tensors.end()) return other->second;
+  const auto replacement = impl.replacements.find(id);
+  HostTensor tensor = replacement != impl.replacements.end() ? replacement->second : impl.data(id);
+  const auto mask = impl.masks.find(id);
+  if (mask != impl.masks.end()) {
+    tensor = tensor.copy();
+    apply_mask_(mask->second, 0, tensor.mutable_bytes(), bits_of(tensor.type()) / 8);
+  }
+  const auto slices = impl.edits.slices.find(id);
+  return slices == impl.edits.slices.end() ? tensor : sliced(tensor, slices->second);
+}
+
+std::map<int, MovedData> moved_data(const ModelFile::Impl& impl, int data_file) {
+  std::vector<int> ids;
+  for (int id = 0; id < static_cast<int>(impl.tensors.size()); ++id) {
+    if (impl.record(id).data_file == data_file) ids.push_back(id);
+  }
+  std::stable_sort(ids.begin(), ids.end(), [&](int a, int b) { return impl.record(a).offset < impl.record(b).offset; });
+  const int64_t alignment = alignment_of(impl, data_file);
+  std::map<int, MovedData> moved;
+  int64_t shift = 0;
+  for (const int id : ids) {
+    const TensorRecord& record = impl.record(id);
+    const int64_t offset = record.offset + shift;
+    const bool resized = is_resized(impl, id) && record.bytes > 0;
+    if (!resized) {
+      if (shift != 0) moved[id] = {offset, record.bytes};
+      continue;
+    }
+    const ResizedData data = resized_data(impl, id, alignment);
+    moved[id] = {offset, data.bytes};
+    shift += data.bytes + data.padding - record.bytes;
+  }
+  return moved;
+}
 
 std::vector<Splice> edits_inside(const ModelFile::Impl& impl) {
   std::vector<Splice> splices;
   for (int id = 0; id < static_cast<int>(impl.tensors.size()); ++id) {
     const TensorRecord& record = impl.record(id);
+    if (is_resized(impl, id)) {
+      resize(impl, id, splices);
+      continue;
+    }
     if (!is_edited(impl, id) || record.bytes == 0) continue;
     if (record.storage == Storage::Raw) {
       splices.push_back(edit_packed(impl, id, impl.file->bytes(), record.raw));
@@ -128,6 +268,7 @@ std::vector<Splice> edits_of_data_file(const ModelFile::Impl& impl, int data_fil
   std::stable_sort(ids.begin(), ids.end(), [&](int a, int b) {
     return impl.record(a).offset < impl.record(b).offset;
   });
+  const int64_t alignment = alignment_of(impl, data_file);
   std::vector<Splice> splices;
   int last = -1;  // the tensor that reaches furthest so far
   bool touched = false;
@@ -148,8 +289,17 @@ std::vector<Splice> edits_of_data_file(const ModelFile::Impl& impl, int data_fil
       end = record.offset + record.bytes;
       last = id;
     }
-    if (is_edited(impl, id)) {
-      const auto begin = static_cast<size_t>(record.offset);
+    const auto begin = static_cast<size_t>(record.offset);
+    if (is_resized(impl, id)) {
+      const ResizedData data = resized_data(impl, id, alignment);
+      Splice splice{begin, begin + static_cast<size_t>(record.bytes), -1, static_cast<uint64_t>(data.bytes + data.padding), nullptr};
+      splice.emit = [&impl, id, data](const Sink& sink) {
+        if (data.bytes > 0) emit_bytes(edited_elements(impl, id).bytes(), sink);
+        const std::vector<std::byte> zeros(static_cast<size_t>(data.padding));
+        emit_bytes(zeros, sink);
+      };
+      splices.push_back(std::move(splice));
+    } else if (is_edited(impl, id)) {
       splices.push_back(
           edit_packed(impl, id, impl.data_files[static_cast<size_t>(data_file)].file->bytes(),
                       {begin, begin + static_cast<size_t>(record.bytes), -1}));

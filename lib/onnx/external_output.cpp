@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -71,24 +72,42 @@ std::vector<OutputData> name_output_data(const ModelFile::Impl& impl, const std:
 std::vector<Splice> location_edits(const ModelFile::Impl& impl, const std::vector<OutputData>& names,
                                    std::vector<Frame>& frames) {
   std::vector<Splice> splices;
+  std::vector<std::map<int, MovedData>> moved;
+  for (size_t file = 0; file < impl.data_files.size(); ++file) moved.push_back(moved_data(impl, static_cast<int>(file)));
+  const auto set_value = [&](const PlacedField& placed, const Entry& entry, const std::string& value) {
+    std::string text;
+    wire::append_varint(text, value.size());
+    text += value;
+    frames.push_back({placed.frame, placed.field.length, placed.field.payload, placed.field.end});
+    splices.push_back(replace_bytes(entry.value.length, entry.value.end, static_cast<int>(frames.size()) - 1, std::move(text)));
+  };
   for (int id = 0; id < static_cast<int>(impl.tensors.size()); ++id) {
     const int file = impl.record(id).data_file;
     if (file < 0) continue;
     const OutputData& name = names[static_cast<size_t>(file)];
+    const auto place = moved[static_cast<size_t>(file)].find(id);
+    const bool moves = place != moved[static_cast<size_t>(file)].end();
+    bool has_offset = false;
     for (const PlacedField& placed : fields_of(impl, id, tensor_field::kExternalData)) {
       if (placed.field.type != wire::Bytes) continue;
       const Entry entry = read_entry(impl, placed.field);
       if (entry.key == "checksum" && name.edited) {
         splices.push_back(replace_bytes(placed.field.begin, placed.field.end, placed.frame, ""));
       }
-      if (entry.key != "location" || !name.renamed) continue;
+      has_offset = has_offset || entry.key == "offset";
+      if (entry.key == "location" && name.renamed) set_value(placed, entry, name.location);
+      if (entry.key == "offset" && moves) set_value(placed, entry, std::to_string(place->second.offset));
+      if (entry.key == "length" && moves) set_value(placed, entry, std::to_string(place->second.length));
+    }
+    if (moves && !has_offset && place->second.offset > 0) {
       std::string text;
-      wire::append_varint(text, name.location.size());
-      text += name.location;
-      frames.push_back(
-          {placed.frame, placed.field.length, placed.field.payload, placed.field.end});
-      splices.push_back(replace_bytes(entry.value.length, entry.value.end,
-                                      static_cast<int>(frames.size()) - 1, std::move(text)));
+      wire::append_bytes(text, 1, "offset");
+      wire::append_bytes(text, 2, std::to_string(place->second.offset));
+      std::string field;
+      wire::append_bytes(field, tensor_field::kExternalData, text);
+      const int frame = impl.scan.tensors[static_cast<size_t>(id)].frames.back();
+      const size_t end = impl.scan.frames[static_cast<size_t>(frame)].end;
+      splices.push_back(replace_bytes(end, end, frame, std::move(field)));
     }
   }
   return splices;

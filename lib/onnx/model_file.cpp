@@ -194,6 +194,17 @@ void ModelFile::replace_tensor_(int id, HostTensor data) {
   impl_->replacements[id] = std::move(data);
 }
 
-bool ModelFile::has_edits() const { return !impl_->masks.empty() || !impl_->replacements.empty(); }
+void ModelFile::edit_graph_(GraphEdits edits) {
+  for (const auto& [id, tensor] : edits.tensors) {
+    invariant(tensor.type() == impl_->record(id).stored.type && tensor.type() != DType::String, "an edited tensor keeps its type");
+    invariant(!edits.slices.contains(id), "a tensor is sliced or replaced, not both");
+  }
+  for (const auto& [id, slices] : edits.slices) sliced_shape(impl_->record(id).stored.shape, slices);
+  impl_->edits = std::move(edits);
+}
+
+const GraphEdits& ModelFile::graph_edits() const { return impl_->edits; }
+
+bool ModelFile::has_edits() const { return !impl_->masks.empty() || !impl_->replacements.empty() || !impl_->edits.empty(); }
 
 }  // namespace sparsify

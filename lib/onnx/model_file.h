@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "onnx/graph.h"
+#include "onnx/graph_edits.h"
 #include "tensor/bit_mask.h"
 
 namespace sparsify {
@@ -71,6 +72,9 @@ class ModelFile {
   void mask_tensor_(int id, BitMask mask);
   /// Same type and shape as stored.
   void replace_tensor_(int id, HostTensor data);
+  /// Replaces the edits of the graph given before; tensors keep their masks and replacements.
+  void edit_graph_(GraphEdits edits);
+  const GraphEdits& graph_edits() const;
   bool has_edits() const;
 
   /// The file with its edits. External data goes to `<output stem>.data...` beside the output, never into the

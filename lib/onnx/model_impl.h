@@ -44,6 +44,7 @@ struct ModelFile::Impl {
 
   std::map<int, BitMask> masks;
   std::map<int, HostTensor> replacements;
+  GraphEdits edits;
 
   mutable std::once_flag digest_once;
   mutable std::string digest;

@@ -279,4 +279,20 @@ std::string rewrite_run(std::span<const std::byte> file, const FieldRun& run, in
   return RunWriter(file, width, first, replaced).write(run);
 }
 
+std::string encode_typed(const HostTensor& tensor, bool packed) {
+  const uint32_t number = typed_field_of(tensor.type());
+  const int width = fixed_width(number);
+  const wire::Type single = width == 4 ? wire::Fixed32 : width == 8 ? wire::Fixed64 : wire::Varint;
+  const int64_t entries = entries_for(tensor.type(), tensor.count());
+  std::string values;
+  for (int64_t i = 0; i < entries; ++i) {
+    if (!packed) wire::append_tag(values, number, single);
+    append_value(values, width, typed_value(tensor, i));
+  }
+  if (!packed) return values;
+  std::string field;
+  wire::append_bytes(field, number, values);
+  return field;
+}
+
 }  // namespace sparsify

@@ -53,6 +53,9 @@ struct TypedEdit {
 std::string rewrite_run(std::span<const std::byte> file, const FieldRun& run, int64_t& first,
                         const TypedEdit& edit);
 
+/// All values of a tensor as fields of the number that its type has: one packed field, or one field a value.
+std::string encode_typed(const HostTensor& tensor, bool packed);
+
 /// Bytes of a value in float_data (4) and double_data (8); 0 for varint fields.
 int fixed_width(uint32_t number);
 

@@ -7,6 +7,7 @@
 #include "base/interrupt.h"
 #include "onnx/edit_splices.h"
 #include "onnx/external_output.h"
+#include "onnx/graph_splices.h"
 #include "onnx/model_impl.h"
 #include "onnx/splice.h"
 
@@ -38,6 +39,7 @@ class OutputWriter final : public ModelFile::Writer {
     std::vector<Frame> frames = impl.scan.frames;
     std::vector<Splice> splices = edits_inside(impl);
     for (Splice& splice : location_edits(impl, names, frames)) splices.push_back(std::move(splice));
+    add_graph_splices(impl, frames, splices);
     write_spliced(impl.file->bytes(), with_length_prefixes(frames, std::move(splices)), model_);
     for (size_t index = 0; index < names.size(); ++index) write_data(impl, index, names[index]);
   }
