@@ -20,11 +20,12 @@
 namespace sparsify {
 namespace {
 
-/// (tensor - zero_point) * scale in float32 on the program's device.
+/// (tensor - zero_point) * scale in the scale's type (float32 at least) on the program's device.
 at::Tensor dequantised(const OpCall& call, size_t tensor, size_t scale, size_t zero_point) {
   const at::Tensor factor = call.tensor(scale).to(call.device());
-  at::Tensor values = call.tensor(tensor).to(call.device(), at::kFloat);
-  if (call.has(zero_point)) values = values - call.tensor(zero_point).to(call.device(), at::kFloat);
+  const at::ScalarType type = factor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  at::Tensor values = call.tensor(tensor).to(call.device(), type);
+  if (call.has(zero_point)) values = values - call.tensor(zero_point).to(call.device(), type);
   return values * factor;
 }
 
@@ -125,6 +126,7 @@ at::Tensor unpacked(const at::Tensor& bytes, int64_t bits) {
 /// each.
 void matmul_nbits(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
+  const at::ScalarType type = input.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const int64_t features = call.attribute("K", 0);
   const int64_t outputs = call.attribute("N", 0);
   const int64_t bits = call.attribute("bits", 4);
@@ -137,16 +139,16 @@ void matmul_nbits(OpCall& call) {
   }
   const at::Tensor codes = unpacked(call.tensor_on(1, input).reshape({outputs, blocks, -1}),
                                     bits);  // [N, blocks, block]
-  const at::Tensor scales = call.tensor_on(2, input).reshape({outputs, blocks, 1}).to(at::kFloat);
+  const at::Tensor scales = call.tensor_on(2, input).reshape({outputs, blocks, 1}).to(type);
   at::Tensor shifted;
   if (!call.has(3)) {
-    shifted = (codes - (int64_t{1} << (bits - 1))).to(at::kFloat);
+    shifted = (codes - (int64_t{1} << (bits - 1))).to(type);
   } else if (call.tensor(3).is_floating_point()) {
-    shifted = codes.to(at::kFloat) - call.tensor(3).reshape({outputs, blocks, 1}).to(at::kFloat);
+    shifted = codes.to(type) - call.tensor(3).reshape({outputs, blocks, 1}).to(type);
   } else {
     const at::Tensor zero_points =
         unpacked(call.tensor_on(3, input).reshape({outputs, -1}), bits).narrow(1, 0, blocks);
-    shifted = (codes - zero_points.unsqueeze(2)).to(at::kFloat);
+    shifted = (codes - zero_points.unsqueeze(2)).to(type);
   }
   const at::Tensor weights = (shifted * scales)
                                  .reshape({outputs, blocks * block})

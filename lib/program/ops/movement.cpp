@@ -4,6 +4,8 @@
 #include <ATen/ops/arange.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace sparsify {
 namespace {
 
@@ -46,7 +48,16 @@ Value moved(const std::vector<const Value*>& values, const JointMovement& moveme
     tensors.push_back(moves_as_bytes(type) ? tensor.to(device).view(at::kByte) : tensor.to(device));
   }
   const at::Tensor result = movement(tensors);
-  return Value(moves_as_bytes(type) ? result.view(type) : result, values.front()->type());
+  const Value whole(moves_as_bytes(type) ? result.view(type) : result, values.front()->type());
+  const auto carries = [](const Value* value) { return value->straight_through().defined(); };
+  const auto carrier = std::find_if(values.begin(), values.end(), carries);
+  if (carrier == values.end()) return whole;
+  // Quantised numbers that are only moved keep the gradient that goes past their rounding.
+  const at::ScalarType floats = (*carrier)->straight_through().scalar_type();
+  for (size_t i = 0; i < values.size(); ++i) {
+    tensors[i] = carries(values[i]) ? values[i]->straight_through() : values[i]->tensor().to(device, floats);
+  }
+  return whole.with_straight_through(movement(tensors));
 }
 
 Shape shape_of(const OpCall& call, size_t input) {

@@ -23,11 +23,14 @@
 namespace sparsify {
 namespace {
 
-/// Opset 7 could keep one mean and variance for each element (spatial = 0).
-void batch_normalise_elements(OpCall& call, double epsilon) {
+/// By the formula: for opset 7, which could keep one mean and variance for each element (spatial = 0), and for a
+/// gradient to the stored statistics, which LibTorch's kernel does not have.
+void batch_normalise_elements(OpCall& call, double epsilon, bool per_channel) {
   const at::Tensor& input = call.tensor(0);
-  const at::Tensor factor = call.tensor(1) * at::rsqrt(call.tensor(4) + epsilon);
-  call.set(0, (input - call.tensor(3)) * factor + call.tensor(2));
+  std::vector<int64_t> shape(static_cast<size_t>(input.dim() > 1 ? input.dim() - 1 : 1), 1);
+  shape[0] = -1;
+  const auto spread = [&](size_t i) { return per_channel ? call.tensor(i).view(shape) : call.tensor(i); };
+  call.set(0, (input - spread(3)) * (spread(1) * at::rsqrt(spread(4) + epsilon)) + spread(2));
 }
 
 /// What the file keeps for inference follows the batches as in training: stored = stored * momentum
@@ -41,13 +44,18 @@ void batch_normalization(OpCall& call) {
   const double epsilon = call.attribute_number("epsilon", 1e-5);
   const double momentum = call.attribute_number("momentum", 0.9);
   if (call.attribute("spatial", 1) == 0) {
-    batch_normalise_elements(call, epsilon);
+    batch_normalise_elements(call, epsilon, /*per_channel=*/false);
     return;
   }
   // Before opset 14 the number of outputs said which mode is meant.
   const bool asks_statistics =
       call.opset() >= 14 ? call.attribute("training_mode", 0) != 0 : call.wants(1);
   if (!asks_statistics && !call.training()) {
+    const bool records = at::GradMode::is_enabled() && (call.tensor(3).requires_grad() || call.tensor(4).requires_grad());
+    if (records && input.scalar_type() == call.tensor(3).scalar_type()) {
+      batch_normalise_elements(call, epsilon, /*per_channel=*/true);
+      return;
+    }
     call.set(0, at::batch_norm(input, call.tensor(1), call.tensor(2), call.tensor(3),
                                call.tensor(4), false, 0, epsilon, true));
     return;
@@ -175,7 +183,9 @@ LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale
   const std::optional<at::Tensor> shift = bias ? over(*bias, shape) : std::nullopt;
   const bool fused = weight && bias.has_value() == shift.has_value();
   LayerNormalised result;
-  if (statistics) {
+  // The kernel's own mean and deviation carry no gradient.
+  const bool records = statistics && at::GradMode::is_enabled() && input.requires_grad();
+  if (statistics && !records) {
     std::tie(result.output, result.mean, result.inverse_deviation) = at::native_layer_norm(
         input, shape, fused ? weight : std::nullopt, fused ? shift : std::nullopt, epsilon);
     result.mean = in_float(result.mean);
@@ -183,6 +193,14 @@ LayerNormalised layer_normalise(const at::Tensor& input, const at::Tensor& scale
   } else {
     result.output = at::layer_norm(input, shape, fused ? weight : std::nullopt,
                                    fused ? shift : std::nullopt, epsilon);
+  }
+  if (records) {
+    std::vector<int64_t> axes;
+    for (int64_t at = axis; at < input.dim(); ++at) axes.push_back(at);
+    const at::Tensor wide = in_float(input);
+    result.mean = at::mean(wide, axes, true);
+    const at::Tensor centred = wide - result.mean;
+    result.inverse_deviation = at::rsqrt(at::mean(centred * centred, axes, true) + epsilon);
   }
   if (!fused) {
     result.output = result.output * scale;

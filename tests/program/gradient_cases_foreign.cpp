@@ -1,0 +1,63 @@
+#include "program/gradient_cases.h"
+
+namespace sparsify {
+
+// A straight-through gradient is that of the unrounded function: with a step of whole quanta the rounding moves with x.
+std::vector<GradientCase> foreign_gradient_cases() {
+  const std::string adam = "ai.onnx.preview.training.Adam";
+  return {
+      {"QuantizeLinear", "double[2, 3] x", "q = QuantizeLinear (x, s, z0) y = DequantizeLinear (q, s, z0)", "double s = {0.015625}, uint8 z0 = {128}", -1.7, 1.6, 23, false, 0.125, 1e-9},
+      {"QuantizeLinear", "double[2, 2, 3] x", R"(q = QuantizeLinear (x, s, z0) t = Transpose <perm = [0, 2, 1]> (q) u = Reshape (t, n)
+        y = DequantizeLinear (u, s, z0))", "double s = {0.015625}, uint8 z0 = {128}, int64[2] n = {-1, 2}", -1.7, 1.6, 23, false, 0.125, 1e-9},
+      {"QuantizeLinear", "double[2, 3] x", "q = QuantizeLinear <axis = 1> (x, s) y = DequantizeLinear <axis = 1> (q, s)", "double[3] s = {0.015625, 0.03125, 0.0625}", 0.2, 3, 23, false, 0.125, 1e-9},
+      {"DequantizeLinear", "double s", "y = DequantizeLinear (q, s, z0)", "int8[2, 3] q = {1, -5, 7, 100, 3, 2}, int8 z0 = {2}"},
+      {"DequantizeLinear", "double[2] s", "y = DequantizeLinear <axis = 0> (q, s)", "int8[2, 3] q = {1, -5, 7, 100, 3, 2}"},
+      {"DynamicQuantizeLinear", "float[2, 3] x", "w = Concat <axis = 1> (x, far) q, s, z0 = DynamicQuantizeLinear (w) y = DequantizeLinear (q, s, z0)", "float[2, 2] far = {-128, 127, 0, 0}", -7, 9, 23, false, 1, 1e-4},
+      {"QLinearConv", "float[1, 1, 3, 3] x, float[1, 1, 2, 2] w", R"(q = QuantizeLinear (x, s, z0) v = QuantizeLinear (w, s, z0)
+        r = QLinearConv (q, s, z0, v, s, z0, t, z0) y = DequantizeLinear (r, t, z0))", "float s = {0.015625}, float t = {0.0009765625}, int8 z0 = {0}", -0.15, 0.2, 23, false, 0.125, 0.02},
+      {"QLinearMatMul", "float[2, 2] x, float[2, 2] w", R"(q = QuantizeLinear (x, s, z0) v = QuantizeLinear (w, s, z0)
+        r = QLinearMatMul (q, s, z0, v, s, z0, t, z0) y = DequantizeLinear (r, t, z0))", "float s = {0.015625}, float t = {0.001953125}, int8 z0 = {0}", -0.15, 0.2, 21, false, 0.125, 0.02},
+
+      {"ai.onnx.ml.Scaler", "float[2, 3] x", "y = ai.onnx.ml.Scaler <offset = [0.5, 1.0, -1.0], scale = [2.0, 0.5, 3.0]> (x)", "", -1.7, 1.9, 23, false, 1. / 64, 1e-4},
+      {"ai.onnx.ml.Normalizer", "float[2, 3] x", "y = ai.onnx.ml.Normalizer <norm = \"L2\"> (x)", "", -1.7, 1.9, 23, false, 1. / 64, 2e-3},
+      {"ai.onnx.ml.Normalizer", "float[2, 3] x", "y = ai.onnx.ml.Normalizer <norm = \"MAX\"> (x)", "", 0.4, 1.9, 23, false, 1. / 64, 2e-3},
+      {"ai.onnx.ml.Imputer", "float[2, 3] x", "y = ai.onnx.ml.Imputer <imputed_value_floats = [1.0], replaced_value_float = 9.0> (x)", "", -1.7, 1.9, 23, false, 1. / 64, 1e-4},
+      {"ai.onnx.ml.FeatureVectorizer", "float[2, 2] a, float[2, 1] b", "y = ai.onnx.ml.FeatureVectorizer <inputdimensions = [2, 1]> (a, b)", "", -1.7, 1.9, 23, false, 1. / 64, 1e-4},
+      {"ai.onnx.ml.LinearRegressor", "float[2, 3] x", "y = ai.onnx.ml.LinearRegressor <coefficients = [1.0, 2.0, -3.0], intercepts = [0.5]> (x)", "", -1.7, 1.9, 23, false, 1. / 64, 1e-4},
+      {"ai.onnx.ml.LinearClassifier", "float[2, 2] x", R"(i, y = ai.onnx.ml.LinearClassifier <coefficients = [1.0, 2.0, -3.0, 0.5, 1.5, 0.2], intercepts = [0.5, 0.0, 0.1],
+        classlabels_ints = [0, 1, 2], post_transform = "SOFTMAX"> (x))", "", -1.7, 1.9, 23, false, 1. / 64, 2e-3},
+
+      {"ai.onnx.preview.training.Adagrad", "double[3] x, double[3] g, double[3] h", "y, z = ai.onnx.preview.training.Adagrad <norm_coefficient = 0.1> (r, t, x, g, h)", "float r = {0.1}, int64 t = {2}", 0.3, 1.7},
+      {adam, "double[3] x, double[3] g, double[3] v, double[3] h", "y, z, k = ai.onnx.preview.training.Adam <norm_coefficient = 0.1> (r, t, x, g, v, h)", "float r = {0.1}, int64 t = {2}", 0.3, 1.7},
+      {"ai.onnx.preview.training.Momentum", "double[3] x, double[3] g, double[3] v", R"(y, z = ai.onnx.preview.training.Momentum
+        <alpha = 0.9, beta = 0.8, mode = "nesterov", norm_coefficient = 0.1> (r, t, x, g, v))", "float r = {0.1}, int64 t = {2}"},
+
+      {"com.microsoft.Gelu", "double[2, 3] x", "y = com.microsoft.Gelu (x)"},
+      {"com.microsoft.BiasGelu", "double[2, 3] x, double[3] b", "y = com.microsoft.BiasGelu (x, b)"},
+      {"com.microsoft.FastGelu", "double[2, 3] x, double[3] b", "y = com.microsoft.FastGelu (x, b)"},
+      {"com.microsoft.QuickGelu", "double[2, 3] x", "y = com.microsoft.QuickGelu <alpha = 1.2> (x)"},
+      {"com.microsoft.FusedConv", "double[1, 2, 3, 3] x, double[2, 2, 2, 2] w, double[2] b, double[1, 2, 2, 2] r", R"(y = com.microsoft.FusedConv
+        <activation = "LeakyRelu", activation_params = [0.2]> (x, w, b, r))"},
+      {"com.microsoft.FusedGemm", "double[2, 3] a, double[3, 4] b, double[4] c", "y = com.microsoft.FusedGemm <activation = \"Tanh\"> (a, b, c)"},
+      {"com.microsoft.FusedMatMul", "double[2, 3, 2] a, double[2, 4, 3] b", "y = com.microsoft.FusedMatMul <transA = 1, transB = 1, alpha = 0.5> (a, b)"},
+      {"com.microsoft.TransposeMatMul", "double[2, 3] a, double[4, 3] b", "y = com.microsoft.TransposeMatMul <transB = 1> (a, b)"},
+      {"com.microsoft.SimplifiedLayerNormalization", "double[2, 4] x, double[4] s", "y = com.microsoft.SimplifiedLayerNormalization (x, s)"},
+      {"com.microsoft.SkipLayerNormalization", "double[1, 2, 3] x, double[1, 2, 3] k, double[3] s, double[3] b, double[3] c", "y, m, v, z = com.microsoft.SkipLayerNormalization (x, k, s, b, c)"},
+      {"com.microsoft.SkipSimplifiedLayerNormalization", "double[1, 2, 3] x, double[1, 2, 3] k, double[3] s", "y = com.microsoft.SkipSimplifiedLayerNormalization (x, k, s)"},
+      {"com.microsoft.EmbedLayerNormalization", "double[5, 3] w, double[4, 3] p, double[2, 3] t, double[3] s, double[3] b", "y, m, z = com.microsoft.EmbedLayerNormalization (i, g, w, p, t, s, b)", "int32[1, 3] i = {4, 0, 2}, int32[1, 3] g = {0, 1, 1}"},
+      {"com.microsoft.Attention", "double[1, 3, 2] x, double[2, 12] w, double[12] b, double[1, 2, 3, 3] a", "y, z = com.microsoft.Attention <num_heads = 2> (x, w, b, m, , a)", "int32[1, 3] m = {1, 1, 1}"},
+      {"com.microsoft.Attention", "double[1, 3, 2] x, double[2, 6] w, double[6] b", "y = com.microsoft.Attention <num_heads = 1, unidirectional = 1> (x, w, b)"},
+      {"com.microsoft.MultiHeadAttention", "double[1, 3, 4] q, double[1, 2, 4] k, double[1, 2, 4] v, double[12] b, double[1, 2, 3, 2] a", "y = com.microsoft.MultiHeadAttention <num_heads = 2> (q, k, v, b, , a)"},
+      {"com.microsoft.MultiHeadAttention", "double[1, 2, 2, 3, 2] q", "y = com.microsoft.MultiHeadAttention <num_heads = 2, unidirectional = 1> (q)"},
+      {"com.microsoft.GroupQueryAttention", "double[1, 2, 8] q, double[1, 2, 4] k, double[1, 2, 4] v, double[2, 2] c, double[2, 2] s", R"(y, z, h = com.microsoft.GroupQueryAttention
+        <num_heads = 2, kv_num_heads = 1, do_rotary = 1> (q, k, v, , , n, t, c, s))", "int32[1] n = {1}, int32 t = {2}"},
+      {"com.microsoft.GroupQueryAttention", "double[1, 1, 8] q, double[1, 1, 3, 2] k, double[1, 1, 3, 2] v", R"(y, z, h = com.microsoft.GroupQueryAttention
+        <num_heads = 2, kv_num_heads = 1> (q, , , k, v, n, t))", "int32[1] n = {3}, int32 t = {4}"},
+      {"com.microsoft.RotaryEmbedding", "double[1, 3, 4] x, double[4, 2] c, double[4, 2] s", "y = com.microsoft.RotaryEmbedding (x, p, c, s)", "int64[1, 3] p = {0, 3, 1}"},
+      {"com.microsoft.DynamicQuantizeMatMul", "float[1, 3] x, float[2] b", "w = Concat <axis = 1> (x, far) y = com.microsoft.DynamicQuantizeMatMul (w, q, s, z0, b)", "float[1, 2] far = {-128, 127}, uint8[5, 2] q = {1, 9, 4, 3, 8, 2, 5, 5, 5, 5}, float s = {0.5}, uint8 z0 = {5}", -7, 9, 23, false, 1, 1e-4},
+      {"com.microsoft.MatMulIntegerToFloat", "double s, double[2] t, double[2] b", "y = com.microsoft.MatMulIntegerToFloat (a, q, s, t, z0, z1, b)", "uint8[2, 3] a = {1, 2, 3, 4, 5, 6}, int8[3, 2] q = {1, -2, 3, 4, -5, 6}, uint8 z0 = {2}, int8 z1 = {1}"},
+      {"com.microsoft.MatMulNBits", "double[2, 16] x, double[2] s, double[2] b", "y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 4, block_size = 16> (x, q, s, , , b)", "uint8[2, 1, 8] q = {18, 52, 86, 120, 154, 188, 222, 240, 1, 35, 69, 103, 137, 171, 205, 239}"},
+  };
+}
+
+}  // namespace sparsify
