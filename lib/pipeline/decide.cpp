@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "criteria/criterion.h"
 #include "patterns/pattern.h"
+#include "pipeline/stored_weights.h"
 #include "schedules/schedule.h"
 
 namespace sparsify {
@@ -78,23 +79,6 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
   plugins.sparsity = rule.sparsity.number();
   plugins.allocator = make_plugin<Allocator>(rule.allocation.is_null() ? Setting("global") : rule.allocation, path + ".allocation");
   return plugins;
-}
-
-/// The weights in a form that criteria read: stored floats as they lie, integers dequantised.
-HostTensor weights_of(const ModelFile& file, const PrunableTensor& tensor) {
-  if (tensor.scale_id < 0) return file.tensor_data(tensor.id);
-  HostTensor real(DType::Float32, tensor.shape);
-  read_weights(file, tensor, {real.mutable_data<float>(), static_cast<size_t>(real.count())});
-  return real;
-}
-
-/// Integers can be pruned in place where integer zero means real zero.
-std::string quantisation_refusal(const ModelFile& file, const PrunableTensor& tensor) {
-  if (tensor.scale_id < 0 || tensor.zero_point_id < 0) return "";
-  if (bits_of(tensor.type) < 8) return "packed integers of less than 8 bits: left untouched";
-  const std::vector<int64_t> zeros = file.tensor_data(tensor.zero_point_id).to_integers();
-  const bool symmetric = std::all_of(zeros.begin(), zeros.end(), [](int64_t zero) { return zero == 0; });
-  return symmetric ? "" : "quantised with a zero point other than 0: a stored zero would not be a real zero";
 }
 
 /// Root mean square over at most 65,536 elements, evenly spread.

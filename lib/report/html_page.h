@@ -10,6 +10,9 @@ namespace sparsify {
 extern const char* const kPageStyle;   ///< CSS
 extern const char* const kPageScript;  ///< JavaScript: sorting, filtering, copying; the page is complete without it
 
+/// From the doctype to <body>. `title` is escaped here; `more_style` is CSS that follows kPageStyle.
+std::string html_head(const std::string& title, const std::string& version, const char* more_style = "");
+
 /// The sections about single tensors, as HTML; "" where there is nothing to show.
 std::string layer_chart(const RunReport& report);
 std::string layer_table(const RunReport& report);

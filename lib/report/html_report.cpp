@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "base/sha256.h"
 #include "report/html_page.h"
-#include "report/png.h"
 #include "report/renderers.h"
 #include "report/text.h"
 #include "report/wording.h"
@@ -15,29 +13,13 @@ namespace {
 constexpr const char* kTick = "<svg class=\"icon\" viewBox=\"0 0 18 18\" aria-hidden=\"true\"><path d=\"M3.5 9.5l3.6 3.6 7.4-8\"/></svg>";
 constexpr const char* kCross = "<svg class=\"icon\" viewBox=\"0 0 18 18\" aria-hidden=\"true\"><path d=\"M4.5 4.5l9 9m0-9l-9 9\"/></svg>";
 
-/// The page may run this script and no other: a name that slipped through the escaping still does nothing.
-std::string script_hash() {
-  const std::string_view script = kPageScript;
-  const std::string hex = sha256_of(std::as_bytes(std::span(script.data(), script.size())));
-  std::string bytes;
-  for (size_t i = 0; i < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-  return "sha256-" + base64(bytes);
-}
-
 std::string version_of(const RunReport& report, const char* name) {
   const auto found = report.versions.find(name);
   return found == report.versions.end() ? "" : found->second;
 }
 
 std::string page_head(const RunReport& report) {
-  return fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-      "script-src '{}'; base-uri 'none'; form-action 'none'\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\n"
-      "<meta name=\"generator\" content=\"sparsify {}\"><title>{}: sparsity {}</title>\n<style>{}</style></head>\n<body>\n",
-      script_hash(), escape_markup(version_of(report, "sparsify")), escape_markup(file_name(report.model.path)),
-      sparsity_text(report.sparsity), kPageStyle);
+  return html_head(file_name(report.model.path) + ": sparsity " + sparsity_text(report.sparsity), version_of(report, "sparsify"));
 }
 
 std::string hash_text(const char* label, const ModelFigures& model) {

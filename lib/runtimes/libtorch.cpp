@@ -25,6 +25,16 @@ class LibTorchSession final : public Session {
     return outputs;
   }
 
+  bool replace_weight(int tensor_id, const HostTensor& data) override {
+    for (Parameter& parameter : program_->parameters()) {
+      if (parameter.tensor_id != tensor_id) continue;
+      parameter.tensor = from_host(data).tensor().to(parameter.tensor.device());
+      program_->parameters_changed();
+      return true;
+    }
+    return false;
+  }
+
  private:
   /// Activations come and go with every batch; giving them back to the system each time costs a third of a small network's
   /// time in page faults.

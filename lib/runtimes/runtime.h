@@ -22,6 +22,10 @@ class Session {
   virtual ~Session() = default;
   /// Inputs in graph order, outputs in graph order.
   virtual std::vector<HostTensor> run(const std::vector<HostTensor>& inputs) = 0;
+
+  /// Later runs use `data` (same type and shape) for one stored tensor. False where the runtime has compiled it in: then
+  /// the edited file must be opened again.
+  virtual bool replace_weight(int tensor_id, const HostTensor& data);
 };
 
 /// Something that runs an ONNX file: `libtorch` (our own interpreter), `onnxruntime` ...

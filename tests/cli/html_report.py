@@ -59,8 +59,25 @@ def sorts(where):
     equal(browser.complaints(), [], "complaints")
 
 
+def sensitivity(where):
+    folder = os.path.join(where, "s")
+    succeeds("sensitivity", DIGITS, "--data", EVAL, "--samples", "32", "--sparsities", "0.5,0.9", "--patterns", "unstructured,2:4", "-o", folder)
+    for dark in (False, True):
+        for width in (1280, 390):
+            browser.open(os.path.join(folder, "sensitivity.html"), width, 900, dark=dark, phone=width < 500)
+            equal(browser.complaints(), [], f"complaints at {width}, dark {dark}")
+            check(browser.value("document.documentElement.scrollWidth <= innerWidth + 1"), f"the page is wider than {width}")
+    equal(browser.value("document.querySelectorAll('.curves g polyline').length"), 9, "curves")
+    equal(browser.value("document.querySelectorAll('#layers td.heat').length"), 9 * 2 + 8, "cells of the heat map")
+    browser.open(os.path.join(folder, "sensitivity.html"), 1280, 900)
+    browser.click("#layers th:nth-child(5) button")
+    damages = browser.value(f"[...{ROWS}].map(row => Number(row.cells[4].dataset.v))")
+    equal(damages, sorted(damages, reverse=True), "the column after a click on its heading")
+
+
 browser = chromium.Chromium(PROGRAM)
 case("the page opens without errors or requests, in light and dark, wide and narrow", opens)
 case("the layer table has every pruned layer, sorts by click and keyboard, and filters", sorts)
+case("the page of a sensitivity run has a curve for each layer and a heat map that sorts", sensitivity)
 browser.close()
 finish()

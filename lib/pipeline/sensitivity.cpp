@@ -1,0 +1,247 @@
+#include "pipeline/sensitivity.h"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/version.h"
+#include "criteria/criterion.h"
+#include "mask/scores.h"
+#include "patterns/pattern.h"
+#include "pipeline/figures.h"
+#include "pipeline/stored_weights.h"
+#include "pipeline/trial.h"
+
+namespace sparsify {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFiles[] = {"sensitivity.csv", "sensitivity.html", "sensitivity.json"};  // json last: it means all are there
+
+class Run {
+ public:
+  explicit Run(const SensitivityRequest& request) : request_(request), recipe_(request.recipe) {}
+
+  SensitivityReport run() {
+    const auto start = std::chrono::steady_clock::now();
+    check_request();
+    report_.command = request_.command;
+    report_.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+    report_.version = version();
+    report_.seed = recipe_.seed;
+    make_plugins();
+    const ModelFile file = ModelFile::load(recipe_.model);
+    for (const std::string& warning : file.warnings()) warn(warning);
+    const Selections selections = select_tensors(find_tensors(file), recipe_.prune);
+    const DataSource data = open_data(file);
+    list_layers(file, selections);
+    Trial trial(file, data, {.metric = recipe_.metric, .session = {.threads = static_cast<int>(recipe_.threads), .device = recipe_.device}});
+    describe(file, data, trial);
+    measure(file, trial);
+    check_restored(trial);
+    report_.total_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    write();
+    return std::move(report_);
+  }
+
+ private:
+  void check_request() const {
+    if (recipe_.model.empty()) {
+      throw ConfigError{{.what = "no model is named", .where = "sensitivity", .fix = "sparsify sensitivity MODEL --data FORMAT:PATH -o DIR"}};
+    }
+    if (request_.patterns.empty()) {
+      throw ConfigError{{.what = "no pattern is given", .where = "--patterns", .fix = "name some, as in --patterns unstructured,2:4"}};
+    }
+    for (const double sparsity : request_.sparsities) {
+      if (sparsity > 0 && sparsity < 1) continue;
+      throw ConfigError{{.what = fmt::format("a sparsity is {}", sparsity), .where = "--sparsities", .fix = "use values between 0 and 1, such as 0.5,0.8,0.9"}};
+    }
+    if (request_.samples < 0) {
+      throw ConfigError{{.what = fmt::format("samples is {}", request_.samples), .where = "--samples", .fix = "use a number, or 0 for all"}};
+    }
+    if (request_.folder.empty()) return;
+    if (fs::exists(request_.folder) && !fs::is_directory(request_.folder)) {
+      throw ResourceError{{.what = "the results need a folder, and a file has its name", .where = request_.folder, .fix = "choose another name with -o"}};
+    }
+    if (!fs::exists(request_.folder)) {
+      require_writable_output(request_.folder, /*overwrite=*/false);
+      return;
+    }
+    for (const char* name : kFiles) require_writable_output((fs::path(request_.folder) / name).string(), request_.overwrite);
+  }
+
+  void warn(const std::string& text) {
+    report_.warnings.push_back(text);
+    log_warning("{}", text);
+  }
+
+  void make_plugins() {
+    for (size_t i = 0; i < recipe_.prune.size(); ++i) {
+      const std::string path = fmt::format("prune.{}.criterion", i);
+      const Setting& setting = recipe_.prune[i].criterion;
+      const NamedOptions named = split_name(setting, path);
+      try {
+        criteria_.push_back(Registry<Criterion>::instance().make(named.name, named.options));
+      } catch (Error& error) {
+        if (error.problem().where == Criterion::kFamily) error.set_where(fmt::format("{} ({})", setting.mark().text(), path));
+        throw;
+      }
+      named.options.reject_unread();
+      if (criteria_.back()->needs() != Evidence::None) {
+        throw ConfigError{{.what = fmt::format("the criterion {} needs evidence from data, which `sensitivity` does not collect", named.name),
+                           .where = fmt::format("{} ({})", setting.mark().text(), path),
+                           .fix = "use a criterion that needs no data, such as magnitude"}};
+      }
+      report_.criterion += (i == 0 ? "" : ", ") + named.name;
+    }
+    for (const Setting& setting : request_.patterns) {
+      patterns_.push_back(make_pattern(setting, "--patterns"));
+      const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
+      if (!patterns_.back()->fixed_sparsity(any) && request_.sparsities.empty()) {
+        throw ConfigError{{.what = fmt::format("no sparsity is given for the pattern {}", patterns_.back()->describe()),
+                           .where = "--sparsities", .fix = "name some, as in --sparsities 0.5,0.8,0.9"}};
+      }
+    }
+  }
+
+  /// A limit on the samples is a seeded draw, so that a sorted data set is no trap.
+  DataSource open_data(const ModelFile& file) {
+    const std::string name = !request_.data.empty() ? request_.data : recipe_.data.contains("calibration") ? "calibration" : "eval";
+    if (!recipe_.data.contains(name)) {
+      throw ConfigError{{.what = fmt::format("no data set \"{}\" is given", name), .where = "data",
+                         .fix = "name one: --data FORMAT:PATH[,key=value...]; labels are not needed"}};
+    }
+    std::map<std::string, Setting> sets = recipe_.data;
+    Setting& set = sets.at(name);
+    if (request_.samples > 0 && set.find("samples") == nullptr) set.set("samples", Setting(request_.samples));
+    return DataSource(name, sets, file.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+  }
+
+  void list_layers(const ModelFile& file, const Selections& selections) {
+    const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
+    for (const Skipped& skipped : selections.skipped) report_.skipped.emplace_back(skipped.tensor.initializer, skipped.reason);
+    for (const Selected& one : selections.selected) {
+      const PrunableTensor& tensor = one.tensor;
+      SensitivityLayer layer{.name = tensor.layer, .initializer = tensor.initializer, .op = tensor.op, .shape = tensor.shape,
+                             .weights = tensor.count(), .first = tensor.first, .last = tensor.last};
+      std::string reason = quantisation_refusal(file, tensor);
+      bool any = false;
+      for (const auto& pattern : patterns_) {
+        const std::string refused = pattern->refuses(tensor);
+        if (refused.empty()) any = true;
+        else layer.refused.emplace_back(pattern->describe(), refused);
+      }
+      if (!any && reason.empty()) reason = layer.refused.front().second;
+      if (!reason.empty()) {
+        report_.skipped.emplace_back(tensor.initializer, reason);
+        continue;
+      }
+      require_finite(tensor, weights_of(file, tensor));
+      if (const auto found = macs.find(tensor.layer); found != macs.end()) layer.macs = found->second;
+      report_.layers.push_back(std::move(layer));
+      tensors_.push_back(one);
+    }
+    if (tensors_.empty()) {
+      throw ConfigError{{.what = "no selected tensor can take the patterns", .where = "--patterns", .fix = "see `sparsify inspect MODEL` for what each layer allows"}};
+    }
+  }
+
+  void describe(const ModelFile& file, const DataSource& data, const Trial& trial) {
+    report_.model_path = file.path();
+    report_.model_sha256 = file.sha256();
+    report_.data = data.describe();
+    report_.data.erase(std::min(report_.data.rfind(" ("), report_.data.size()));
+    report_.samples = trial.samples();
+    report_.metric_name = trial.metric_name();
+    report_.metric_unit = trial.metric_unit();
+    report_.higher_is_better = trial.higher_is_better();
+    report_.dense_metric = trial.dense().metric;
+    report_.dense_loss = trial.dense().loss;
+  }
+
+  void measure(const ModelFile& file, Trial& trial) {
+    int64_t total = 0;
+    for (const auto& pattern : patterns_) {
+      const bool fixed = pattern->fixed_sparsity(tensors_.front().tensor).has_value();
+      total += static_cast<int64_t>(tensors_.size() * (fixed ? 1 : request_.sparsities.size()));
+    }
+    Progress progress("measuring sensitivity", total);
+    const LayerEvidence evidence{.seed = static_cast<uint64_t>(recipe_.seed)};
+    std::vector<float> buffer;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      const PrunableTensor& tensor = tensors_[i].tensor;
+      const HostTensor weights = weights_of(file, tensor);
+      const ScoreView scores = score_layer(*criteria_[tensors_[i].rule], tensor, weights, evidence, buffer);
+      for (const auto& pattern : patterns_) {
+        if (!pattern->refuses(tensor).empty()) continue;
+        const bool fixed = pattern->fixed_sparsity(tensor).has_value();
+        for (size_t k = 0; k < (fixed ? 1 : request_.sparsities.size()); ++k) {
+          const std::optional<double> target = fixed ? std::nullopt : std::optional(request_.sparsities[k]);
+          const int64_t units = pattern->units(tensor);
+          BitMask mask = pattern->select(tensor, scores, target ? kept_count(units, *target) : units);
+          report_.layers[i].points.push_back(point_of(trial, tensor, *pattern, target, std::move(mask)));
+          progress.advance(1, tensor.layer);
+        }
+      }
+    }
+  }
+
+  static SensitivityPoint point_of(Trial& trial, const PrunableTensor& tensor, const Pattern& pattern, std::optional<double> target, BitMask mask) {
+    SensitivityPoint point{.pattern = pattern.describe(), .target = target, .kept = mask.kept()};
+    point.sparsity = static_cast<double>(mask.pruned()) / static_cast<double>(tensor.count());
+    std::map<int, BitMask> masks;
+    masks.emplace(tensor.id, std::move(mask));
+    const Damage damage = trial.measure(masks);
+    point.metric = damage.metric;
+    point.loss = damage.loss;
+    point.divergence = damage.divergence;
+    point.relative_error = damage.relative_error;
+    return point;
+  }
+
+  /// After all those exchanges the model gives the dense outputs again, bit for bit.
+  void check_restored(Trial& trial) {
+    const Damage after = trial.measure({});
+    const bool same = after.relative_error == 0;
+    report_.verification.push_back({.check = "restored", .passed = same,
+                                    .detail = same ? "the outputs afterwards are the dense ones, bit for bit"
+                                                   : fmt::format("relative error {} of the outputs afterwards", after.relative_error)});
+    if (!same) warn("the model's outputs are not the same twice (random operators?): small differences in the table mean nothing");
+  }
+
+  void write() {
+    if (request_.folder.empty()) return;
+    const fs::path folder(request_.folder);
+    const bool fresh = !fs::exists(folder);
+    try {
+      fs::create_directory(folder);
+      const std::string texts[] = {to_csv(report_), to_html(report_), to_json_text(report_)};
+      for (size_t i = 0; i < std::size(kFiles); ++i) write_file_atomically((folder / kFiles[i]).string(), texts[i], request_.overwrite);
+    } catch (...) {
+      std::error_code ignored;
+      if (fresh) fs::remove_all(folder, ignored);
+      throw;
+    }
+  }
+
+  const SensitivityRequest& request_;
+  const Recipe& recipe_;
+  std::vector<std::unique_ptr<Criterion>> criteria_;  ///< by rule
+  std::vector<std::unique_ptr<Pattern>> patterns_;
+  std::vector<Selected> tensors_;  ///< parallel to the report's layers
+  SensitivityReport report_;
+};
+
+}  // namespace
+
+SensitivityReport measure_sensitivity(const SensitivityRequest& request) { return Run(request).run(); }
+
+}  // namespace sparsify

@@ -1,0 +1,128 @@
+#include "pipeline/sensitivity.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "mask/prunable.h"
+#include "pipeline/evaluate.h"
+#include "pipeline/trial.h"
+#include "support/catch.h"
+
+using namespace sparsify;
+
+namespace {
+
+Recipe digits(const std::string& more = "") {
+  return read_recipe(parse_yaml("model: configs/quickstart/digits.onnx\n"
+                                "data: {eval: {format: npz, path: configs/quickstart/digits-eval.npz, scale: 16, limit: 64}}\n"
+                                "prune: {select: {first_last: true}}\n" + more,
+                                "test"),
+                     "");
+}
+
+SensitivityRequest request(Recipe recipe) {
+  SensitivityRequest one;
+  one.recipe = std::move(recipe);
+  one.sparsities = {0.5, 0.9};
+  one.patterns = {Setting("unstructured"), Setting("2:4")};
+  return one;
+}
+
+}  // namespace
+
+TEST_CASE("a trial measures what evaluating the pruned file measures, and restores the model", "[pipeline][sensitivity]") {
+  ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  const DataSource data("eval", digits().data, file.model().graph.inputs, 0);
+  Trial trial(file, data, {});
+  const auto tensors = find_tensors(file);
+  const auto conv = std::find_if(tensors.begin(), tensors.end(), [](const auto& tensor) { return tensor.initializer == "block1.conv1.weight"; });
+  REQUIRE(conv != tensors.end());
+  BitMask mask(conv->count(), /*kept=*/false);
+  for (int64_t i = 0; i < conv->count(); i += 3) mask.keep(i);
+
+  const Damage damage = trial.measure({{conv->id, mask}});
+  CHECK(trial.measure({}).relative_error == 0);
+  CHECK(trial.measure({}).metric == trial.dense().metric);
+
+  const MetricResult dense = evaluate(file, data, {});
+  file.mask_tensor_(conv->id, mask);
+  const MetricResult pruned = evaluate(file, data, {});
+  const MetricResult loss = evaluate(file, data, {.metric = "loss"});
+  CHECK(*trial.dense().metric == *dense.after);
+  CHECK(*damage.metric == *pruned.after);
+  CHECK(*damage.loss == Approx(*loss.after));
+  CHECK(*damage.metric != *dense.after);
+  CHECK(*damage.divergence > 0);
+}
+
+TEST_CASE("sensitivity measures each layer alone at exact counts", "[pipeline][sensitivity]") {
+  const SensitivityReport report = measure_sensitivity(request(digits()));
+
+  REQUIRE(report.layers.size() == 9);
+  CHECK(report.layers.front().first);
+  CHECK(report.layers.back().last);
+  CHECK(report.samples == 64);
+  CHECK(report.metric_name == "top1");
+  for (const SensitivityLayer& layer : report.layers) {
+    INFO(layer.name);
+    REQUIRE(layer.points.size() >= 2);
+    CHECK(layer.points[0].kept == layer.weights - (layer.weights + 1) / 2);
+    CHECK(layer.points[1].kept == layer.weights - std::llround(0.9 * static_cast<double>(layer.weights)));
+    CHECK(*layer.points[1].divergence >= 0);
+    CHECK(layer.points[1].relative_error > layer.points[0].relative_error);
+  }
+  // The stem has one input channel: no groups of four.
+  CHECK(report.layers[0].points.size() == 2);
+  REQUIRE(report.layers[0].refused.size() == 1);
+  CHECK(report.layers[0].refused[0].first == "2:4");
+  CHECK(report.layers[1].points[2].label() == "2:4");
+  CHECK(report.layers[1].points[2].sparsity == 0.5);
+  REQUIRE(report.verification.size() == 1);
+  CHECK(report.verification[0].passed);
+}
+
+TEST_CASE("the same run gives the same figures", "[pipeline][sensitivity]") {
+  SensitivityRequest one = request(digits("seed: 3\n"));
+  one.samples = 40;
+  one.recipe.prune[0].criterion = Setting("random");
+  one.recipe.prune[0].select.include = {"*conv1*"};
+  auto first = to_json(measure_sensitivity(one));
+  auto second = to_json(measure_sensitivity(one));
+  CHECK(first["layers"] == second["layers"]);
+  CHECK(first["samples"] == 40);
+  CHECK(first["layers"].size() == 3);
+}
+
+TEST_CASE("without labels the divergence and the relative error remain", "[pipeline][sensitivity]") {
+  Recipe recipe = digits();
+  recipe.data["eval"] = parse_yaml("{format: random, limit: 32}", "test");
+  const SensitivityReport report = measure_sensitivity(request(recipe));
+  CHECK(report.metric_name.empty());
+  CHECK_FALSE(report.dense_metric);
+  CHECK(shown_measure(report) == SensitivityMeasure::Divergence);
+  for (const SensitivityLayer& layer : report.layers) {
+    CHECK_FALSE(layer.points[0].metric);
+    CHECK_FALSE(layer.points[0].loss);
+    CHECK(layer.points[0].divergence);
+  }
+}
+
+TEST_CASE("what cannot be measured is refused before any work", "[pipeline][sensitivity]") {
+  SensitivityRequest bad = request(digits());
+  bad.sparsities = {0.5, 1.0};
+  CHECK_THROWS_AS(measure_sensitivity(bad), ConfigError);
+  bad = request(digits());
+  bad.sparsities.clear();
+  CHECK_THROWS_WITH(measure_sensitivity(bad), Catch::Contains("no sparsity is given for the pattern unstructured"));
+  bad = request(digits());
+  bad.recipe.data.clear();
+  CHECK_THROWS_WITH(measure_sensitivity(bad), Catch::Contains("no data set \"eval\""));
+  bad = request(digits());
+  bad.patterns = {Setting("5:4")};
+  CHECK_THROWS_AS(measure_sensitivity(bad), ConfigError);
+  bad = request(digits());
+  bad.recipe.prune[0].select.include = {"nothing"};
+  CHECK_THROWS_AS(measure_sensitivity(bad), ConfigError);
+}
