@@ -119,10 +119,14 @@ class Run {
       throw ConfigError{{.what = fmt::format("no data set \"{}\" is given", name), .where = "data",
                          .fix = "name one: --data FORMAT:PATH[,key=value...]; labels are not needed"}};
     }
+    const auto open = [&](const std::map<std::string, Setting>& sets) {
+      return DataSource(name, sets, file.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+    };
+    DataSource all = open(recipe_.data);
+    if (request_.samples == 0 || all.size() <= request_.samples) return all;
     std::map<std::string, Setting> sets = recipe_.data;
-    Setting& set = sets.at(name);
-    if (request_.samples > 0 && set.find("samples") == nullptr) set.set("samples", Setting(request_.samples));
-    return DataSource(name, sets, file.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+    sets.at(name).set("samples", Setting(request_.samples));
+    return open(sets);
   }
 
   void list_layers(const ModelFile& file, const Selections& selections) {

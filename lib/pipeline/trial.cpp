@@ -10,7 +10,7 @@
 namespace sparsify {
 
 Trial::Trial(const ModelFile& file, const DataSource& data, const TrialOptions& options)
-    : file_(file), options_(options), runtime_(make_runtime(options.runtime)), session_(runtime_->open(file, options.session)) {
+    : file_(file), session_(make_runtime("libtorch")->open(file, options.session)) {
   choose_metric(data, options.metric);
   const auto stream = data.stream({});
   while (auto batch = stream->next()) {
@@ -66,32 +66,21 @@ Damage Trial::run(Session& session, bool dense) {
 }
 
 Damage Trial::measure(const std::map<int, BitMask>& masks) {
-  std::vector<int> changed;
   const auto restore = [&] {
-    for (const int id : changed) session_->replace_weight(id, file_.tensor_data(id));
+    for (const auto& [id, mask] : masks) session_->replace_weight(id, file_.tensor_data(id));
   };
   try {
-    bool all = true;
     for (const auto& [id, mask] : masks) {
-      all = session_->replace_weight(id, masked_copy(file_, id, mask));
-      if (!all) break;
-      changed.push_back(id);
+      const bool exchanged = session_->replace_weight(id, masked_copy(file_, id, mask));
+      invariant(exchanged, "the interpreter exchanges weights");
     }
-    if (all) {
-      const Damage damage = run(*session_, /*dense=*/false);
-      restore();
-      return damage;
-    }
+    const Damage damage = run(*session_, /*dense=*/false);
+    restore();
+    return damage;
   } catch (...) {
     restore();
     throw;
   }
-  restore();
-  // Quantised weights, or a runtime that compiles weights in: a copy of the file with its edits. What was loaded once may be again.
-  ModelFile edited = ModelFile::load(file_.path(), {.allow_linked_data = true});
-  for (const auto& [id, mask] : masks) edited.mask_tensor_(id, mask);
-  const auto session = runtime_->open(edited, options_.session);
-  return run(*session, /*dense=*/false);
 }
 
 }  // namespace sparsify

@@ -24,7 +24,6 @@ struct Damage {
 
 struct TrialOptions {
   std::string metric = "auto";  ///< auto: top1 with class labels, none without
-  std::string runtime = "libtorch";
   SessionOptions session{};
 };
 
@@ -59,8 +58,6 @@ class Trial {
   Damage run(Session& session, bool dense);
 
   const ModelFile& file_;
-  TrialOptions options_;
-  std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<Session> session_;
   std::vector<Sample> batches_;
   Damage dense_;

@@ -94,6 +94,17 @@ const std::vector<ValueInfo>& Program::outputs() const { return impl_->file->mod
 std::vector<Parameter>& Program::parameters() { return impl_->parameters; }
 void Program::parameters_changed() { impl_->folded.clear(); }
 
+void Program::replace_stored(int tensor_id, const Value& value) {
+  const auto known = impl_->stored.find(tensor_id);
+  invariant(known != impl_->stored.end() && known->second.type() == value.type(), "a stored tensor is replaced by one of its type");
+  const bool moves = value.is_tensor() && value.tensor().is_floating_point();
+  known->second = moves ? Value(value.tensor().to(impl_->device), value.type()) : value;
+  for (Parameter& parameter : impl_->parameters) {
+    if (parameter.tensor_id == tensor_id) parameter.tensor = known->second.tensor();
+  }
+  parameters_changed();
+}
+
 Parameter* Program::find_parameter(const std::string& name) {
   const auto found = impl_->parameter_by_name.find(name);
   return found == impl_->parameter_by_name.end() ? nullptr : &impl_->parameters[found->second];

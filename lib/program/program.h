@@ -62,6 +62,8 @@ class Program {
   /// parameters_changed() after writing into one.
   std::vector<Parameter>& parameters();
   Parameter* find_parameter(const std::string& name);
+  /// Exchanges any tensor of the file, integers too, for later runs; same type and shape.
+  void replace_stored(int tensor_id, const Value& value);
   /// Forgets what was folded from parameters.
   void parameters_changed();
 

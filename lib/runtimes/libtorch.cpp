@@ -26,13 +26,8 @@ class LibTorchSession final : public Session {
   }
 
   bool replace_weight(int tensor_id, const HostTensor& data) override {
-    for (Parameter& parameter : program_->parameters()) {
-      if (parameter.tensor_id != tensor_id) continue;
-      parameter.tensor = from_host(data).tensor().to(parameter.tensor.device());
-      program_->parameters_changed();
-      return true;
-    }
-    return false;
+    program_->replace_stored(tensor_id, from_host(data));
+    return true;
   }
 
  private:

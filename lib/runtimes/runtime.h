@@ -36,7 +36,7 @@ class Runtime {
 
   /// `LibTorch 2.13.0`; throws ResourceError (exit 3) when the runtime is not installed, with how to get it.
   virtual std::string version() const = 0;
-  /// The file with its edits applied.
+  /// The file as it was loaded: edits count once they are written.
   virtual std::unique_ptr<Session> open(const ModelFile& file, const SessionOptions& options) const = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "pipeline/sensitivity.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -48,8 +50,11 @@ TEST_CASE("a trial measures what evaluating the pruned file measures, and restor
 
   const MetricResult dense = evaluate(file, data, {});
   file.mask_tensor_(conv->id, mask);
-  const MetricResult pruned = evaluate(file, data, {});
-  const MetricResult loss = evaluate(file, data, {.metric = "loss"});
+  const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-trial-" + std::to_string(::getpid()) + ".onnx")).string();
+  const auto writer = file.write(path);
+  const ModelFile written = writer->reopen();
+  const MetricResult pruned = evaluate(written, data, {});
+  const MetricResult loss = evaluate(written, data, {.metric = "loss"});
   CHECK(*trial.dense().metric == *dense.after);
   CHECK(*damage.metric == *pruned.after);
   CHECK(*damage.loss == Approx(*loss.after));
