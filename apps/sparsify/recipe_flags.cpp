@@ -66,6 +66,7 @@ void RecipeFlags::declare_pruning(CLI::App& app) {
   app.add_option("--include", include, "globs on node and initializer names")->type_name("GLOB");
   app.add_option("--exclude", exclude, "globs on node and initializer names")->type_name("GLOB");
   app.add_option("--train-data", train_data, "data set to train or calibrate with")->type_name("DATA");
+  app.add_option("--calibration-data", calibration_data, "data set to calibrate with (default: 1,024 samples of --train-data)")->type_name("DATA");
 }
 
 Recipe RecipeFlags::recipe() const {
@@ -104,6 +105,7 @@ Recipe RecipeFlags::recipe() const {
   };
   set_data(data, "eval", "--data");
   set_data(train_data, "train", "--train-data");
+  set_data(calibration_data, "calibration", "--calibration-data");
   return read_recipe(tree, config.empty() ? "" : std::filesystem::path(config).parent_path().string());
 }
 

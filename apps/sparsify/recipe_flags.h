@@ -17,7 +17,7 @@ struct RecipeFlags {
   std::vector<std::string> sets;
   std::string criterion, pattern, allocation, sparsity, solver;
   std::vector<std::string> include, exclude;
-  std::string data, train_data, metric;
+  std::string data, train_data, calibration_data, metric;
   std::string seed, threads, device;
 
   void declare_data(CLI::App& app);

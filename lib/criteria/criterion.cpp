@@ -23,6 +23,8 @@ std::span<const float> floats_of(const HostTensor& weights, std::vector<float>& 
 
 }  // namespace
 
+std::string Criterion::refuses(const PrunableTensor&, const LayerSurroundings&) const { return ""; }
+
 ScoreView score_layer(const Criterion& criterion, const PrunableTensor& layer, const HostTensor& weights,
                       const LayerEvidence& evidence, std::vector<float>& buffer) {
   if (criterion.is_magnitude()) {

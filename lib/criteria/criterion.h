@@ -6,33 +6,13 @@
 
 #include "base/registry.h"
 #include "config/options.h"
+#include "evidence/evidence.h"
+#include "evidence/surroundings.h"
 #include "mask/prunable.h"
 #include "tensor/host_tensor.h"
 #include "tensor/score_view.h"
 
 namespace sparsify {
-
-/// What a criterion must be told about a layer beside its weights. Flags can be combined.
-enum class Evidence : unsigned {
-  None = 0,
-  InputNorms = 1,   ///< sum over samples of x^2 per input feature
-  Gradients = 2,    ///< dL/dw, per batch
-  GradientSquares = 4,
-  Activations = 8,
-  Hessian = 16,
-};
-
-constexpr Evidence operator|(Evidence a, Evidence b) {
-  return static_cast<Evidence>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
-constexpr bool needs(Evidence all, Evidence one) {
-  return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
-}
-
-/// What was collected for one layer; a member is empty unless the criterion asked for it.
-struct LayerEvidence {
-  uint64_t seed = 0;  ///< of the run; randomness is named by it and the initializer's name
-};
 
 /// Says how much each weight matters: higher = keep. Pure: selects nothing, changes nothing.
 class Criterion {
@@ -41,6 +21,20 @@ class Criterion {
   virtual ~Criterion() = default;
 
   virtual Evidence needs() const { return Evidence::None; }
+  /// How the evidence is to be collected; two rules of one run may differ.
+  virtual EvidenceOptions evidence_options() const { return {}; }
+
+  /// Why the layer cannot be scored (`no BatchNormalization follows`), or "" when it can. Asked before any data is read.
+  virtual std::string refuses(const PrunableTensor& layer, const LayerSurroundings& surroundings) const;
+
+  /// Whether all weights of an output channel have one score: then patterns that choose within a channel have nothing to go by.
+  virtual bool is_per_channel() const { return false; }
+
+  /// Above 1: evidence is collected, scored and selected that often, with the masks so far in force, at densities
+  /// rho^(k/n) for k = 1..n (Tanaka et al. 2020, arXiv:2006.05467, section 6).
+  virtual int64_t rounds() const { return 1; }
+  /// Whether a weight that an earlier round pruned may come back: then its stored value is scored, else 0.
+  virtual bool pruned_may_return() const { return false; }
 
   /// Whether the score is exactly |weight|: then it is never computed, because selection reads the weights in place.
   virtual bool is_magnitude() const { return false; }

@@ -16,16 +16,15 @@ class Magnitude final : public Criterion {
   explicit Magnitude(const Options& options)
       : squared_(options.choice("norm", "l1", {"l1", "l2"},
                                 "l1: |w|; l2: w^2, which sums to the squared norm of a block") == "l2"),
-        by_layer_(options.choice("normalise", "none", {"none", "layer"},
-                                 "layer: weights are divided by the L2 norm of their layer before they are compared") ==
-                  "layer") {}
+        normalise_(options.choice("normalise", "none", {"none", "layer", "std"},
+                                  "layer: weights are divided by the L2 norm of their layer before they are compared; std: by their standard deviation")) {}
 
-  bool is_magnitude() const override { return !squared_ && !by_layer_; }
+  bool is_magnitude() const override { return !squared_ && normalise_ == "none"; }
 
-  /// score = |w / c| or (w / c)^2 with c = 1 or the L2 norm of the layer
+  /// score = |w / c| or (w / c)^2 with c = 1, the L2 norm or the (biased) standard deviation of the layer
   void score(const PrunableTensor&, std::span<const float> weights, const LayerEvidence&,
              std::span<float> scores) const override {
-    const double scale = by_layer_ ? inverse_norm(weights) : 1.0;
+    const double scale = normalise_ == "none" ? 1.0 : normalise_ == "layer" ? inverse_norm(weights) : inverse_deviation(weights);
     constexpr double kLargest = std::numeric_limits<float>::max();  // a square may leave float32's range
     for (size_t i = 0; i < weights.size(); ++i) {
       const double scaled = std::fabs(weights[i]) * scale;
@@ -40,8 +39,17 @@ class Magnitude final : public Criterion {
     return squares > 0 ? 1 / std::sqrt(squares) : 0;
   }
 
+  static double inverse_deviation(std::span<const float> weights) {
+    double sum = 0;
+    for (const float weight : weights) sum += weight;
+    const double mean = sum / static_cast<double>(weights.size());
+    double squares = 0;
+    for (const float weight : weights) squares += (weight - mean) * (weight - mean);
+    return squares > 0 ? 1 / std::sqrt(squares / static_cast<double>(weights.size())) : 0;
+  }
+
   bool squared_;
-  bool by_layer_;
+  std::string normalise_;
 };
 
 const Register<Criterion, Magnitude> entry{"magnitude", "|weight|: needs no data"};

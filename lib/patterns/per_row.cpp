@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "config/options.h"
-#include "patterns/matrix.h"
+#include "mask/matrix_layout.h"
 #include "patterns/pattern.h"
 #include "tensor/select.h"
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "criteria/criterion.h"
 #include "patterns/pattern.h"
+#include "pipeline/evidence_stage.h"
 #include "pipeline/stored_weights.h"
 #include "schedules/schedule.h"
 
@@ -48,9 +49,16 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
   RulePlugins plugins;
   plugins.criterion = make_plugin<Criterion>(rule.criterion, path + ".criterion");
   plugins.pattern = make_pattern(rule.pattern, path + ".pattern");
-  if (plugins.criterion->needs() != Evidence::None) {
-    refuse(rule.criterion.mark(), path + ".criterion", "the criterion needs evidence from data, which this version does not collect",
-           "use magnitude or random");
+  if (needs(plugins.criterion->needs(), Evidence::Movement)) {
+    refuse(rule.criterion.mark(), path + ".criterion", "the criterion scores what training moved, and this run does not train",
+           "train while pruning (schedule and train), or choose a criterion that looks at the trained weights: magnitude, taylor");
+  }
+  const std::string within_channels = split_name(rule.pattern, path + ".pattern").name;
+  const bool chooses_within = within_channels == "per_row" || within_channels.find(':') != std::string::npos || within_channels == "n_of_m";
+  if (plugins.criterion->is_per_channel() && chooses_within) {
+    refuse(rule.criterion.mark(), path + ".criterion",
+           fmt::format("the criterion gives all weights of an output channel one score, and the pattern {} chooses among them", plugins.pattern->describe()),
+           "use a criterion that scores single weights (magnitude, taylor, wanda), or a pattern of whole channels or blocks");
   }
   const NamedOptions solver = split_name(rule.solver, path + ".solver");
   if (solver.name != "none") {
@@ -102,7 +110,7 @@ double typical_magnitude(const HostTensor& weights) {
 
 class Decider {
  public:
-  Decider(const ModelFile& file, const Recipe& recipe) : file_(file), recipe_(recipe) {}
+  Decider(const ModelFile& file, const Recipe& recipe) : file_(file), recipe_(recipe), evidence_(file, recipe) {}
 
   Decisions run() {
     const NamedOptions schedule = split_name(recipe_.schedule, "schedule");
@@ -119,7 +127,11 @@ class Decider {
     for (size_t i = 0; i < recipe_.prune.size(); ++i) plugins.push_back(plugins_of(recipe_.prune[i], i));
     Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
     result_.skipped = std::move(selections.skipped);
-    for (size_t i = 0; i < plugins.size(); ++i) apply_rule(i, plugins[i], selections.selected);
+    std::vector<RuleTask> tasks;
+    for (size_t i = 0; i < plugins.size(); ++i) tasks.push_back(task_of(i, plugins[i], selections.selected));
+    collect_evidence(tasks);
+    for (RuleTask& task : tasks) decide_rule(task);
+    result_.warnings.insert(result_.warnings.end(), evidence_.warnings().begin(), evidence_.warnings().end());
     std::sort(result_.decided.begin(), result_.decided.end(), [](const Decision& a, const Decision& b) {
       return std::tie(a.tensor.node_order, a.tensor.id) < std::tie(b.tensor.node_order, b.tensor.id);
     });
@@ -127,51 +139,148 @@ class Decider {
   }
 
  private:
-  void apply_rule(size_t index, const RulePlugins& plugins, const std::vector<Selected>& selected) {
-    const PruneRule& rule = recipe_.prune[index];
-    const Pattern& pattern = *plugins.pattern;
-    AllocationTask task;
-    task.sparsity = plugins.sparsity.value_or(0);
+  /// A rule with its layers, ready to be scored.
+  struct RuleTask {
+    size_t index = 0;
+    const RulePlugins* plugins = nullptr;
+    AllocationTask allocation{};
+    std::vector<LayerEvidence> evidence{};  ///< parallel to allocation.layers
+    EvidenceWish wish{};
+  };
+
+  RuleTask task_of(size_t index, const RulePlugins& plugins, const std::vector<Selected>& selected) {
+    RuleTask task{.index = index, .plugins = &plugins};
+    std::vector<PrunableTensor> candidates;
     for (const Selected& one : selected) {
-      if (one.rule != index) continue;
-      std::string refused = pattern.refuses(one.tensor);
-      if (refused.empty()) refused = quantisation_refusal(file_, one.tensor);
+      if (one.rule == index) candidates.push_back(one.tensor);
+    }
+    const bool asks = plugins.criterion->needs() != Evidence::None;
+    const std::vector<LayerSurroundings> surroundings =
+        asks ? find_surroundings(file_, candidates) : std::vector<LayerSurroundings>(candidates.size());
+    task.allocation.sparsity = plugins.sparsity.value_or(0);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const PrunableTensor& layer = candidates[i];
+      std::string refused = plugins.pattern->refuses(layer);
+      if (refused.empty()) refused = quantisation_refusal(file_, layer);
+      if (refused.empty()) refused = plugins.criterion->refuses(layer, surroundings[i]);
       if (!refused.empty()) {
-        result_.skipped.push_back({one.tensor, refused});
+        result_.skipped.push_back({layer, refused});
         continue;
       }
-      require_finite(one.tensor, weights_of(file_, one.tensor));
-      const int64_t units = pattern.units(one.tensor);
-      task.layers.push_back(one.tensor);
-      task.units.push_back(units);
-      task.floors.push_back(floor_of(rule, one.tensor, units));
+      require_finite(layer, weights_of(file_, layer));
+      add_layer(task, layer);
     }
-    if (task.layers.empty()) {
-      refuse(rule.mark, fmt::format("prune.{}", index), fmt::format("no selected tensor can take the pattern {}", pattern.describe()),
-             "see `sparsify inspect MODEL` for what each layer allows");
+    require_layers(task);
+    const std::string name = split_name(recipe_.prune[index].criterion, "").name;
+    task.wish = {.layers = task.allocation.layers,
+                 .kinds = plugins.criterion->needs(),
+                 .options = plugins.criterion->evidence_options(),
+                 .wanted_by = "the criterion " + name};
+    return task;
+  }
+
+  void add_layer(RuleTask& task, const PrunableTensor& layer) {
+    const int64_t units = task.plugins->pattern->units(layer);
+    task.allocation.layers.push_back(layer);
+    task.allocation.units.push_back(units);
+    task.allocation.floors.push_back(floor_of(recipe_.prune[task.index], layer, units));
+  }
+
+  void require_layers(const RuleTask& task) const {
+    if (!task.allocation.layers.empty()) return;
+    const PruneRule& rule = recipe_.prune[task.index];
+    std::string reason;
+    for (const Skipped& skipped : result_.skipped) {
+      if (skipped.tensor.kind == "weight" && !skipped.reason.empty()) reason = fmt::format("; \"{}\": {}", skipped.tensor.layer, skipped.reason);
     }
-    const LayerEvidence evidence{.seed = static_cast<uint64_t>(recipe_.seed)};
+    refuse(rule.mark, fmt::format("prune.{}", task.index),
+           fmt::format("no selected tensor can take the pattern {} with the criterion {}{}", task.plugins->pattern->describe(),
+                       split_name(rule.criterion, "").name, reason),
+           "see `sparsify inspect MODEL` for what each layer allows");
+  }
+
+  /// One pass over the data for all rules that score once. Layers whose evidence cannot be had are left alone, with the reason.
+  void collect_evidence(std::vector<RuleTask>& tasks) {
+    std::vector<EvidenceWish> wishes;
+    for (const RuleTask& task : tasks) wishes.push_back(rounds_of(task) > 1 ? EvidenceWish{} : task.wish);
+    std::vector<std::vector<LayerEvidence>> all = evidence_.collect(wishes);
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      RuleTask& task = tasks[t];
+      if (rounds_of(task) > 1) continue;
+      const AllocationTask whole = std::move(task.allocation);
+      task.allocation = AllocationTask{};
+      task.allocation.sparsity = whole.sparsity;
+      for (size_t i = 0; i < whole.layers.size(); ++i) {
+        if (!all[t][i].missing.empty()) {
+          result_.skipped.push_back({whole.layers[i], all[t][i].missing});
+          result_.warnings.push_back(fmt::format("layer \"{}\" cannot be scored and is left alone: {}", whole.layers[i].layer, all[t][i].missing));
+          continue;
+        }
+        add_layer(task, whole.layers[i]);
+        task.evidence.push_back(std::move(all[t][i]));
+      }
+      require_layers(task);
+    }
+  }
+
+  /// A pattern that fixes the density has nothing to approach in rounds.
+  static int64_t rounds_of(const RuleTask& task) { return task.plugins->allocator ? task.plugins->criterion->rounds() : 1; }
+
+  void decide_rule(RuleTask& rule_task) {
+    const PruneRule& rule = recipe_.prune[rule_task.index];
+    const RulePlugins& plugins = *rule_task.plugins;
+    const Pattern& pattern = *plugins.pattern;
+    AllocationTask& task = rule_task.allocation;
+    std::vector<BitMask> masks;  // of the rounds so far
     HostTensor weights;  // of the last layer that was scored: its scores may be a view of it
     const auto scores = [&](size_t layer, std::vector<float>& buffer) {
       weights = HostTensor();
       weights = weights_of(file_, task.layers[layer]);
-      return score_layer(*plugins.criterion, task.layers[layer], weights, evidence, buffer);
+      if (!masks.empty() && !plugins.criterion->pruned_may_return()) weights = masked(weights, masks[layer]);
+      return score_layer(*plugins.criterion, task.layers[layer], weights, rule_task.evidence[layer], buffer);
     };
     std::vector<float> weight_buffer;
     task.scores = [&](size_t layer, std::vector<float>& buffer) {
       return pattern.unit_scores(task.layers[layer], scores(layer, weight_buffer), buffer);
     };
-    const Budget budget = plugins.allocator ? plugins.allocator->allocate(task) : Budget(task.layers.size());
+    Budget budget(task.layers.size());
+    const int64_t rounds = rounds_of(rule_task);
+    const double target = task.sparsity;
+    for (int64_t round = 1; round <= rounds; ++round) {
+      if (rounds > 1) rule_task.evidence = evidence_.collect_round(rule_task.wish, masks);
+      if (rounds > 1) require_evidence(rule_task);
+      task.sparsity = round == rounds ? target : 1 - std::pow(1 - target, static_cast<double>(round) / static_cast<double>(rounds));
+      if (plugins.allocator) budget = plugins.allocator->allocate(task);
+      std::vector<BitMask> selected;
+      for (size_t i = 0; i < task.layers.size(); ++i) selected.push_back(pattern.select(task.layers[i], scores(i, weight_buffer), budget[i]));
+      masks = std::move(selected);
+    }
     if (plugins.allocator) warn_of_collapse(rule, task, budget);
     warn_of_scale(rule, task);
     for (size_t i = 0; i < task.layers.size(); ++i) {
       Decision decision{.tensor = task.layers[i], .pattern = pattern.describe(), .pattern_setting = rule.pattern};
-      decision.mask = pattern.select(task.layers[i], scores(i, weight_buffer), budget[i]);
+      decision.mask = std::move(masks[i]);
       const std::optional<double> fixed = pattern.fixed_sparsity(task.layers[i]);
       decision.target = fixed ? fixed
                               : std::optional(1.0 - static_cast<double>(budget[i]) / static_cast<double>(std::max<int64_t>(task.units[i], 1)));
       result_.decided.push_back(std::move(decision));
     }
+  }
+
+  /// In rounds the layers are fixed: one without evidence cannot be left out any more.
+  void require_evidence(const RuleTask& task) const {
+    for (size_t i = 0; i < task.evidence.size(); ++i) {
+      if (task.evidence[i].missing.empty()) continue;
+      refuse(recipe_.prune[task.index].criterion.mark(), fmt::format("prune.{}.criterion", task.index),
+             fmt::format("layer \"{}\" cannot be scored: {}", task.allocation.layers[i].layer, task.evidence[i].missing),
+             "exclude the layer, or choose another criterion");
+    }
+  }
+
+  static HostTensor masked(const HostTensor& weights, const BitMask& mask) {
+    HostTensor copy = weights.copy();
+    apply_mask_(mask, 0, copy.mutable_bytes(), bits_of(copy.type()) / 8);
+    return copy;
   }
 
   /// In units: `min_density` of the layer, and at least one weight for every output channel.
@@ -234,6 +343,7 @@ class Decider {
 
   const ModelFile& file_;
   const Recipe& recipe_;
+  EvidenceStage evidence_;
   Decisions result_;
 };
 

@@ -75,7 +75,7 @@ struct Program::Impl {
   void load(const ProgramOptions& options);
   std::map<int, Value> stored_values() const;
   std::string signature(const std::vector<Value>& inputs, const RunOptions& options) const;
-  void check_inputs(const std::vector<Value>& inputs) const;
+  void check_inputs(const std::vector<Value>& inputs, bool float64) const;
   RunResult run(const std::vector<Value>& inputs, const RunOptions& options);
   void learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static, Folded& folded) const;
 };
@@ -155,7 +155,7 @@ std::string Program::Impl::signature(const std::vector<Value>& inputs, const Run
   return text;
 }
 
-void Program::Impl::check_inputs(const std::vector<Value>& inputs) const {
+void Program::Impl::check_inputs(const std::vector<Value>& inputs, bool float64) const {
   const std::vector<ValueInfo>& wanted = file->model().graph.inputs;
   if (inputs.size() != wanted.size()) {
     throw ShapeError{{.what = fmt::format("the model takes {} inputs, {} are given", wanted.size(), inputs.size()),
@@ -173,7 +173,8 @@ void Program::Impl::check_inputs(const std::vector<Value>& inputs) const {
                         .where = file->path(),
                         .fix = "give data of that type and shape (layout, resize, channels)"}};
     };
-    if (want.type != DType::Undefined && have.type() != want.type) refuse("");
+    const bool widened = float64 && is_prunable_float(want.type) && have.type() == DType::Float64;
+    if (want.type != DType::Undefined && have.type() != want.type && !widened) refuse("");
     if (!want.shape || !have.is_tensor()) continue;
     const auto sizes = have.tensor().sizes();
     if (sizes.size() != want.shape->size()) refuse("");
@@ -190,7 +191,7 @@ void Program::Impl::check_inputs(const std::vector<Value>& inputs) const {
 }
 
 RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions& options) {
-  check_inputs(inputs);
+  check_inputs(inputs, options.float64);
   const std::map<int, Value> values = stored_values();
   const RunContext context{file, &values, device, options.training, options.seed};
   Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};

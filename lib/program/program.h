@@ -35,6 +35,7 @@ struct ProgramOptions {
 struct RunOptions {
   bool training = false;  ///< batch statistics, dropout
   bool gradients = false; ///< record for backward; otherwise inference mode
+  bool float64 = false;   ///< floating-point inputs are float64 whatever the model says; so must its parameters be by then
   uint64_t seed = 0;
   std::vector<std::string> taps{};  ///< values to hand out beside the outputs
 };

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "config/recipe.h"
+#include "data/loader.h"
+#include "onnx/model_file.h"
+
+namespace sparsify {
+
+/// Samples that are taken of data.train where the recipe names no data.calibration.
+inline constexpr int64_t kCalibrationSamples = 1024;
+
+/// The data that decisions may be made with: `data.calibration`, else 1,024 seeded samples of `data.train`. Never data.eval,
+/// unless data.calibration says `{from: eval}`: what was calibrated on the evaluation data cannot be measured on it.
+///
+///   wanted_by  `the criterion taylor`, for messages
+///   throws     ConfigError that says how to give calibration data
+DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const std::string& wanted_by);
+
+}  // namespace sparsify
