@@ -80,6 +80,7 @@ struct Count {
   int line = -1;               ///< what it counts along (internal)
   int64_t first = 0;           ///< counts what remains of [first, last) along the line
   int64_t last = 0;
+  int64_t sign = 1;            ///< -1: the number stands as its negative (a bound counted from the end)
 };
 
 /// The mean over an axis of which indices are removed (they are zeros in the masked model): the shrunk node divides by fewer,

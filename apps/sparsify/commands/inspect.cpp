@@ -1,3 +1,4 @@
+#include "pipeline/groups.h"
 #include "pipeline/inspect.h"
 
 #include <fmt/core.h>
@@ -9,6 +10,7 @@
 #include "report/text.h"
 #include "report/text_table.h"
 #include "sparsify/command.h"
+#include "sparsify/group_json.h"
 
 namespace sparsify {
 namespace {
@@ -16,6 +18,7 @@ namespace {
 struct Flags {
   std::string model;
   bool storage = false;
+  bool groups = false;
 };
 
 using Json = nlohmann::ordered_json;
@@ -108,7 +111,27 @@ std::string storage_of(const Inspection& inspection, const Context& context) {
   return "\n" + table.render(context.width(), context.colour(), context.utf8());
 }
 
+std::string groups_of(const GroupReport& report, const Context& context) {
+  TextTable table({{.title = "group", .flexible = true}, {.title = "kind"}, {.title = "units", .right = true}, {.title = "free", .right = true},
+                   {.title = "tensors", .right = true, .drop_order = 1}, {.title = "held by", .drop_order = 2}});
+  for (const Group& group : report.groups) {
+    const std::string more = group.frozen.size() > 1 ? fmt::format(" (+{})", group.frozen.size() - 1) : "";
+    table.add_row({group.name, group.kind, std::to_string(group.units), std::to_string(group.is_cuttable() ? group.free_units() : 0),
+                   std::to_string(group.members.size()), group.frozen.empty() ? "" : group.frozen[0].op + ": " + group.frozen[0].reason + more});
+  }
+  return table.render(context.width(), context.colour(), context.utf8()) +
+         fmt::format("\n{} of {} weights ({:.1f} %) lie in groups that can be cut\n", with_commas(report.cuttable), with_commas(report.prunable),
+                     100 * report.share());
+}
+
+int run_groups(const Flags& flags, const Context& context) {
+  const GroupReport report = report_groups(ModelFile::load(flags.model), context.shapes());
+  print(context.json ? to_json(report).dump(2) + "\n" : groups_of(report, context));
+  return kDone;
+}
+
 int run(const Flags& flags, const Context& context) {
+  if (flags.groups) return run_groups(flags, context);
   const ModelFile file = ModelFile::load(flags.model);
   const Inspection inspection = inspect(file, {.input_shapes = context.shapes(), .storage = flags.storage});
   if (context.json) {
@@ -123,6 +146,7 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<Flags>();
   app.add_option("MODEL", flags->model, "ONNX file")->required();
   app.add_flag("--storage", flags->storage, "bytes of every tensor as dense, COO, CSR, bitmap and compressed");
+  app.add_flag("--groups", flags->groups, "what must be cut together, what can be cut, and what holds the rest (docs/structured.md)");
   add_input_option(app, context);
   return [flags, &context] { return run(*flags, context); };
 }

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "onnx/checker.h"
+#include "structure/labels.h"
+#include "structure/structure.h"
+
+namespace sparsify {
+
+/// Where an integer of shape arithmetic comes from, so that it can be made to count what remains.
+struct Expression {
+  enum class Kind { Constant, Length, Product, Quotient, Other };
+
+  Kind kind = Kind::Other;
+  int64_t value = 0;
+  int tensor_id = -1;              ///< Constant: of this stored tensor ...
+  const Node* node = nullptr;      ///< ... or of this node's attribute; neither: made up in the graph
+  std::string attribute{};
+  int64_t element = 0;
+  Axis axis{};                     ///< Length: of this axis
+  std::vector<std::shared_ptr<const Expression>> parts{};  ///< Product, Quotient: two; Other: what it depends on
+};
+using ExpressionPtr = std::shared_ptr<const Expression>;
+
+/// A number in an attribute of a node; without a node: made up in the graph.
+ExpressionPtr constant_number(int64_t value, const Node* node = nullptr, const std::string& attribute = "", size_t element = 0);
+ExpressionPtr stored_number(int64_t value, int tensor_id, size_t element);
+ExpressionPtr length_of(const Axis& axis);
+ExpressionPtr expression_of(Expression::Kind kind, int64_t value, std::vector<ExpressionPtr> parts);
+std::vector<ExpressionPtr> attribute_numbers(const Node& node, const std::string& attribute);
+
+/// What is known of one value.
+struct Value {
+  bool known = false;            ///< its rank
+  std::vector<Axis> axes{};
+  /// Per axis: removed slices are exactly zero in the masked model.
+  std::vector<char> zero{};
+  /// Elements of an integer tensor of at most one axis, in shape arithmetic.
+  std::optional<std::vector<ExpressionPtr>> integers{};
+  int stored = -1;               ///< index into FlatGraph::tensors
+  bool all_zero = false;         ///< every element is zero, whatever its shape
+  bool floating = false;         ///< `integers` are held as floating-point numbers
+
+  int rank() const { return static_cast<int>(axes.size()); }
+};
+
+/// The state of one walk over the graph, and what rules work with: the current node's operands and results.
+class Analysis {
+ public:
+  Analysis(const ModelFile& file, const StructureOptions& options);
+  void run();
+
+  // The current node.
+  const FlatNode& flat() const { return *node_; }
+  const Node& node() const { return *node_->node; }
+  bool has(size_t input) const { return input < node_->inputs.size() && !node_->inputs[input].empty(); }
+  const Value& in(size_t input) const;
+  void out(size_t output, Value value);
+  /// The input's integers are parameters of the rule (a shape, axes): their lengths do not enter the data.
+  const std::vector<ExpressionPtr>* parameter(size_t input);
+  /// Values of stored or computed integers of any shape; nullopt: not known.
+  std::optional<std::vector<int64_t>> integers(size_t input);
+  /// A number that is stored, if it is a single one.
+  std::optional<float> number(size_t input) const;
+  /// An attribute of older opsets that is an input of newer ones.
+  std::optional<std::vector<int64_t>> attribute_or_input(const std::string& attribute, size_t input);
+
+  /// An anchor that names this node.
+  Label because(const std::string& reason, const std::string& fix = "exclude these layers; the rest of the model can be cut");
+  Label space() const { return space_; }  ///< batch, time, space: silent
+  Axis fixed(int64_t length) const { return labels.fixed(length, space_); }
+  /// Index axis from the front.
+  static int normal(int64_t axis, int rank) { return static_cast<int>(axis < 0 ? axis + rank : axis); }
+
+  /// The stored tensor is cut but not masked.
+  void passive(size_t input);
+  /// These indices are independent parts of an attention product.
+  void mark_heads(const Axis& axis);
+  void count(const ExpressionPtr& constant, const Axis& line, int64_t first, int64_t last, int64_t sign = 1);
+  void count_attribute(const std::string& name, int64_t value, const Axis& line, int64_t element = 0);
+  void count_attribute(const std::string& name, int64_t element, int64_t value, const Axis& line, int64_t first, int64_t last, int64_t sign);
+  /// The expression is the length of this axis and must stay so.
+  void bind(const ExpressionPtr& expression, const Axis& axis);
+  /// Lengths that stand in the expression stay as they are.
+  void freeze_lengths(const ExpressionPtr& expression, Label anchor);
+  void rescale(const std::string& value, const Axis& line);
+
+  /// All inputs freeze; outputs are what shape inference says.
+  void freeze_all(const std::string& reason, const std::string& fix);
+  /// The output with fixed axes of the inferred lengths, unknown if inference does not know.
+  Value inferred(size_t output) const;
+
+  const ModelFile& file;
+  StructureOptions options;
+  FlatGraph graph;
+  Labels labels;
+  std::unordered_map<std::string, Value> values;
+  std::vector<std::string> value_order;          ///< activations, in node order
+  std::map<int, std::vector<Axis>> tensor_axes;  ///< by tensor id
+  std::set<int> passive_tensors;
+  std::vector<Label> heads;
+  std::vector<Axis> lines;
+  std::vector<Count> counts;
+  std::vector<Rescale> rescales;
+
+ private:
+  void add_inputs();
+  void add_tensors();
+  void visit(const FlatNode& flat);
+  void freeze_nested(const FlatNode& flat);
+  void check_output(size_t output, Value& value);
+  void freeze_outputs();
+
+  const FlatNode* node_ = nullptr;
+  std::map<std::string, ValueInfo> shapes_;
+  std::map<std::string, int> uses_;
+  std::set<size_t> parameters_;
+  Label space_ = -1;
+};
+
+using Rule = std::function<void(Analysis&)>;
+using RuleTable = std::map<std::string, Rule>;
+
+/// One function a family; keys are operator types (`com.microsoft.Attention` for other domains).
+void add_elementwise_rules(RuleTable& table);
+void add_product_rules(RuleTable& table);
+void add_convolution_rules(RuleTable& table);
+void add_normalization_rules(RuleTable& table);
+void add_movement_rules(RuleTable& table);
+void add_reshape_rules(RuleTable& table);
+void add_selection_rules(RuleTable& table);
+void add_reduction_rules(RuleTable& table);
+void add_recurrent_rules(RuleTable& table);
+void add_attention_rules(RuleTable& table);
+void add_quantization_rules(RuleTable& table);
+
+/// Shape arithmetic of the current node on known integers; false if it is none.
+bool evaluate_integers(Analysis& analysis);
+
+/// Merges the axes of broadcast operands from the right; `zero` of the result is left all false.
+Value broadcast(Analysis& analysis, const std::vector<const Value*>& operands);
+
+}  // namespace sparsify

@@ -1,0 +1,140 @@
+// Conv and ConvTranspose, grouped and depthwise.
+#include <algorithm>
+
+#include "structure/analysis.h"
+
+namespace sparsify {
+namespace {
+
+Value with_channels(Analysis& a, const Value& x, const Axis& channels, bool zero) {
+  Value result;
+  result.known = true;
+  result.axes = {x.axes[0], channels};
+  for (int axis = 2; axis < x.rank(); ++axis) {
+    a.labels.freeze(x.axes[static_cast<size_t>(axis)], a.because("it slides over this axis"));
+    result.axes.push_back(a.fixed(-1));
+  }
+  result.zero.assign(result.axes.size(), 0);
+  result.zero[0] = x.zero[0];
+  result.zero[1] = zero;
+  return result;
+}
+
+/// x's channels are (groups, inputs a group), the result's (groups, outputs a group). One of the two weight axes holds all
+/// groups (Conv: outputs; ConvTranspose: inputs), the other is per group. Returns the result's channels.
+Axis connect(Analysis& a, const Axis& channels, const Axis& weight_inputs, const Axis& weight_outputs, int64_t groups, bool transposed) {
+  if (groups == 1) {
+    a.labels.unite(channels, weight_inputs);
+    return weight_outputs;
+  }
+  const int64_t inputs = channels.length / groups;
+  const auto [channel_groups, channel_inputs] = a.labels.split(channels, groups, inputs);
+  Axis result;
+  if (transposed) {
+    // ConvTranspose [groups * inputs, outputs]
+    a.labels.unite(channels, weight_inputs);
+    result = a.labels.join(channel_groups, weight_outputs);
+  } else {
+    // Conv [groups * outputs, inputs]
+    const int64_t outputs = weight_outputs.length / groups;
+    const auto [output_groups, output_rest] = a.labels.split(weight_outputs, groups, outputs);
+    a.labels.unite(channel_groups, output_groups);
+    a.labels.unite(channel_inputs, weight_inputs);
+    result = weight_outputs;
+  }
+  a.count_attribute("group", groups, channel_groups);
+  return result;
+}
+
+void convolution(Analysis& a, bool transposed) {
+  const Value& x = a.in(0);
+  const Value& weight = a.in(1);
+  const int64_t groups = a.node().integer("group", 1);
+  const size_t input_axis = transposed ? 0 : 1;
+  const size_t output_axis = 1 - input_axis;
+  const bool fits = x.rank() >= 3 && weight.rank() == x.rank() && x.axes[1].length > 0 && groups > 0 && x.axes[1].length % groups == 0 &&
+                    weight.axes[input_axis].length == (transposed ? x.axes[1].length : x.axes[1].length / groups);
+  if (!fits) return a.freeze_all("its operands' shapes are not known before run time", "export with static shapes");
+  for (int axis = 2; axis < weight.rank(); ++axis) a.labels.freeze(weight.axes[static_cast<size_t>(axis)], a.space());
+  // Contribution of a removed input: its weights are masked, or the input itself is zero.
+  if (weight.zero[input_axis] == 0 && x.zero[1] == 0) {
+    a.labels.freeze(x.axes[1], a.because("it sums over channels that are not zero where they were removed"));
+  }
+  const Axis channels = connect(a, x.axes[1], weight.axes[input_axis], weight.axes[output_axis], groups, transposed);
+  bool zero = weight.zero[output_axis] != 0;
+  if (a.has(2) && a.in(2).rank() == 1) {
+    if (a.in(2).axes[0].length == channels.length) a.labels.unite(a.in(2).axes[0], channels);
+    zero = zero && a.in(2).zero[0] != 0;
+  }
+  a.out(0, with_channels(a, x, channels, zero));
+}
+
+void pool(Analysis& a) {
+  const Value& x = a.in(0);
+  if (x.rank() < 3) return a.freeze_all("its operand has fewer than three axes", "export the model again");
+  Value result = with_channels(a, x, x.axes[1], x.zero[1] != 0);
+  const bool global = a.node().op_type.starts_with("Global");
+  if (global) {
+    for (size_t axis = 2; axis < result.axes.size(); ++axis) result.axes[axis] = a.fixed(1);
+  }
+  a.out(0, result);
+  if (a.flat().outputs.size() > 1 && !a.flat().outputs[1].empty()) {
+    a.labels.freeze(x.axes[1], a.because("its indices of maxima count through all channels", "remove the Indices output"));
+    result.axes[1] = a.fixed(x.axes[1].length);
+    result.zero.assign(result.axes.size(), 0);
+    a.out(1, std::move(result));
+  }
+}
+
+/// Interpolation of space; channels pass.
+void resize(Analysis& a) {
+  const Value& x = a.in(0);
+  const size_t sizes_input = 3;
+  const std::vector<ExpressionPtr>* sizes = a.has(sizes_input) ? a.parameter(sizes_input) : nullptr;
+  if (a.has(2)) a.parameter(2);
+  const bool has_sizes = a.has(sizes_input);
+  const Value expected = a.inferred(0);
+  Value result;
+  result.known = true;
+  std::vector<int64_t> axes = a.node().integers("axes");
+  if (axes.empty()) {
+    for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
+  }
+  for (int i = 0; i < x.rank(); ++i) {
+    const Axis& axis = x.axes[static_cast<size_t>(i)];
+    const auto listed = std::find_if(axes.begin(), axes.end(), [&](int64_t one) { return Analysis::normal(one, x.rank()) == i; });
+    if (listed == axes.end()) {
+      result.axes.push_back(axis);
+      result.zero.push_back(x.zero[static_cast<size_t>(i)]);
+      continue;
+    }
+    const bool unchanged = i < 2 || (expected.known && expected.rank() == x.rank() && expected.axes[static_cast<size_t>(i)].length == axis.length);
+    if (axis.is_fixed() || !unchanged || (expected.known && expected.rank() == x.rank() && expected.axes[static_cast<size_t>(i)].length >= 0 &&
+                                          expected.axes[static_cast<size_t>(i)].length != axis.length)) {
+      if (!axis.is_fixed()) a.labels.freeze(axis, a.because("it resizes this axis"));
+      result.axes.push_back(a.fixed(unchanged ? axis.length : -1));
+      result.zero.push_back(0);
+      continue;
+    }
+    if (has_sizes) {
+      const auto place = static_cast<size_t>(listed - axes.begin());
+      if (sizes != nullptr && place < sizes->size()) a.bind((*sizes)[place], axis);
+      else a.labels.freeze(axis, a.because("its size is computed at run time"));
+    }
+    result.axes.push_back(axis);
+    result.zero.push_back(x.zero[static_cast<size_t>(i)]);
+  }
+  a.out(0, std::move(result));
+}
+
+}  // namespace
+
+void add_convolution_rules(RuleTable& table) {
+  table["Conv"] = [](Analysis& a) { convolution(a, false); };
+  table["ConvTranspose"] = [](Analysis& a) { convolution(a, true); };
+  for (const char* op : {"MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"}) table[op] = pool;
+  table["Resize"] = resize;
+  table["Upsample"] = resize;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,202 @@
+// Operators that work index by index, with broadcasting.
+#include <algorithm>
+
+#include "structure/analysis.h"
+
+namespace sparsify {
+namespace {
+
+/// The broadcast operand's own axis for axis `axis` of a result of `rank` axes; -1: it has none or repeats one index.
+int own_axis(const Value& operand, int axis, int rank) {
+  const int own = axis - (rank - operand.rank());
+  return own < 0 || operand.axes[static_cast<size_t>(own)].length == 1 ? -1 : own;
+}
+
+bool is_zero(const Value& operand, int axis, int rank) {
+  if (operand.all_zero) return true;
+  const int own = own_axis(operand, axis, rank);
+  return own >= 0 && operand.zero[static_cast<size_t>(own)] != 0;
+}
+
+std::vector<const Value*> operands_of(const Analysis& a) {
+  std::vector<const Value*> operands;
+  for (size_t i = 0; i < a.flat().inputs.size(); ++i) {
+    if (a.has(i)) operands.push_back(&a.in(i));
+  }
+  return operands;
+}
+
+/// 0 op 0 = 0: the result is zero where all operands are.
+void sum_like(Analysis& a) {
+  const std::vector<const Value*> operands = operands_of(a);
+  Value result = broadcast(a, operands);
+  for (int axis = 0; axis < result.rank(); ++axis) {
+    result.zero[static_cast<size_t>(axis)] =
+        std::all_of(operands.begin(), operands.end(), [&](const Value* operand) { return is_zero(*operand, axis, result.rank()); });
+  }
+  a.out(0, std::move(result));
+}
+
+/// 0 op x = 0: the result is zero where any operand is.
+void product_like(Analysis& a) {
+  const std::vector<const Value*> operands = operands_of(a);
+  Value result = broadcast(a, operands);
+  for (int axis = 0; axis < result.rank(); ++axis) {
+    result.zero[static_cast<size_t>(axis)] =
+        std::any_of(operands.begin(), operands.end(), [&](const Value* operand) { return is_zero(*operand, axis, result.rank()); });
+  }
+  a.out(0, std::move(result));
+}
+
+/// Comparisons and masks: nothing is known of what zeros become.
+void unknown_like(Analysis& a) { a.out(0, broadcast(a, operands_of(a))); }
+
+void where(Analysis& a) {
+  Value result = broadcast(a, operands_of(a));
+  for (int axis = 0; axis < result.rank(); ++axis) {
+    result.zero[static_cast<size_t>(axis)] = is_zero(a.in(1), axis, result.rank()) && is_zero(a.in(2), axis, result.rank());
+  }
+  a.out(0, std::move(result));
+}
+
+/// A masked divisor would be 0 / 0: a stored one is cut without being masked, a computed one may not be zero.
+void divide(Analysis& a) {
+  const Value& divisor = a.in(1);
+  if (divisor.stored >= 0) {
+    a.passive(1);
+  } else {
+    for (size_t axis = 0; axis < divisor.axes.size(); ++axis) {
+      if (divisor.zero[axis] != 0) a.labels.freeze(divisor.axes[axis], a.because("a removed channel would be divided by zero in the masked model"));
+    }
+  }
+  Value result = broadcast(a, {&a.in(0), &divisor});
+  for (int axis = 0; axis < result.rank(); ++axis) result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, result.rank());
+  a.out(0, std::move(result));
+}
+
+void power(Analysis& a) {
+  const std::optional<float> exponent = a.number(1);
+  Value result = broadcast(a, operands_of(a));
+  for (int axis = 0; axis < result.rank(); ++axis) {
+    const bool zero = is_zero(a.in(0), axis, result.rank());
+    result.zero[static_cast<size_t>(axis)] = zero && exponent && *exponent > 0;
+    if (zero && !(exponent && *exponent > 0)) {
+      a.labels.freeze(result.axes[static_cast<size_t>(axis)], a.because("0 to this power is not known to be finite"));
+    }
+  }
+  a.out(0, std::move(result));
+}
+
+Value same(const Analysis& a) {
+  Value result;
+  result.known = true;
+  result.axes = a.in(0).axes;
+  result.zero = a.in(0).zero;
+  return result;
+}
+
+/// f(0) = 0
+void keeps_zero(Analysis& a) {
+  Value result = same(a);
+  result.all_zero = a.in(0).all_zero;
+  a.out(0, result);
+  result.zero.assign(result.axes.size(), 0);
+  a.out(1, std::move(result));  // Dropout's mask
+}
+
+void loses_zero(Analysis& a) {
+  Value result = same(a);
+  result.zero.assign(result.axes.size(), 0);
+  a.out(0, std::move(result));
+}
+
+/// f(0) is infinite: a masked channel would be NaN further on.
+void infinite_at_zero(Analysis& a) {
+  Value result = same(a);
+  for (size_t axis = 0; axis < result.axes.size(); ++axis) {
+    if (result.zero[axis] != 0) a.labels.freeze(result.axes[axis], a.because("it is infinite at 0, so that a masked channel has no value"));
+  }
+  result.zero.assign(result.axes.size(), 0);
+  a.out(0, std::move(result));
+}
+
+/// Zero stays zero if the bounds hold it.
+void clip(Analysis& a) {
+  const auto bound = [&](const char* attribute, size_t input, float otherwise) -> std::optional<float> {
+    if (a.node().find(attribute) != nullptr) return a.node().number(attribute, otherwise);
+    return a.has(input) ? a.number(input) : otherwise;
+  };
+  const std::optional<float> low = bound("min", 1, -1.0F);
+  const std::optional<float> high = bound("max", 2, 1.0F);
+  a.parameter(1);
+  a.parameter(2);
+  Value result = same(a);
+  if (!(low && high && *low <= 0 && *high >= 0)) result.zero.assign(result.axes.size(), 0);
+  a.out(0, std::move(result));
+}
+
+void prelu(Analysis& a) {
+  Value result = broadcast(a, {&a.in(0), &a.in(1)});
+  for (int axis = 0; axis < result.rank(); ++axis) result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, result.rank());
+  a.out(0, std::move(result));
+}
+
+}  // namespace
+
+Value broadcast(Analysis& a, const std::vector<const Value*>& operands) {
+  int rank = 0;
+  for (const Value* operand : operands) rank = std::max(rank, operand->rank());
+  Value result;
+  result.known = true;
+  result.zero.assign(static_cast<size_t>(rank), 0);
+  for (int axis = 0; axis < rank; ++axis) {
+    Axis merged = a.fixed(1);
+    bool any = false;
+    for (const Value* operand : operands) {
+      const int own = own_axis(*operand, axis, rank);
+      if (own < 0) continue;
+      const Axis& next = operand->axes[static_cast<size_t>(own)];
+      if (!any) {
+        merged = next;
+        any = true;
+      } else if (next.length == merged.length && next.length >= 0) {
+        const bool take = merged.is_fixed() && !next.is_fixed();
+        a.labels.unite(merged, next);
+        if (take) merged = next;
+      } else {
+        // A length that is not known, or a probe that does not fit: nothing here is cut.
+        a.labels.freeze(merged, a.space());
+        a.labels.freeze(next, a.space());
+        merged = a.fixed(std::max(merged.length, next.length));
+      }
+    }
+    result.axes.push_back(merged);
+  }
+  return result;
+}
+
+void add_elementwise_rules(RuleTable& table) {
+  for (const char* op : {"Add", "Sub", "Sum", "Max", "Min", "Mean", "com.microsoft.BiasAdd"}) table[op] = sum_like;
+  for (const char* op : {"Mul", "BitwiseAnd", "And"}) table[op] = product_like;
+  for (const char* op : {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor", "BitwiseOr", "BitwiseXor", "BitShift"}) {
+    table[op] = unknown_like;
+  }
+  table["Div"] = divide;
+  table["Mod"] = divide;
+  table["Pow"] = power;
+  table["Where"] = where;
+  table["Clip"] = clip;
+  table["PRelu"] = prelu;
+  for (const char* op : {"com.microsoft.BiasGelu", "com.microsoft.FastGelu"}) table[op] = sum_like;
+  for (const char* op : {"Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Erf", "Tanh", "Sin", "Abs", "Neg", "Sqrt", "Identity", "Cast", "CastLike",
+                         "Dropout", "HardSwish", "Swish", "Mish", "Softsign", "ThresholdedRelu", "Floor", "Ceil", "Round", "Sign", "Tan", "Asin", "Atan",
+                         "Sinh", "Asinh", "Atanh", "Shrink", "com.microsoft.Gelu", "com.microsoft.QuickGelu"}) {
+    table[op] = keeps_zero;
+  }
+  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Acosh", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot"}) {
+    table[op] = loses_zero;
+  }
+  for (const char* op : {"Reciprocal", "Log"}) table[op] = infinite_at_zero;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,77 @@
+// LSTM, GRU, RNN: a hidden unit is one row of every gate, one column of the recurrence, one index of the state.
+//
+//   X [T, N, I]  W [D, G*H, I]  R [D, G*H, H]  B [D, 2*G*H]  initial states [D, N, H]  peepholes [D, 3*H]
+//   Y [T, D, N, H]  Y_h, Y_c [D, N, H]; with layout = 1 batch first
+#include <algorithm>
+
+#include "structure/analysis.h"
+
+namespace sparsify {
+namespace {
+
+void unite_blocks(Analysis& a, const Axis& axis, const Axis& hidden) {
+  if (axis.is_fixed()) return a.labels.freeze(hidden, axis.anchor);
+  for (int64_t i = 0; i < axis.length; ++i) a.labels.unite(axis.at(i), hidden.at(i % hidden.length));
+}
+
+void recurrent(Analysis& a) {
+  const Value& x = a.in(0);
+  const Value& w = a.in(1);
+  const Value& r = a.in(2);
+  if (x.rank() != 3 || w.rank() != 3 || r.rank() != 3) return a.freeze_all("its operands' shapes are not known before run time", "export with static shapes");
+  const std::string& op = a.node().op_type;
+  const int64_t gates = op == "LSTM" ? 4 : op == "GRU" ? 3 : 1;
+  const Axis hidden = r.axes[2];
+  const bool fits = hidden.length > 1 && w.axes[1].length == gates * hidden.length && r.axes[1].length == gates * hidden.length &&
+                    w.axes[2].length == x.axes[2].length;
+  if (!fits) return a.freeze_all("its weights are not of the usual shapes", "export the model again");
+  a.labels.unite(x.axes[2], w.axes[2]);
+  if (w.zero[2] == 0 && x.zero[2] == 0) a.labels.freeze(x.axes[2], a.because("it sums over inputs that are not zero where they were removed"));
+  a.labels.freeze(w.axes[0], a.space());
+  a.labels.freeze(r.axes[0], a.space());
+  unite_blocks(a, w.axes[1], hidden);
+  unite_blocks(a, r.axes[1], hidden);
+  // Of masked rows: gates are 0.5, candidates 0, so that the state stays 0 from a zero start.
+  bool zero = w.zero[1] != 0 && r.zero[1] != 0 && a.node().find("activations") == nullptr;
+  for (const size_t input : {size_t{3}, size_t{7}}) {
+    if (!a.has(input)) continue;
+    const Axis& axis = a.in(input).axes.back();
+    if (axis.length % hidden.length != 0) return a.freeze_all("its weights are not of the usual shapes", "export the model again");
+    unite_blocks(a, axis, hidden);
+    a.labels.freeze(a.in(input).axes.front(), a.space());
+    zero = zero && a.in(input).zero.back() != 0;
+  }
+  for (const size_t input : {size_t{5}, size_t{6}}) {
+    if (!a.has(input) || (input == 6 && op != "LSTM")) continue;
+    const Axis& axis = a.in(input).axes.back();
+    if (axis.length == hidden.length) a.labels.unite(axis, hidden);
+    else a.labels.freeze(hidden, a.because("its initial state is of another width"));
+    zero = zero && (a.in(input).zero.back() != 0 || a.in(input).all_zero);
+  }
+  if (a.node().find("hidden_size") != nullptr) a.count_attribute("hidden_size", a.node().integer("hidden_size", 0), hidden);
+  const bool batch_first = a.node().integer("layout", 0) != 0;
+  const Axis directions = a.fixed(w.axes[0].length);
+  for (size_t output = 0; output < a.flat().outputs.size(); ++output) {
+    Value result;
+    result.known = true;
+    if (output == 0) {
+      if (batch_first) result.axes = {x.axes[0], x.axes[1], directions, hidden};
+      else result.axes = {x.axes[0], directions, x.axes[1], hidden};
+    } else if (batch_first) {
+      result.axes = {x.axes[0], directions, hidden};
+    } else {
+      result.axes = {directions, x.axes[1], hidden};
+    }
+    result.zero.assign(result.axes.size(), 0);
+    result.zero.back() = zero;
+    a.out(output, std::move(result));
+  }
+}
+
+}  // namespace
+
+void add_recurrent_rules(RuleTable& table) {
+  for (const char* op : {"LSTM", "GRU", "RNN"}) table[op] = recurrent;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,89 @@
+// Reductions: what is left out must add nothing.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "structure/analysis.h"
+
+namespace sparsify {
+namespace {
+
+enum class Kind {
+  Sum,   ///< zeros add nothing
+  Mean,  ///< zeros add nothing, but they are counted
+  Other  ///< a zero may be the result
+};
+
+void reduce(Analysis& a, Kind kind) {
+  const Value& x = a.in(0);
+  const bool listed = a.node().find("axes") != nullptr || a.has(1);
+  const auto axes = listed ? a.attribute_or_input("axes", 1) : std::optional(std::vector<int64_t>{});
+  if (!axes) return a.freeze_all("its axes are computed at run time", "export with constant axes");
+  const bool all = axes->empty();
+  if (all && a.node().integer("noop_with_empty_axes", 0) != 0) {
+    Value result;
+    result.known = true;
+    result.axes = x.axes;
+    result.zero = x.zero;
+    return a.out(0, std::move(result));
+  }
+  std::set<int> reduced;
+  for (const int64_t axis : *axes) reduced.insert(Analysis::normal(axis, x.rank()));
+  const bool keep = a.node().integer("keepdims", 1) != 0;
+  Value result;
+  result.known = true;
+  std::vector<Axis> means;
+  for (int i = 0; i < x.rank(); ++i) {
+    const Axis& axis = x.axes[static_cast<size_t>(i)];
+    const bool zero = x.zero[static_cast<size_t>(i)] != 0;
+    if (!all && !reduced.contains(i)) {
+      result.axes.push_back(axis);
+      result.zero.push_back(zero && kind != Kind::Other ? 1 : zero);
+      continue;
+    }
+    if (keep) {
+      result.axes.push_back(a.fixed(1));
+      result.zero.push_back(0);
+    }
+    if (axis.is_fixed()) continue;
+    if (kind == Kind::Other) {
+      a.labels.freeze(axis, a.because("it reduces this axis, where a masked 0 may be the result"));
+    } else if (!zero) {
+      a.labels.freeze(axis, a.because("it sums over this axis, where removed channels are not zero",
+                                      "an activation that maps 0 to 0 in front of it (Relu, Gelu, Tanh)"));
+    } else if (kind == Kind::Mean) {
+      if (a.options.allow_rescale && a.flat().label == a.node().label()) means.push_back(axis);
+      else a.labels.freeze(axis, a.because("it is a mean over this axis: over fewer channels it is another number"));
+    }
+  }
+  for (const Axis& axis : means) a.rescale(a.flat().outputs.at(0), axis);
+  a.out(0, std::move(result));
+}
+
+void arg(Analysis& a) {
+  const Value& x = a.in(0);
+  const int axis = Analysis::normal(a.node().integer("axis", 0), x.rank());
+  a.labels.freeze(x.axes.at(static_cast<size_t>(axis)), a.because("it gives positions along this axis"));
+  Value result;
+  result.known = true;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i == axis && a.node().integer("keepdims", 1) == 0) continue;
+    result.axes.push_back(i == axis ? a.fixed(1) : x.axes[static_cast<size_t>(i)]);
+    result.zero.push_back(0);
+  }
+  a.out(0, std::move(result));
+}
+
+}  // namespace
+
+void add_reduction_rules(RuleTable& table) {
+  for (const char* op : {"ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"}) table[op] = [](Analysis& a) { reduce(a, Kind::Sum); };
+  table["ReduceMean"] = [](Analysis& a) { reduce(a, Kind::Mean); };
+  for (const char* op : {"ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp"}) {
+    table[op] = [](Analysis& a) { reduce(a, Kind::Other); };
+  }
+  for (const char* op : {"ArgMax", "ArgMin"}) table[op] = arg;
+}
+
+}  // namespace sparsify
