@@ -65,6 +65,7 @@ void Analysis::run() {
   add_tensors();
   for (const FlatNode& flat : graph.nodes) visit(flat);
   freeze_outputs();
+  reconcile_counts();
 }
 
 void Analysis::add_inputs() {
@@ -85,7 +86,6 @@ void Analysis::add_inputs() {
 }
 
 void Analysis::add_tensors() {
-  const std::vector<std::string>& overridable = file.model().graph.overridable;
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
     const StoredTensor& stored = graph.tensors[t].tensor;
     const auto [known, fresh] = tensor_axes.try_emplace(stored.id);
@@ -116,11 +116,6 @@ void Analysis::add_tensors() {
           value.integers->push_back(stored_number(numbers[i], stored.id, i));
         }
       }
-    }
-    if (std::find(overridable.begin(), overridable.end(), stored.name) != overridable.end()) {
-      const Label anchor = labels.anchor({.node = stored.name, .op = "input", .reason = "its weights are an input of the model too",
-                                          .fix = "export with constant initializers (IR version 4 or later)"});
-      for (const Axis& axis : value.axes) labels.freeze(axis, anchor);
     }
     values[graph.tensors[t].value] = std::move(value);
   }
@@ -196,8 +191,17 @@ std::optional<float> Analysis::number(size_t input) const {
     if (element_count(stored.shape) != 1 || stored.id < 0 || stored.type == DType::String) return std::nullopt;
     return file.tensor_data(stored.id).to_floats().at(0);
   }
+  if (value.number) return value.number;
   if (value.integers && value.integers->size() == 1) return static_cast<float>(value.integers->front()->value);
   return std::nullopt;
+}
+
+std::vector<float> Analysis::numbers(size_t input) const {
+  const Value& value = in(input);
+  if (value.stored < 0) return {};
+  const StoredTensor& stored = graph.tensors[static_cast<size_t>(value.stored)].tensor;
+  if (stored.id < 0 || !is_prunable_float(stored.type) || element_count(stored.shape) > 64) return {};
+  return file.tensor_data(stored.id).to_floats();
 }
 
 std::optional<std::vector<int64_t>> Analysis::attribute_or_input(const std::string& attribute, size_t input) {
@@ -234,16 +238,67 @@ void Analysis::count_attribute(const std::string& name, int64_t value, const Axi
   count_attribute(name, element, value, line, 0, line.length, 1);
 }
 
-void Analysis::count(const ExpressionPtr& constant, const Axis& line, int64_t first, int64_t last, int64_t sign) {
+void Analysis::count(const ExpressionPtr& number, const Axis& line, int64_t first, int64_t last, int64_t sign, int input, int64_t element) {
   if (line.is_fixed()) return;
-  if (constant->kind != Expression::Kind::Constant || (constant->tensor_id < 0 && constant->node == nullptr)) {
-    labels.freeze(line, because("a number that counts its indices is computed in the graph", "fold constants (onnxsim) before cutting"));
-    return;
+  Count count{.node = &node(), .label = flat().label, .tensor_id = number->tensor_id, .attribute = number->attribute, .element = number->element,
+              .value = number->value, .line = static_cast<int>(lines.size()), .first = first, .last = last, .sign = sign};
+  const bool constant = number->kind == Expression::Kind::Constant && (number->tensor_id >= 0 || number->node != nullptr);
+  if (constant) {
+    if (number->node != nullptr) count.node = number->node;
+    if (number->reader != nullptr) {
+      count.node = number->reader->node;
+      count.label = number->reader->label;
+    }
+  } else {
+    const std::optional<std::vector<int64_t>> whole = input >= 0 ? integers(static_cast<size_t>(input)) : std::nullopt;
+    const std::vector<ExpressionPtr>* numbers = input >= 0 ? parameter(static_cast<size_t>(input)) : nullptr;
+    const bool computed = whole && numbers != nullptr && std::all_of(numbers->begin(), numbers->end(), [](const ExpressionPtr& one) { return is_static(*one); });
+    if (!computed) {
+      labels.freeze(line, because("a number that counts its indices is computed in the graph", "fold constants (onnxsim) before cutting"));
+      return;
+    }
+    count.tensor_id = -1;
+    count.attribute.clear();
+    count.element = element;
+    count.input = input;
+    count.whole = *whole;
   }
   lines.push_back(line);
-  counts.push_back({.node = constant->node != nullptr ? constant->node : &node(), .label = flat().label, .tensor_id = constant->tensor_id,
-                    .attribute = constant->attribute, .element = constant->element, .value = constant->value,
-                    .line = static_cast<int>(lines.size()) - 1, .first = first, .last = last, .sign = sign});
+  counts.push_back(std::move(count));
+}
+
+namespace {
+
+/// One number of the file under all names by which calls of a function reach it.
+std::string identity(const Count& count, const std::set<const Node*>& copies) {
+  const std::string number = fmt::format("{} {} {} {}", count.tensor_id, count.attribute, count.input, count.element);
+  if (!copies.contains(count.node)) return fmt::format("{} {} {}", number, fmt::ptr(count.node), count.label);
+  return fmt::format("{} {} {} {}", number, count.node->index, count.node->op_type, count.node->outputs.empty() ? "" : count.node->outputs[0]);
+}
+
+}  // namespace
+
+/// A number that counts along two axes at once holds them alike.
+void Analysis::reconcile_counts() {
+  std::set<const Node*> copies;
+  for (const Node& copy : graph.owned) copies.insert(&copy);
+  std::map<std::string, size_t> known;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const auto [entry, fresh] = known.try_emplace(identity(counts[i], copies), i);
+    if (fresh) continue;
+    const Count& a = counts[entry->second];
+    const Count& b = counts[i];
+    const Axis one = lines[static_cast<size_t>(a.line)];
+    const Axis other = lines[static_cast<size_t>(b.line)];
+    if (a.sign == b.sign && a.last - a.first == b.last - b.first) {
+      for (int64_t k = 0; k < a.last - a.first; ++k) labels.unite(one.at(a.first + k), other.at(b.first + k));
+    } else {
+      const Label anchor = labels.anchor({.node = a.label, .op = a.node->op_type, .reason = "one stored number counts along different axes",
+                                          .fix = "give each its own constant (onnxsim does)"});
+      labels.freeze(one, anchor);
+      labels.freeze(other, anchor);
+    }
+  }
 }
 
 void Analysis::freeze_lengths(const ExpressionPtr& expression, Label anchor) {

@@ -25,6 +25,7 @@ struct Expression {
   const Node* node = nullptr;      ///< ... or of this node's attribute; neither: made up in the graph
   std::string attribute{};
   int64_t element = 0;
+  const FlatNode* reader = nullptr;  ///< Constant, stored: the node that reads the tensor
   Axis axis{};                     ///< Length: of this axis
   std::vector<std::shared_ptr<const Expression>> parts{};  ///< Product, Quotient: two; Other: what it depends on
 };
@@ -33,6 +34,9 @@ using ExpressionPtr = std::shared_ptr<const Expression>;
 /// A number in an attribute of a node; without a node: made up in the graph.
 ExpressionPtr constant_number(int64_t value, const Node* node = nullptr, const std::string& attribute = "", size_t element = 0);
 ExpressionPtr stored_number(int64_t value, int tensor_id, size_t element);
+ExpressionPtr read_by(const ExpressionPtr& stored, const FlatNode& reader);
+/// It does not change from one run to the next: it is made of constants and of lengths that weights state.
+bool is_static(const Expression& expression);
 ExpressionPtr length_of(const Axis& axis);
 ExpressionPtr expression_of(Expression::Kind kind, int64_t value, std::vector<ExpressionPtr> parts);
 std::vector<ExpressionPtr> attribute_numbers(const Node& node, const std::string& attribute);
@@ -47,6 +51,7 @@ struct Value {
   std::optional<std::vector<ExpressionPtr>> integers{};
   int stored = -1;               ///< index into FlatGraph::tensors
   bool all_zero = false;         ///< every element is zero, whatever its shape
+  std::optional<float> number{};  ///< of a Constant node
   bool floating = false;         ///< `integers` are held as floating-point numbers
 
   int rank() const { return static_cast<int>(axes.size()); }
@@ -70,6 +75,8 @@ class Analysis {
   std::optional<std::vector<int64_t>> integers(size_t input);
   /// A number that is stored, if it is a single one.
   std::optional<float> number(size_t input) const;
+  /// A stored vector of floats; empty if it is none.
+  std::vector<float> numbers(size_t input) const;
   /// An attribute of older opsets that is an input of newer ones.
   std::optional<std::vector<int64_t>> attribute_or_input(const std::string& attribute, size_t input);
 
@@ -84,7 +91,8 @@ class Analysis {
   void passive(size_t input);
   /// These indices are independent parts of an attention product.
   void mark_heads(const Axis& axis);
-  void count(const ExpressionPtr& constant, const Axis& line, int64_t first, int64_t last, int64_t sign = 1);
+  /// `input`: of the current node, where the number stands; it is made a constant if it is computed from nothing that a run changes.
+  void count(const ExpressionPtr& number, const Axis& line, int64_t first, int64_t last, int64_t sign = 1, int input = -1, int64_t element = 0);
   void count_attribute(const std::string& name, int64_t value, const Axis& line, int64_t element = 0);
   void count_attribute(const std::string& name, int64_t element, int64_t value, const Axis& line, int64_t first, int64_t last, int64_t sign);
   /// The expression is the length of this axis and must stay so.
@@ -118,6 +126,7 @@ class Analysis {
   void freeze_nested(const FlatNode& flat);
   void check_output(size_t output, Value& value);
   void freeze_outputs();
+  void reconcile_counts();
 
   const FlatNode* node_ = nullptr;
   std::map<std::string, ValueInfo> shapes_;

@@ -59,14 +59,20 @@ class Evaluator {
     if (op_ == "Constant") return constant();
     for (size_t i = 0; i < a_.flat().inputs.size(); ++i) {
       if (!a_.in(i).integers) return false;
-      operands_.push_back(&*a_.in(i).integers);
+      read_.push_back(*a_.in(i).integers);
+      if (a_.in(i).stored >= 0) {
+        for (ExpressionPtr& one : read_.back()) {
+          if (one->kind == Kind::Constant && one->tensor_id >= 0) one = read_by(one, a_.flat());
+        }
+      }
       scalar_.push_back(a_.in(i).axes.empty());
       Shape dims;
       for (const Axis& axis : a_.in(i).axes) dims.push_back(axis.length);
       dims_.push_back(std::move(dims));
       floating_ = floating_ || a_.in(i).floating;
     }
-    if (operands_.empty()) return false;
+    if (read_.empty()) return false;
+    for (const Expressions& one : read_) operands_.push_back(&one);
     return move() || compute();
   }
 
@@ -305,6 +311,7 @@ class Evaluator {
 
   Analysis& a_;
   const std::string& op_;
+  std::vector<Expressions> read_;
   std::vector<const Expressions*> operands_;
   std::vector<bool> scalar_;
   std::vector<Shape> dims_;
@@ -338,6 +345,17 @@ ExpressionPtr stored_number(int64_t value, int tensor_id, size_t element) {
   made->tensor_id = tensor_id;
   made->element = static_cast<int64_t>(element);
   return made;
+}
+
+ExpressionPtr read_by(const ExpressionPtr& stored, const FlatNode& reader) {
+  auto made = std::make_shared<Expression>(*stored);
+  made->reader = &reader;
+  return made;
+}
+
+bool is_static(const Expression& expression) {
+  if (expression.kind == Kind::Length) return !expression.axis.is_fixed();
+  return std::all_of(expression.parts.begin(), expression.parts.end(), [](const ExpressionPtr& part) { return is_static(*part); });
 }
 
 ExpressionPtr length_of(const Axis& axis) {

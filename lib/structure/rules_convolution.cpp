@@ -6,13 +6,36 @@
 namespace sparsify {
 namespace {
 
-Value with_channels(Analysis& a, const Value& x, const Axis& channels, bool zero) {
+/// Length of a sliding window's result along one axis of space; -1: not known.
+int64_t slid_length(const Node& node, int64_t length, size_t space, int64_t kernel, bool transposed) {
+  const auto at = [&](const char* name, size_t i, int64_t otherwise) {
+    const std::vector<int64_t> list = node.integers(name);
+    return i < list.size() ? list[i] : otherwise;
+  };
+  if (length < 0 || kernel < 1) return -1;
+  const int64_t stride = at("strides", space, 1);
+  const int64_t window = (kernel - 1) * at("dilations", space, 1) + 1;
+  const size_t axes = node.integers("pads").size() / 2;
+  const std::string automatic = node.text("auto_pad", "NOTSET");
+  if (automatic.starts_with("SAME")) return transposed ? length * stride : (length + stride - 1) / stride;
+  const int64_t pads = automatic == "VALID" || axes == 0 ? 0 : at("pads", space, 0) + at("pads", space + axes, 0);
+  if (transposed) {
+    if (node.find("output_shape") != nullptr) return at("output_shape", space, -1);
+    return (length - 1) * stride + at("output_padding", space, 0) + window - pads;
+  }
+  const int64_t room = length + pads - window;
+  const bool up = node.integer("ceil_mode", 0) != 0;
+  return room < 0 ? -1 : (room + (up ? stride - 1 : 0)) / stride + 1;
+}
+
+Value with_channels(Analysis& a, const Value& x, const Axis& channels, bool zero, const std::vector<int64_t>& kernel, bool transposed = false) {
   Value result;
   result.known = true;
   result.axes = {x.axes[0], channels};
   for (int axis = 2; axis < x.rank(); ++axis) {
     a.labels.freeze(x.axes[static_cast<size_t>(axis)], a.because("it slides over this axis"));
-    result.axes.push_back(a.fixed(-1));
+    const auto space = static_cast<size_t>(axis) - 2;
+    result.axes.push_back(a.fixed(slid_length(a.node(), x.axes[static_cast<size_t>(axis)].length, space, space < kernel.size() ? kernel[space] : -1, transposed)));
   }
   result.zero.assign(result.axes.size(), 0);
   result.zero[0] = x.zero[0];
@@ -66,13 +89,15 @@ void convolution(Analysis& a, bool transposed) {
     if (a.in(2).axes[0].length == channels.length) a.labels.unite(a.in(2).axes[0], channels);
     zero = zero && a.in(2).zero[0] != 0;
   }
-  a.out(0, with_channels(a, x, channels, zero));
+  std::vector<int64_t> kernel;
+  for (int axis = 2; axis < weight.rank(); ++axis) kernel.push_back(weight.axes[static_cast<size_t>(axis)].length);
+  a.out(0, with_channels(a, x, channels, zero, kernel, transposed));
 }
 
 void pool(Analysis& a) {
   const Value& x = a.in(0);
   if (x.rank() < 3) return a.freeze_all("its operand has fewer than three axes", "export the model again");
-  Value result = with_channels(a, x, x.axes[1], x.zero[1] != 0);
+  Value result = with_channels(a, x, x.axes[1], x.zero[1] != 0, a.node().integers("kernel_shape"));
   const bool global = a.node().op_type.starts_with("Global");
   if (global) {
     for (size_t axis = 2; axis < result.axes.size(); ++axis) result.axes[axis] = a.fixed(1);
@@ -89,40 +114,37 @@ void pool(Analysis& a) {
 /// Interpolation of space; channels pass.
 void resize(Analysis& a) {
   const Value& x = a.in(0);
-  const size_t sizes_input = 3;
-  const std::vector<ExpressionPtr>* sizes = a.has(sizes_input) ? a.parameter(sizes_input) : nullptr;
-  if (a.has(2)) a.parameter(2);
-  const bool has_sizes = a.has(sizes_input);
+  const bool upsample = a.node().op_type == "Upsample";
+  const size_t scales_input = upsample || a.flat().inputs.size() == 2 ? 1 : 2;
+  const std::vector<ExpressionPtr>* sizes = a.has(3) ? a.parameter(3) : nullptr;
+  std::vector<float> scales = a.has(scales_input) ? a.numbers(scales_input) : std::vector<float>{};
+  if (const Attribute* stated = a.node().find("scales")) {
+    if (const auto* list = std::get_if<std::vector<float>>(&stated->value)) scales = *list;
+  }
   const Value expected = a.inferred(0);
-  Value result;
-  result.known = true;
   std::vector<int64_t> axes = a.node().integers("axes");
   if (axes.empty()) {
     for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
   }
-  for (int i = 0; i < x.rank(); ++i) {
-    const Axis& axis = x.axes[static_cast<size_t>(i)];
-    const auto listed = std::find_if(axes.begin(), axes.end(), [&](int64_t one) { return Analysis::normal(one, x.rank()) == i; });
-    if (listed == axes.end()) {
-      result.axes.push_back(axis);
-      result.zero.push_back(x.zero[static_cast<size_t>(i)]);
-      continue;
-    }
-    const bool unchanged = i < 2 || (expected.known && expected.rank() == x.rank() && expected.axes[static_cast<size_t>(i)].length == axis.length);
-    if (axis.is_fixed() || !unchanged || (expected.known && expected.rank() == x.rank() && expected.axes[static_cast<size_t>(i)].length >= 0 &&
-                                          expected.axes[static_cast<size_t>(i)].length != axis.length)) {
+  Value result;
+  result.known = true;
+  result.axes = x.axes;
+  result.zero = x.zero;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto at = static_cast<size_t>(Analysis::normal(axes[i], x.rank()));
+    const Axis axis = x.axes.at(at);
+    int64_t length = -1;
+    if (sizes != nullptr && i < sizes->size()) length = (*sizes)[i]->value;
+    else if (i < scales.size() && axis.length >= 0) length = static_cast<int64_t>(static_cast<float>(axis.length) * scales[i]);
+    else if (expected.known && expected.rank() == x.rank()) length = expected.axes[at].length;
+    if (axis.is_fixed() || length != axis.length) {
       if (!axis.is_fixed()) a.labels.freeze(axis, a.because("it resizes this axis"));
-      result.axes.push_back(a.fixed(unchanged ? axis.length : -1));
-      result.zero.push_back(0);
-      continue;
-    }
-    if (has_sizes) {
-      const auto place = static_cast<size_t>(listed - axes.begin());
-      if (sizes != nullptr && place < sizes->size()) a.bind((*sizes)[place], axis);
+      result.axes[at] = a.fixed(length);
+      result.zero[at] = 0;
+    } else if (a.has(3)) {
+      if (sizes != nullptr) a.bind((*sizes)[i], axis);
       else a.labels.freeze(axis, a.because("its size is computed at run time"));
     }
-    result.axes.push_back(axis);
-    result.zero.push_back(x.zero[static_cast<size_t>(i)]);
   }
   a.out(0, std::move(result));
 }

@@ -93,8 +93,7 @@ void split(Analysis& a) {
     if (last > axis.length || lengths[i] < 0) return a.freeze_all("its parts do not fit its operand", "export the model again");
     result.axes[at] = part(axis, first, last);
     if (!sizes.empty() && !axis.is_fixed()) {
-      if (sizes[i]->kind == Expression::Kind::Constant) a.count(sizes[i], axis, first, last);
-      else a.bind(sizes[i], result.axes[at]);
+      a.count(sizes[i], axis, first, last, 1, a.has(1) ? 1 : -1, static_cast<int64_t>(i));
     }
     first = last;
     a.out(i, std::move(result));
@@ -102,27 +101,15 @@ void split(Analysis& a) {
 }
 
 /// The bound of a slice along a labelled axis must move with what goes in front of it.
-void bind_bound(Analysis& a, const ExpressionPtr& bound, const Axis& axis) {
+void bind_bound(Analysis& a, const ExpressionPtr& bound, const Axis& axis, size_t input, size_t element) {
   using Kind = Expression::Kind;
   const int64_t value = bound->value;
-  const auto give_up = [&] { a.labels.freeze(axis, a.because("a bound along this axis is computed in the graph", "fold constants (onnxsim) before cutting")); };
-  if (value == 0 || value >= (axis.length > 0 && bound->kind == Kind::Constant ? int64_t{1} << 30 : INT64_MAX) || value <= -(int64_t{1} << 30)) {
-    if (bound->kind != Kind::Constant) give_up();
-    return;
-  }
-  if (bound->kind == Kind::Constant) {
-    if (value > 0) a.count(bound, axis, 0, std::min(value, axis.length));
-    else a.count(bound, axis, std::max<int64_t>(0, axis.length + value), axis.length, -1);
-  } else if (bound->kind == Kind::Length && value > 0 && value <= axis.length) {
-    a.bind(bound, part(axis, 0, value));
-  } else if (bound->kind == Kind::Quotient && bound->parts[0]->kind == Kind::Length && bound->parts[0]->value == axis.length &&
-             bound->parts[1]->kind == Kind::Constant && value > 0) {
-    // n / k of equal blocks: blocks stay alike.
-    a.labels.unite(bound->parts[0]->axis, axis);
-    for (int64_t first = value; first + value <= axis.length; first += value) a.labels.unite(part(axis, 0, value), part(axis, first, first + value));
-  } else {
-    give_up();
-  }
+  const bool constant = bound->kind == Kind::Constant;
+  if (constant && (value == 0 || value > axis.length || value < -axis.length)) return;  // the end, wherever it is
+  if (bound->kind == Kind::Length && value == axis.length) return a.labels.unite(bound->axis, axis);
+  const int place = a.has(input) ? static_cast<int>(input) : -1;
+  if (value >= 0) a.count(bound, axis, 0, std::min(value, axis.length), 1, place, static_cast<int64_t>(element));
+  else a.count(bound, axis, std::max<int64_t>(0, axis.length + value), axis.length, -1, place, static_cast<int64_t>(element));
 }
 
 void slice(Analysis& a) {
@@ -169,8 +156,8 @@ void slice(Analysis& a) {
       continue;
     }
     if (step == 1) {
-      bind_bound(a, (*starts)[i], axis);
-      bind_bound(a, (*ends)[i], axis);
+      bind_bound(a, (*starts)[i], axis, 1, i);
+      bind_bound(a, (*ends)[i], axis, 2, i);
     } else if (!(step == -1 && static_cast<int64_t>(taken.size()) == length && (*ends)[i]->value < -length && (*starts)[i]->value == -1)) {
       a.labels.freeze(axis, a.because(fmt::format("it takes every index in steps of {}", step)));
     }
@@ -320,6 +307,29 @@ void tile(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// Numbers of Constant nodes that are not kept as tensors; shapes with lengths that are not known.
+void constant(Analysis& a) {
+  Value result;
+  result.known = true;
+  for (const Attribute& attribute : a.node().attributes) {
+    if (const auto* list = std::get_if<std::vector<float>>(&attribute.value)) result.axes = {a.fixed(static_cast<int64_t>(list->size()))};
+    else if (const auto* numbers = std::get_if<std::vector<int64_t>>(&attribute.value)) result.axes = {a.fixed(static_cast<int64_t>(numbers->size()))};
+    else if (const auto* texts = std::get_if<std::vector<std::string>>(&attribute.value)) result.axes = {a.fixed(static_cast<int64_t>(texts->size()))};
+    if (const auto* number = std::get_if<float>(&attribute.value)) result.number = *number;
+  }
+  a.out(0, std::move(result));
+}
+
+/// With a length that is not known: the others enter the graph as numbers.
+void shape(Analysis& a) {
+  for (const Axis& axis : a.in(0).axes) a.labels.freeze(axis, a.because("its length enters the computation", "fold constants (onnxsim) before cutting"));
+  Value result;
+  result.known = true;
+  result.axes = {a.fixed(a.node().op_type == "Size" || a.node().find("start") != nullptr || a.node().find("end") != nullptr ? -1 : a.in(0).rank())};
+  if (a.node().op_type == "Size") result.axes.clear();
+  a.out(0, std::move(result));
+}
+
 }  // namespace
 
 void add_movement_rules(RuleTable& table) {
@@ -330,6 +340,9 @@ void add_movement_rules(RuleTable& table) {
   table["Expand"] = expand;
   table["ConstantOfShape"] = constant_of_shape;
   table["Tile"] = tile;
+  table["Constant"] = constant;
+  table["Shape"] = shape;
+  table["Size"] = shape;
 }
 
 }  // namespace sparsify

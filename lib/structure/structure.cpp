@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "mask/prunable.h"
 #include "structure/analysis.h"
@@ -93,20 +94,39 @@ class Grouper {
     return family;
   }
 
+  /// Classes are of one group when they are indices of one axis that produces them, or of factors that a split made. What
+  /// only consumes them or runs along them (a concatenation's reader, its biases) does not tie their producers together.
   void join_families() {
     parents_.resize(static_cast<size_t>(labels_.families()));
     std::iota(parents_.begin(), parents_.end(), 0);
-    for (Label label = 0; label < static_cast<Label>(labels_.size()); ++label) {
-      if (labels_.family(label) < 0) continue;
-      std::vector<Label> simple;
-      labels_.expand_all(label, simple);
-      // A joined label is of no family of its own: its factors are.
-      if (simple.size() == 1 && labels_.family(simple[0]) >= 0) {
+    std::set<int> loose;
+    for (const auto& [id, axes] : a_.tensor_axes) {
+      for (size_t axis = 0; axis < axes.size(); ++axis) {
+        if (!axes[axis].is_fixed() && !ties(id, static_cast<int>(axis))) loose.insert(labels_.family(axes[axis].at(0)));
+      }
+    }
+    for (const bool tying : {true, false}) {
+      for (Label label = 0; label < static_cast<Label>(labels_.size()); ++label) {
+        if (labels_.family(label) < 0 || loose.contains(labels_.family(label)) == tying) continue;
+        std::vector<Label> simple;
+        labels_.expand_all(label, simple);
+        // A joined label is of no family of its own: its factors are.
+        if (simple.size() != 1 || labels_.family(simple[0]) < 0) continue;
+        const auto [entry, fresh] = family_of_.try_emplace(simple[0], labels_.family(label));
+        if (fresh || !tying) continue;
         const int a = family_root(labels_.family(label));
-        const int b = family_root(labels_.family(simple[0]));
+        const int b = family_root(entry->second);
         parents_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
       }
     }
+  }
+
+  bool ties(int id, int axis) const {
+    const auto found = tensors_.find(id);
+    if (found == tensors_.end() || role_of(id, axis) != Role::Output) return false;
+    const PrunableTensor& tensor = *found->second;
+    const bool depthwise = tensor.groups > 1 && tensor.input_axis >= 0 && tensor.shape[static_cast<size_t>(tensor.input_axis)] == 1;
+    return !depthwise;
   }
 
   Role role_of(int id, int axis) const {
@@ -144,7 +164,8 @@ class Grouper {
   }
 
   int group_of(Label simple) {
-    const int family = family_root(labels_.family(simple));
+    const auto own = family_of_.find(simple);
+    const int family = family_root(own != family_of_.end() ? own->second : labels_.family(simple));
     const auto [entry, fresh] = by_family_.try_emplace(family, static_cast<int>(groups.size()));
     if (fresh) groups.emplace_back();
     return entry->second;
@@ -248,6 +269,7 @@ class Grouper {
   std::map<int, const PrunableTensor*> tensors_;
   std::vector<int> order_;  ///< tensor ids, weights in node order first
   std::vector<int> parents_;
+  std::unordered_map<Label, int> family_of_;  ///< of a simple class
   std::map<int, int> by_family_;
   std::map<std::string, int> used_names_;
 };

@@ -75,6 +75,10 @@ struct Count {
   std::string label;           ///< that node's label in FlatGraph
   int tensor_id = -1;          ///< of the stored integer tensor; -1: an attribute
   std::string attribute;       ///< attribute name, else ""
+  /// No tensor and no attribute: the number is computed in the graph from what no run changes. This input of the node must
+  /// become a stored int64 constant of one axis, `whole` with this element changed.
+  int input = -1;
+  std::vector<int64_t> whole{};
   int64_t element = 0;         ///< flat index into the tensor or the attribute's list (0 for a single integer)
   int64_t value = 0;           ///< what stands there now
   int line = -1;               ///< what it counts along (internal)

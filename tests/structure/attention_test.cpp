@@ -1,0 +1,107 @@
+#include "structure/sample.h"
+
+using namespace sparsify;
+
+using Indices = std::vector<int64_t>;
+
+namespace {
+
+/// One block of attention over [1, 4, 6] with 2 heads of 3.
+GraphSample attention(const std::string& between) {
+  return {.inputs = "float[1,4,6] x", .outputs = "float[1,4,6] y",
+          .weights = {{"q", {6, 6}}, {"k", {6, 6}}, {"v", {6, 6}}, {"o", {6, 6}}},
+          .nodes = "a = MatMul (x, q) b = MatMul (x, k) c = MatMul (x, v)"
+                   " a2 = Reshape (a, heads) b2 = Reshape (b, heads) c2 = Reshape (c, heads)"
+                   " a3 = Transpose <perm = [0, 2, 1, 3]> (a2) b3 = Transpose <perm = [0, 2, 3, 1]> (b2) c3 = Transpose <perm = [0, 2, 1, 3]> (c2)"
+                   " s = MatMul (a3, b3) p = " + between + " (s) z = MatMul (p, c3) z2 = Transpose <perm = [0, 2, 1, 3]> (z)"
+                   " z3 = Reshape (z2, flat) y = MatMul (z3, o)",
+          .constants = "int64[4] heads = {0, 0, 2, 3}, int64[3] flat = {0, 0, 6}"};
+}
+
+}  // namespace
+
+TEST_CASE("attention has heads, a width of queries and keys, and a width of values", "[structure][attention]") {
+  const Structure s = analysed(attention("Softmax"));
+  const Group& heads = group_of(s, "q", 1, "head");
+  CHECK(heads.units == 2);
+  CHECK(heads.is_cuttable());
+  CHECK(members_of(heads) == "k:1 o:0 q:1 v:1");
+  CHECK(member_of(heads, "o", 0).indices[1] == Indices{3, 4, 5});
+  const Group& width = group_of(s, "q", 1, "channel");
+  CHECK(width.units == 3);
+  CHECK(members_of(width) == "k:1 q:1");
+  CHECK(member_of(width, "k", 1).indices[2] == Indices{2, 5});
+  const Group& values = group_of(s, "v", 1, "channel");
+  CHECK(members_of(values) == "o:0 v:1");
+
+  const Removed head = without(s, heads, {0});
+  CHECK(s.kept("a", 2, head) == Indices{3, 4, 5});
+  CHECK(s.kept("a3", 1, head) == Indices{1});
+  CHECK(s.kept("z3", 2, head) == Indices{3, 4, 5});
+  for (const Count& count : s.counts()) {
+    if (count.value == 2) CHECK(s.count(count, head) == 1);
+    if (count.value == 3) CHECK(s.count(count, head) == 3);
+    if (count.value == 6) CHECK(s.count(count, head) == 3);
+  }
+}
+
+TEST_CASE("grouped queries: a key-value head goes with its query heads", "[structure][attention]") {
+  // 4 query heads of 2, 2 key heads repeated twice.
+  const Structure s = analysed({.inputs = "float[1,4,8] x", .outputs = "float[1,4,4,4] y",
+                                .weights = {{"q", {8, 8}}, {"k", {8, 4}}},
+                                .nodes = "a = MatMul (x, q) b = MatMul (x, k) a2 = Reshape (a, four) b2 = Reshape (b, two)"
+                                         " a3 = Transpose <perm = [0, 2, 1, 3]> (a2) b3 = Transpose <perm = [0, 2, 3, 1]> (b2)"
+                                         " b4 = Unsqueeze (b3, axis) b5 = Expand (b4, repeat) b6 = Reshape (b5, joined) s = MatMul (a3, b6)"
+                                         " t = ReduceSum <keepdims = 1> (s, head) y = Expand (t, out)",
+                                .constants = "int64[4] four = {1, 4, 4, 2}, int64[4] two = {1, 4, 2, 2}, int64[1] axis = {2},"
+                                             " int64[5] repeat = {1, 2, 2, 2, 4}, int64[4] joined = {1, 4, 2, 4}, int64[1] head = {1},"
+                                             " int64[4] out = {1, 4, 4, 4}"});
+  const Group& heads = group_of(s, "k", 1, "head");
+  CHECK(heads.units == 2);
+  CHECK(member_of(heads, "k", 1).indices[1] == Indices{2, 3});
+  CHECK(member_of(heads, "q", 1).indices[1] == Indices{4, 5, 6, 7});
+}
+
+TEST_CASE("a gated product merges both projections", "[structure][ffn]") {
+  const Structure s = analysed({.inputs = "float[1,4,3] x", .outputs = "float[1,4,3] y",
+                                .weights = {{"up", {3, 5}}, {"gate", {3, 5}}, {"down", {5, 3}}},
+                                .nodes = "a = MatMul (x, up) b = MatMul (x, gate) c = Sigmoid (b) d = Mul (a, c) y = MatMul (d, down)"});
+  CHECK(members_of(group_of(s, "up", 1)) == "down:0 gate:1 up:1");
+}
+
+TEST_CASE("a product of two activations needs zeros where channels went", "[structure][zero]") {
+  const auto sample = [](const std::string& function) {
+    return GraphSample{.inputs = "float[1,4,3] x", .outputs = "float[1,4,4] y",
+                  .weights = {{"a", {3, 5}}, {"b", {3, 5}}},
+                  .nodes = "h = MatMul (x, a) i = MatMul (x, b) f = " + function + " (h) g = " + function + " (i)"
+                           " t = Transpose <perm = [0, 2, 1]> (g) y = MatMul (f, t)"};
+  };
+  CHECK(group_of(analysed(sample("Relu")), "a", 1).is_cuttable());
+  const Structure shifted = analysed(sample("Sigmoid"));
+  CHECK_FALSE(group_of(shifted, "a", 1).is_cuttable());
+  CHECK(group_of(shifted, "a", 1).frozen.at(0).op == "MatMul");
+}
+
+TEST_CASE("hidden units of an LSTM take a row of every gate, a column of the recurrence and of what reads the state", "[structure][lstm]") {
+  const Structure s = analysed({.inputs = "float[5,1,3] x", .outputs = "float[5,1,2] y",
+                                .weights = {{"w", {1, 16, 3}}, {"r", {1, 16, 4}}, {"b", {1, 32}}, {"f", {4, 2}}},
+                                .nodes = "h = LSTM <hidden_size = 4> (x, w, r, b) s = Squeeze (h, one) y = MatMul (s, f)",
+                                .constants = "int64[1] one = {1}"});
+  const Group& hidden = group_of(s, "r", 2);
+  CHECK(hidden.units == 4);
+  CHECK(members_of(hidden) == "b:1 f:0 r:1 r:2 w:1");
+  CHECK(member_of(hidden, "w", 1).indices[1] == Indices{1, 5, 9, 13});
+  REQUIRE(s.counts().size() == 1);
+  CHECK(s.count(s.counts()[0], without(s, hidden, {0})) == 3);
+}
+
+TEST_CASE("a mean over channels holds them unless a rescale is allowed", "[structure][reduce]") {
+  const GraphSample sample{.inputs = "float[1,4,3] x", .outputs = "float[1,4,1] y",
+                      .weights = {{"a", {3, 5}}}, .nodes = "h = MatMul (x, a) r = Relu (h) y = ReduceMean <axes = [2]> (r)"};
+  CHECK_FALSE(group_of(analysed(sample), "a", 1).is_cuttable());
+  const Structure s = analysed(sample, {.allow_rescale = true});
+  const Group& group = group_of(s, "a", 1);
+  CHECK(group.is_cuttable());
+  REQUIRE(s.rescales().size() == 1);
+  CHECK(s.factor(s.rescales()[0], without(s, group, {0})) == Approx(0.8));
+}
