@@ -3,11 +3,13 @@
 #include <c10/util/Exception.h>
 #include <fmt/core.h>
 
+#include <deque>
 #include <new>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/names.h"
+#include "program/schedule.h"
 
 namespace sparsify {
 namespace {
@@ -21,6 +23,19 @@ std::string shapes_of(const std::vector<const Value*>& inputs) {
 bool is_out_of_memory(const std::string& message) {
   return message.find("can't allocate memory") != std::string::npos ||
          message.find("out of memory") != std::string::npos;
+}
+
+/// Operators whose time is in sums of products.
+bool gains_from_bfloat16(const Node& node) {
+  if (!node.domain.empty()) return node.op_type == "FusedConv" || node.op_type == "FusedGemm" || node.op_type == "FusedMatMul";
+  return node.op_type == "Conv" || node.op_type == "ConvTranspose" || node.op_type == "Gemm" || node.op_type == "MatMul";
+}
+
+/// Copies a value in channels-last order into the usual one.
+void put_in_order(Value& value) {
+  if (!value.is_tensor() || value.tensor().dim() != 4 || value.tensor().is_contiguous()) return;
+  if (!value.tensor().is_contiguous(at::MemoryFormat::ChannelsLast)) return;
+  value = Value(value.tensor().contiguous(), value.type());
 }
 
 }  // namespace
@@ -38,13 +53,34 @@ void Executor::load_constants() {
   for (const auto& [slot, value] : frame_.plan->constants) frame_.slots[static_cast<size_t>(slot)] = value;
 }
 
-void Executor::run(const std::vector<bool>& skip, const std::vector<bool>& keep) {
-  const std::vector<Step>& steps = frame_.plan->steps;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (skip.empty() || !skip[i]) run_step(steps[i]);
-    for (const int slot : steps[i].release) {
-      if (keep.empty() || !keep[static_cast<size_t>(slot)]) frame_.slots[static_cast<size_t>(slot)] = Value();
+void Executor::run() {
+  for (const Step& step : frame_.plan->steps) {
+    run_step(step);
+    for (const int slot : step.release) frame_.slots[static_cast<size_t>(slot)] = Value();
+  }
+}
+
+void Executor::run(const Schedule& schedule) {
+  const Plan& plan = *frame_.plan;
+  for (const int i : schedule.stored) {
+    const auto& [slot, tensor] = plan.stored[static_cast<size_t>(i)];
+    frame_.slots[static_cast<size_t>(slot)] = load_tensor(tensor);
+  }
+  for (const int i : schedule.constants) {
+    const auto& [slot, value] = plan.constants[static_cast<size_t>(i)];
+    frame_.slots[static_cast<size_t>(slot)] = value;
+  }
+  for (const auto& [slot, value] : schedule.values) frame_.slots[static_cast<size_t>(slot)] = value;
+  for (const Work& work : schedule.works) {
+    if (schedule.reorders_layouts && !work.takes_any_layout && !work.kernel) {
+      for (const int slot : work.reads) put_in_order(frame_.slots[static_cast<size_t>(slot)]);
     }
+    if (work.kernel) {
+      run_kernel(*work.step, *work.kernel, work.reads);
+    } else {
+      run_step(*work.step);
+    }
+    for (const int slot : work.release) frame_.slots[static_cast<size_t>(slot)] = Value();
   }
 }
 
@@ -58,21 +94,53 @@ void Executor::run_step(const Step& step) {
   for (const int slot : step.outputs) {
     outputs_.push_back(slot < 0 ? nullptr : &frame_.slots[static_cast<size_t>(slot)]);
   }
+  if (context_.bfloat16 && gains_from_bfloat16(*step.node)) {
+    run_in_bfloat16(step);
+  } else {
+    guarded([&] { step.op->function(*this); });
+  }
+}
+
+/// Rounds float32 inputs and gives the result back in float32: weights stay what they are, and their gradients come back
+/// in float32 through the rounding.
+void Executor::run_in_bfloat16(const Step& step) {
+  std::deque<Value> rounded;
+  for (const Value*& input : inputs_) {
+    if (input == nullptr || !input->is_tensor() || input->type() != DType::Float32) continue;
+    rounded.emplace_back(input->tensor().to(at::kBFloat16));
+    input = &rounded.back();
+  }
+  guarded([&] { step.op->function(*this); });
+  if (rounded.empty()) return;
+  for (Value* output : outputs_) {
+    if (output != nullptr && output->type() == DType::BFloat16) *output = Value(output->tensor().to(at::kFloat));
+  }
+}
+
+void Executor::run_kernel(const Step& step, const Kernel& kernel, const std::vector<int>& reads) {
+  node_ = step.node;
+  opset_ = step.opset;
+  inputs_.clear();
+  for (const int slot : reads) inputs_.push_back(&frame_.slots[static_cast<size_t>(slot)]);
+  guarded([&] { kernel.run(frame_); });
+}
+
+template <class Action>
+void Executor::guarded(Action action) {
+  const auto out_of_memory = [this] {
+    return ExhaustedError{{.what = fmt::format("memory ran out computing ({})", shapes_of(inputs_)),
+                           .where = where(),
+                           .fix = "use a smaller batch_size"}};
+  };
   try {
-    step.op->function(*this);
+    action();
   } catch (const Error&) {
     throw;
   } catch (const std::bad_alloc&) {
-    throw ExhaustedError{{.what = fmt::format("memory ran out computing ({})", shapes_of(inputs_)),
-                          .where = where(),
-                          .fix = "use a smaller batch_size"}};
+    throw out_of_memory();
   } catch (const c10::Error& e) {
     const std::string message = e.what_without_backtrace();
-    if (is_out_of_memory(message)) {
-      throw ExhaustedError{{.what = fmt::format("memory ran out computing ({})", shapes_of(inputs_)),
-                            .where = where(),
-                            .fix = "use a smaller batch_size"}};
-    }
+    if (is_out_of_memory(message)) throw out_of_memory();
     fail(fmt::format("the operator cannot be applied to ({}): {}", shapes_of(inputs_),
                      message.substr(0, message.find('\n'))),
          "check that the inputs have the shapes the model was exported for");
@@ -94,7 +162,7 @@ std::vector<Value> Executor::run_subgraph(std::string_view attribute_name, const
   Executor inner(context_, frame);
   inner.load_constants();
   for (size_t i = 0; i < plan.inputs.size(); ++i) frame.slots[static_cast<size_t>(plan.inputs[i])] = inputs[i];
-  inner.run({}, {});
+  inner.run();
   std::vector<Value> outputs;
   for (const SlotRef ref : plan.outputs) outputs.push_back(frame.at(ref));
   return outputs;

@@ -17,6 +17,7 @@ struct RunContext {
   at::Device device = at::kCPU;
   bool training = false;
   uint64_t seed = 0;
+  bool bfloat16 = false;  ///< products and convolutions of float32 are computed in bfloat16
 };
 
 /// Marks what a first run learns about a slot: see Program.
@@ -35,6 +36,9 @@ struct Frame {
   }
 };
 
+struct Schedule;
+class Kernel;
+
 /// Runs the steps of one plan.
 class Executor final : public OpCall {
  public:
@@ -42,14 +46,21 @@ class Executor final : public OpCall {
 
   /// Fills the slots of stored tensors and constants.
   void load_constants();
-  /// `skip[i]`: step i's outputs are there already. `keep[slot]`: not to be released. Both may be empty.
-  void run(const std::vector<bool>& skip, const std::vector<bool>& keep);
+  /// All steps of the plan.
+  void run();
+  /// What is left for a signature; loads what it needs.
+  void run(const Schedule& schedule);
   void run_step(const Step& step);
 
   std::vector<Value> run_subgraph(std::string_view attribute_name, const std::vector<Value>& inputs) override;
 
  private:
   Value load_tensor(const StoredTensor& tensor) const override;
+  void run_in_bfloat16(const Step& step);
+  void run_kernel(const Step& step, const Kernel& kernel, const std::vector<int>& reads);
+  /// LibTorch's errors as ours, with the node and the shapes.
+  template <class Action>
+  void guarded(Action action);
 
   const RunContext& context_;
   Frame& frame_;

@@ -13,14 +13,24 @@
 #include "base/error.h"
 #include "program/executor.h"
 #include "program/plan.h"
+#include "program/schedule.h"
 
 namespace sparsify {
 namespace {
 
-/// What the first run with a signature found out: steps whose outputs do not depend on the data.
-struct Folded {
-  std::vector<bool> skip;                    ///< per step
-  std::vector<std::pair<int, Value>> values; ///< slot <- value, for those that other steps read
+/// A parameter's tensor as the last run saw it.
+struct Seen {
+  const c10::TensorImpl* tensor = nullptr;
+  uint32_t version = 0;  ///< counts what LibTorch's operators wrote into it
+};
+
+Seen seen(const at::Tensor& tensor) {
+  return {tensor.unsafeGetTensorImpl(), tensor.is_inference() ? 0 : static_cast<uint32_t>(tensor._version())};
+}
+
+struct Prepared {
+  Schedule schedule;
+  bool has_parameters = false;  ///< values of parameters are folded in
 };
 
 /// Larger constants are computed again instead of being kept: they may be broadcasts of the size of an activation.
@@ -37,6 +47,22 @@ void collect_stored(const Plan& plan, std::vector<StoredTensor>& out) {
     }
     for (const auto& [name, subplan] : step.subplans) collect_stored(*subplan, out);
   }
+}
+
+/// Tensors that BatchNormalizations keep as running mean and variance, by id.
+std::set<int> statistics_of(const Plan& plan) {
+  std::set<int> slots;
+  std::set<int> ids;
+  for (const Step& step : plan.steps) {
+    if (step.node->domain.empty() && step.node->op_type == "BatchNormalization") {
+      for (size_t i = 3; i < step.inputs.size(); ++i) slots.insert(step.inputs[i].depth == 0 ? step.inputs[i].index : -1);
+    }
+    for (const auto& [name, subplan] : step.subplans) ids.merge(statistics_of(*subplan));
+  }
+  for (const auto& [slot, tensor] : plan.stored) {
+    if (slots.contains(slot)) ids.insert(tensor.id);
+  }
+  return ids;
 }
 
 bool is_deterministic(const Step& step) {
@@ -68,8 +94,9 @@ struct Program::Impl {
   at::Device device = at::kCPU;
   std::vector<Parameter> parameters;
   std::unordered_map<std::string, size_t> parameter_by_name;
-  std::map<int, Value> stored;  ///< everything that is not a parameter, by tensor id
-  std::map<std::string, Folded> folded;
+  std::map<int, Value> stored;  ///< by tensor id; of parameters what the last run used
+  std::vector<Seen> seen_parameters;
+  std::map<std::string, Prepared> prepared;  ///< by signature
   std::unordered_map<std::string, int> slot_by_name;
 
   void load(const ProgramOptions& options);
@@ -77,7 +104,8 @@ struct Program::Impl {
   std::string signature(const std::vector<Value>& inputs, const RunOptions& options) const;
   void check_inputs(const std::vector<Value>& inputs, bool float64) const;
   RunResult run(const std::vector<Value>& inputs, const RunOptions& options);
-  void learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static, Folded& folded) const;
+  void notice_changes();
+  Learned learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static) const;
 };
 
 std::unique_ptr<Program> Program::build(const ModelFile& file, const ProgramOptions& options) {
@@ -92,7 +120,12 @@ Program::~Program() = default;
 const std::vector<ValueInfo>& Program::inputs() const { return impl_->file->model().graph.inputs; }
 const std::vector<ValueInfo>& Program::outputs() const { return impl_->file->model().graph.outputs; }
 std::vector<Parameter>& Program::parameters() { return impl_->parameters; }
-void Program::parameters_changed() { impl_->folded.clear(); }
+void Program::parameters_changed() { impl_->prepared.clear(); }
+const Plan& Program::plan() const { return *impl_->plan; }
+const ModelFile& Program::file() const { return *impl_->file; }
+at::Device Program::device() const { return impl_->device; }
+std::map<int, Value> Program::stored_values() const { return impl_->stored_values(); }
+void Program::check_inputs(const std::vector<Value>& inputs) const { impl_->check_inputs(inputs, false); }
 
 void Program::replace_stored(int tensor_id, const Value& value) {
   const auto known = impl_->stored.find(tensor_id);
@@ -136,6 +169,10 @@ void Program::Impl::load(const ProgramOptions& options) {
     }
     stored.emplace(tensor.id, std::move(value));
   }
+  for (const int id : statistics_of(*plan)) {
+    const auto known = std::find_if(parameters.begin(), parameters.end(), [id](const Parameter& one) { return one.tensor_id == id; });
+    if (known != parameters.end()) known->is_statistic = true;
+  }
   for (size_t slot = 0; slot < plan->slot_names.size(); ++slot) {
     slot_by_name.emplace(plan->slot_names[slot], static_cast<int>(slot));
   }
@@ -148,9 +185,26 @@ std::map<int, Value> Program::Impl::stored_values() const {
   return values;
 }
 
+/// Parameters may have been replaced or written into since the last run.
+void Program::Impl::notice_changes() {
+  seen_parameters.resize(parameters.size());
+  bool changed = false;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const Seen now = seen(parameters[i].tensor);
+    Seen& before = seen_parameters[i];
+    if (now.tensor == before.tensor && now.version == before.version) continue;
+    if (now.tensor != before.tensor) stored[parameters[i].tensor_id] = Value(parameters[i].tensor);
+    before = now;
+    changed = true;
+  }
+  if (changed) std::erase_if(prepared, [](const auto& entry) { return entry.second.has_parameters; });
+}
+
 std::string Program::Impl::signature(const std::vector<Value>& inputs, const RunOptions& options) const {
   std::string text = options.gradients ? "g" : options.training ? "t" : "i";
-  if (!options.taps.empty()) text += "+taps";  // folding keeps what only a tap would see
+  if (options.bfloat16) text += "+bf16";
+  if (!options.optimise) text += "+plain";
+  for (const std::string& tap : options.taps) text += "+" + tap;  // what a tap sees is neither folded nor fused away
   for (const Value& input : inputs) text += ";" + input.describe();
   return text;
 }
@@ -192,11 +246,18 @@ void Program::Impl::check_inputs(const std::vector<Value>& inputs, bool float64)
 
 RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions& options) {
   check_inputs(inputs, options.float64);
-  const std::map<int, Value> values = stored_values();
-  const RunContext context{file, &values, device, options.training, options.seed};
+  notice_changes();
+  std::map<int, Value> with_copies;  // of the statistics that this run may not move
+  if (options.training && !options.update_statistics) {
+    with_copies = stored;
+    for (const Parameter& parameter : parameters) {
+      if (parameter.is_statistic) with_copies[parameter.tensor_id] = Value(parameter.tensor.detach().clone());
+    }
+  }
+  const RunContext context{file,          with_copies.empty() ? &stored : &with_copies, device, options.training, options.seed,
+                           options.bfloat16};
   Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
   Executor executor(context, frame);
-  executor.load_constants();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& given = inputs[i];
     const bool moves = given.is_tensor() && given.tensor().is_floating_point();
@@ -214,28 +275,50 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     keep[static_cast<size_t>(found->second)] = true;
   }
   const std::string key = signature(inputs, options);
-  const auto known = folded.find(key);
-  if (known == folded.end()) {
-    Folded fresh;
-    learn(executor, frame, keep, !options.gradients && !options.training, fresh);
-    folded.emplace(key, std::move(fresh));
+  const auto known = prepared.find(key);
+  const bool reordered = known != prepared.end() && known->second.schedule.reorders_layouts;
+  if (known != prepared.end()) {
+    executor.run(known->second.schedule);
   } else {
-    for (const auto& [slot, value] : known->second.values) frame.slots[static_cast<size_t>(slot)] = value;
-    executor.run(known->second.skip, keep);
+    executor.load_constants();
+    const bool inference = !options.gradients && !options.training;
+    Learned learned = learn(executor, frame, keep, inference);
+    Prepared fresh{make_schedule(*plan, learned), inference};
+    const bool optimises = inference && options.optimise && !options.bfloat16 && device.is_cpu();
+    if (optimises) {
+      std::vector<Value> values;
+      for (const auto& [slot, tensor] : plan->stored) values.push_back(tensor.value == nullptr ? stored.at(tensor.id) : Value());
+      fuse(fresh.schedule, *plan, learned, values, keep);
+    }
+    finish(fresh.schedule, *plan, learned, keep);
+    if (optimises) overwrite_inputs(fresh.schedule, learned);
+    prepared.emplace(key, std::move(fresh));
   }
+  const auto handed_out = [reordered](const Value& value) {
+    return reordered && value.is_tensor() ? Value(value.tensor().contiguous(), value.type()) : value;
+  };
   RunResult result;
-  for (const SlotRef ref : plan->outputs) result.outputs.push_back(frame.at(ref));
+  for (const SlotRef ref : plan->outputs) result.outputs.push_back(handed_out(frame.at(ref)));
   for (const std::string& tap : options.taps) {
-    result.taps.emplace(tap, frame.slots[static_cast<size_t>(slot_by_name.at(tap))]);
+    result.taps.emplace(tap, handed_out(frame.slots[static_cast<size_t>(slot_by_name.at(tap))]));
   }
   return result;
 }
 
 /// Runs every step and follows what is known about each slot: a shape is static when the shapes of the inputs are and
 /// the values that decide it are; a value is static when all inputs are, and Shape and Size make values of shapes.
-void Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static,
-                          Folded& result) const {
+Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static) const {
+  Learned result;
+  result.slots.resize(plan->slot_names.size());
   std::vector<uint8_t> facts(plan->slot_names.size(), kUnknown);
+  const auto look_at = [&](int slot) {
+    SlotKnowledge& known = result.slots[static_cast<size_t>(slot)];
+    const Value& value = frame.slots[static_cast<size_t>(slot)];
+    known.facts = facts[static_cast<size_t>(slot)];
+    if (!value.is_tensor()) return;
+    known.shape = value.tensor().sizes().vec();
+    if (type_of(value.tensor().scalar_type()) == value.type()) known.type = value.tensor().scalar_type();
+  };
   for (const int slot : plan->inputs) {
     const bool sequence = frame.slots[static_cast<size_t>(slot)].is_sequence();  // the signature tells only its length
     facts[static_cast<size_t>(slot)] = sequence ? kUnknown : kStaticShape;
@@ -248,8 +331,10 @@ void Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bo
   }
   for (const auto& [slot, value] : plan->constants) facts[static_cast<size_t>(slot)] = kStaticShape | kStaticValue;
 
-  std::map<int, Value> made;  // static values that steps made
-  result.skip.assign(plan->steps.size(), false);
+  for (const int slot : plan->inputs) look_at(slot);
+  for (const auto& [slot, tensor] : plan->stored) look_at(slot);
+  for (const auto& [slot, value] : plan->constants) look_at(slot);
+  result.known.assign(plan->steps.size(), false);
   for (size_t i = 0; i < plan->steps.size(); ++i) {
     const Step& step = plan->steps[i];
     executor.run_step(step);
@@ -277,25 +362,15 @@ void Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bo
       if (slot < 0) continue;
       facts[static_cast<size_t>(slot)] =
           static_cast<uint8_t>((value_known ? kStaticValue | kStaticShape : 0) | (shape_known ? kStaticShape : 0));
-      if (value_known) made.emplace(slot, frame.slots[static_cast<size_t>(slot)]);
+      if (value_known) result.made.emplace_back(slot, frame.slots[static_cast<size_t>(slot)]);
+      look_at(slot);
     }
-    result.skip[i] = value_known;
+    result.known[i] = value_known;
     for (const int slot : step.release) {
       if (keep.empty() || !keep[static_cast<size_t>(slot)]) frame.slots[static_cast<size_t>(slot)] = Value();
     }
   }
-  std::set<int> read;  // slots that some step which still runs, or an output, looks at
-  for (size_t i = 0; i < plan->steps.size(); ++i) {
-    if (result.skip[i]) continue;
-    for (const SlotRef ref : plan->steps[i].inputs) read.insert(ref.index);
-    for (const SlotRef ref : plan->steps[i].captured) {
-      if (ref.depth == 0) read.insert(ref.index);
-    }
-  }
-  for (const SlotRef ref : plan->outputs) read.insert(ref.index);
-  for (auto& [slot, value] : made) {
-    if (read.contains(slot) || !keep.empty()) result.values.emplace_back(slot, std::move(value));
-  }
+  return result;
 }
 
 std::vector<GradientCut> Program::gradient_cuts() const {

@@ -13,11 +13,16 @@
 
 namespace sparsify {
 
+struct Plan;
+
 /// A floating-point tensor of the file as a leaf of the program, in the file's layout.
 struct Parameter {
   std::string name;  ///< initializer, or output of the Constant node
   int tensor_id = -1;
   at::Tensor tensor;
+  /// A running mean or variance of a BatchNormalization: it follows the batches (RunOptions::update_statistics), an
+  /// optimiser leaves it alone.
+  bool is_statistic = false;
 };
 
 /// Where a gradient ends although a weight lies behind: a value that a non-differentiable operator made.
@@ -33,9 +38,16 @@ struct ProgramOptions {
 };
 
 struct RunOptions {
-  bool training = false;  ///< batch statistics, dropout
+  bool training = false;  ///< BatchNormalization uses the batch's statistics, Dropout drops (its mask follows from `seed`)
+  /// In training: BatchNormalization also moves its stored mean and variance, in place in the parameters, as
+  /// stored * momentum + batch * (1 - momentum). False leaves them, as for gradients that are only looked at.
+  bool update_statistics = true;
   bool gradients = false; ///< record for backward; otherwise inference mode
   bool float64 = false;   ///< floating-point inputs are float64 whatever the model says; so must its parameters be by then
+  /// Convolutions and matrix products of float32 are computed in bfloat16, everything else and the weights stay float32.
+  /// Faster where the processor multiplies bfloat16 (AMX, AVX-512 BF16, GPUs), slower elsewhere.
+  bool bfloat16 = false;
+  bool optimise = true;   ///< inference on the CPU: fuse nodes, overwrite dead inputs, reorder axes in memory; false: node by node
   uint64_t seed = 0;
   std::vector<std::string> taps{};  ///< values to hand out beside the outputs
 };
@@ -49,7 +61,8 @@ struct RunResult {
 /// rewritten, so that a name in the file is a name here.
 ///
 /// The first run with an input signature (types and shapes) finds what does not depend on the data: constants and shape
-/// arithmetic are computed once for that signature. Values are freed after their last use.
+/// arithmetic are computed once for that signature. Values are freed after their last use. Later runs for inference on
+/// the CPU also join nodes into one kernel where LibTorch has one (RunOptions::optimise); they differ by rounding.
 class Program {
  public:
   /// throws ResourceError naming node, operator, domain and opset for an operator that is not supported
@@ -59,8 +72,8 @@ class Program {
   const std::vector<ValueInfo>& inputs() const;
   const std::vector<ValueInfo>& outputs() const;
 
-  /// Floating-point initializers and constants, in file order. Replacing a `tensor` changes later runs: call
-  /// parameters_changed() after writing into one.
+  /// Floating-point initializers and constants, in file order. Replacing a `tensor` or writing into one with LibTorch's
+  /// operators changes later runs; parameters_changed() is needed only after writing through a pointer.
   std::vector<Parameter>& parameters();
   Parameter* find_parameter(const std::string& name);
   /// Exchanges any tensor of the file, integers too, for later runs; same type and shape.
@@ -71,6 +84,15 @@ class Program {
   /// throws ShapeError when inputs do not fit the signature, ResourceError naming the node that fails,
   ///        ExhaustedError when memory runs out
   RunResult run(const std::vector<Value>& inputs, const RunOptions& options = {});
+
+  // For Cursor, which runs the plan in an order of its own.
+  const Plan& plan() const;
+  const ModelFile& file() const;
+  at::Device device() const;
+  /// Parameters (as they are now) and the other stored tensors, by tensor id.
+  std::map<int, Value> stored_values() const;
+  /// throws ShapeError when inputs do not fit the signature
+  void check_inputs(const std::vector<Value>& inputs) const;
 
   /// Found statically: parameters that reach an output only through a non-differentiable operator.
   std::vector<GradientCut> gradient_cuts() const;

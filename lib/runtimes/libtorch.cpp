@@ -13,7 +13,8 @@ class LibTorchSession final : public Session {
  public:
   LibTorchSession(const ModelFile& file, const SessionOptions& options)
       : memory_(keep_memory()),
-        program_(Program::build(file, {.device = options.device == "auto" ? "cpu" : options.device})) {
+        program_(Program::build(file, {.device = options.device == "auto" ? "cpu" : options.device})),
+        optimise_(options.optimise) {
     if (options.threads > 0) at::set_num_threads(options.threads);
   }
 
@@ -21,7 +22,7 @@ class LibTorchSession final : public Session {
     std::vector<Value> values;
     for (const HostTensor& input : inputs) values.push_back(from_host(input));
     std::vector<HostTensor> outputs;
-    for (const Value& output : program_->run(values).outputs) outputs.push_back(to_host(output));
+    for (const Value& output : program_->run(values, {.optimise = optimise_}).outputs) outputs.push_back(to_host(output));
     return outputs;
   }
 
@@ -41,6 +42,7 @@ class LibTorchSession final : public Session {
 
   bool memory_;
   std::unique_ptr<Program> program_;
+  bool optimise_;
 };
 
 class LibTorch final : public Runtime {

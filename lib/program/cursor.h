@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "program/executor.h"
+#include "program/program.h"
+
+namespace sparsify {
+
+/// One run of a program that goes on only as far as it is asked to: a value is computed when it is wanted, from the
+/// values that are there already, and freed when everything that reads it has run. A layer-wise method so pays for each
+/// part of the network once. Weights that are changed in place count for the steps that have not run yet.
+///
+/// Slots are those of Program::plan(); nothing is folded, and the order is that of the plan among the steps needed.
+class Cursor {
+ public:
+  ///   pinned  slots that stay until drop(), however often they have been read
+  ///   throws  ShapeError when inputs do not fit the signature
+  Cursor(const Program& program, const std::vector<Value>& inputs, const std::vector<int>& pinned);
+
+  /// The value of a slot of the main graph. throws what the operators throw
+  const Value& value(int slot);
+  /// A pinned slot may go as soon as nothing that has not run reads it.
+  void drop(int slot);
+
+ private:
+  void run(size_t step);
+  void release_if_done(int slot);
+
+  std::map<int, Value> stored_;
+  RunContext context_;
+  Frame frame_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<int> producer_;  ///< per slot: step; -1 for inputs and stored tensors
+  std::vector<int> readers_;   ///< per slot: steps that have not run and read it
+  std::vector<bool> done_;     ///< per step
+  std::multiset<int> pinned_;
+};
+
+}  // namespace sparsify

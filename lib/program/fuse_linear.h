@@ -1,0 +1,14 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "program/schedule.h"
+
+namespace sparsify {
+
+/// output = input [..., K] * weight [K, N] + bias [N] in one call.
+std::unique_ptr<Kernel> make_linear_kernel(int input, int output, at::Tensor weight, at::Tensor bias);
+
+}  // namespace sparsify

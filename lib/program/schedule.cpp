@@ -1,0 +1,80 @@
+#include "program/schedule.h"
+
+#include <algorithm>
+#include <set>
+
+namespace sparsify {
+namespace {
+
+/// Operators that compute the same whatever the order of the axes in memory, and as fast.
+bool takes_any_layout(const Node& node) {
+  static const std::set<std::string> names{
+      "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Dropout", "Elu", "Erf", "Exp",
+      "Gelu", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "MaxPool", "Min",
+      "Mish", "Mul", "Neg", "Pad", "Pow", "ReduceMean", "Relu", "Shape", "Sigmoid", "Size", "Slice", "Softplus", "Split", "Sqrt",
+      "Sub", "Sum", "Swish", "Tanh", "Transpose", "Upsample"};
+  return node.domain.empty() && names.contains(node.op_type);
+}
+
+}  // namespace
+
+Schedule make_schedule(const Plan& plan, const Learned& learned) {
+  Schedule schedule;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    if (learned.known[i]) continue;
+    const Step& step = plan.steps[i];
+    Work work;
+    work.step = &step;
+    work.takes_any_layout = takes_any_layout(*step.node);
+    const auto read = [&work](SlotRef ref) {
+      if (ref.depth == 0 && ref.index >= 0) work.reads.push_back(ref.index);
+    };
+    for (const SlotRef ref : step.inputs) read(ref);
+    for (const SlotRef ref : step.captured) read(ref);
+    for (const int slot : step.outputs) {
+      if (slot >= 0) work.writes.push_back(slot);
+    }
+    schedule.works.push_back(std::move(work));
+  }
+  return schedule;
+}
+
+void finish(Schedule& schedule, const Plan& plan, Learned& learned, const std::vector<bool>& keep) {
+  constexpr int kNever = -1;
+  const auto kept = [&keep](int slot) { return !keep.empty() && keep[static_cast<size_t>(slot)]; };
+  std::vector<int> last(plan.slot_names.size(), kNever);
+  std::set<int> read;
+  for (size_t i = 0; i < schedule.works.size(); ++i) {
+    for (const int slot : schedule.works[i].reads) {
+      last[static_cast<size_t>(slot)] = static_cast<int>(i);
+      read.insert(slot);
+    }
+    for (const int slot : schedule.works[i].writes) last[static_cast<size_t>(slot)] = static_cast<int>(i);
+  }
+  for (const SlotRef ref : plan.outputs) {
+    if (ref.depth != 0) continue;
+    last[static_cast<size_t>(ref.index)] = kNever;
+    read.insert(ref.index);
+  }
+  for (size_t slot = 0; slot < last.size(); ++slot) {
+    if (kept(static_cast<int>(slot))) {
+      read.insert(static_cast<int>(slot));
+    } else if (last[slot] != kNever) {
+      schedule.works[static_cast<size_t>(last[slot])].release.push_back(static_cast<int>(slot));
+    }
+  }
+  for (Work& work : schedule.works) {
+    if (work.kernel) work.kernel->inputs_end(work.release);
+  }
+  for (auto& [slot, value] : learned.made) {
+    if (read.contains(slot)) schedule.values.emplace_back(slot, std::move(value));
+  }
+  for (size_t i = 0; i < plan.stored.size(); ++i) {
+    if (read.contains(plan.stored[i].first)) schedule.stored.push_back(static_cast<int>(i));
+  }
+  for (size_t i = 0; i < plan.constants.size(); ++i) {
+    if (read.contains(plan.constants[i].first)) schedule.constants.push_back(static_cast<int>(i));
+  }
+}
+
+}  // namespace sparsify

@@ -1,0 +1,159 @@
+"""The networks of tests/benchmarks/run_program as PyTorch modules, or in ONNX Runtime: one measurement, printed as JSON.
+
+    program_torch.py resnet20|resnet56|vit [--runtime torch|onnxruntime] [--model FILE] --batch N --mode forward|train"""
+import argparse
+import json
+import resource
+import statistics
+import time
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(rounds, action):
+    wall, cpu = [], []
+    for _ in range(2):
+        action()
+    for _ in range(rounds):
+        start, processor = time.perf_counter(), time.process_time()
+        action()
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - processor)
+    return {"wall_s": statistics.median(wall), "cpu_s": statistics.median(cpu)}
+
+
+def networks():
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    class Block(nn.Module):
+        def __init__(self, channels, width, stride):
+            super().__init__()
+            self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(width)
+            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(width)
+            self.stride, self.pad = stride, width // 4
+
+        def forward(self, x):
+            out = F.relu(self.bn1(self.conv1(x)))
+            out = self.bn2(self.conv2(out))
+            if self.stride != 1:
+                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+            return F.relu(out + x)
+
+    class ResNet(nn.Module):
+        def __init__(self, blocks):
+            super().__init__()
+            self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(16)
+            layers, channels = [], 16
+            for stage in range(3):
+                for block in range(blocks):
+                    width = 16 << stage
+                    layers.append(Block(channels, width, 2 if stage > 0 and block == 0 else 1))
+                    channels = width
+            self.layers = nn.Sequential(*layers)
+            self.linear = nn.Linear(64, 10)
+
+        def forward(self, x):
+            out = self.layers(F.relu(self.bn1(self.conv1(x))))
+            out = F.avg_pool2d(out, out.size()[3])
+            return self.linear(out.view(out.size(0), -1))
+
+    class Attention(nn.Module):
+        def __init__(self, width, heads):
+            super().__init__()
+            self.qkv, self.proj, self.heads = nn.Linear(width, 3 * width), nn.Linear(width, width), heads
+
+        def forward(self, x):
+            batch, tokens, width = x.shape
+            q, k, v = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+            return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width))
+
+    class Layer(nn.Module):
+        def __init__(self, width, heads):
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+            self.attn = Attention(width, heads)
+            self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+        def forward(self, x):
+            x = x + self.attn(self.norm1(x))
+            return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+
+    class Vit(nn.Module):
+        def __init__(self, width=64, heads=4, depth=3):
+            super().__init__()
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+            self.pos_embed = nn.Parameter(torch.randn(1, 65, width) * 0.02)
+            self.patches = nn.Conv2d(3, width, 8, 8)
+            self.layers = nn.Sequential(*[Layer(width, heads) for _ in range(depth)])
+            self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, 10)
+
+        def forward(self, x):
+            x = self.patches(x).flatten(2).transpose(1, 2)
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], 1) + self.pos_embed
+            return self.head(self.norm(self.layers(x))[:, 0])
+
+    return {"resnet20": lambda: ResNet(3), "resnet56": lambda: ResNet(9), "vit": Vit}
+
+
+def with_torch(options, shape):
+    import torch
+    from torch.nn import functional as F
+    torch.set_num_threads(options.threads)
+    x = torch.randn(1)
+    (x + x).sum()
+    before = peak_mib()
+    network = networks()[options.network]()
+    x = torch.randn(*shape)
+    if options.mode == "forward":
+        network.eval()
+
+        def action():
+            with torch.inference_mode():
+                network(x)
+    else:
+        network.train()
+        labels = torch.randint(10, (options.batch,))
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+
+        def action():
+            optimizer.zero_grad()
+            F.cross_entropy(network(x), labels).backward()
+            optimizer.step()
+    return {**timed(options.rounds, action), "memory_mib": peak_mib() - before}
+
+
+def with_onnxruntime(options, shape):
+    import numpy
+    import onnxruntime
+    before = peak_mib()
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    session = onnxruntime.InferenceSession(options.model, settings, providers=["CPUExecutionProvider"])
+    x = numpy.random.randn(*shape).astype(numpy.float32)
+    name = session.get_inputs()[0].name
+    return {**timed(options.rounds, lambda: session.run(None, {name: x})), "memory_mib": peak_mib() - before}
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("network", choices=["resnet20", "resnet56", "vit"])
+    arguments.add_argument("--runtime", choices=["torch", "onnxruntime"], default="torch")
+    arguments.add_argument("--model")
+    arguments.add_argument("--batch", type=int, required=True)
+    arguments.add_argument("--mode", choices=["forward", "train"], default="forward")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--threads", type=int, default=1)
+    options = arguments.parse_args()
+    size = 64 if options.network == "vit" else 32
+    shape = (options.batch, 3, size, size)
+    print(json.dumps((with_torch if options.runtime == "torch" else with_onnxruntime)(options, shape)))
+
+
+main()

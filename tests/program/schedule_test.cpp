@@ -1,0 +1,192 @@
+// What the optimiser does to a run for inference: other kernels, less memory, the same numbers.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/core.h>
+
+#include "program/model_text.h"
+#include "program/program.h"
+#include "support/catch.h"
+
+using namespace sparsify;
+
+namespace {
+
+at::Tensor ramp(const std::vector<int64_t>& shape, double low, double high) {
+  int64_t count = 1;
+  for (const int64_t size : shape) count *= size;
+  return at::linspace(low, high, count, at::TensorOptions(at::kFloat)).sin().view(shape);
+}
+
+double gap(const Value& a, const Value& b) {
+  REQUIRE(a.describe() == b.describe());
+  return (a.tensor() - b.tensor()).abs().max().item<double>();
+}
+
+/// Convolution, normalisation, residual and activation, as exporters write a residual block.
+const char* const kBlock = R"(<ir_version: 8, opset_import: ["": 17]>
+  graph (float[batch, 3, 8, 8] x) => (float[batch, 3, 8, 8] y)
+    <float[3, 3, 3, 3] w, float[3] scale = {1.5, 0.5, -2}, float[3] shift = {0.1, 0.2, 0.3},
+     float[3] mean = {0.4, -0.1, 0.2}, float[3] variance = {0.5, 2, 1}> {
+    w2 = Identity (w)
+    c = Conv <pads = [1, 1, 1, 1]> (x, w)
+    n = BatchNormalization (c, scale, shift, mean, variance)
+    r = Relu (n)
+    d = Conv <pads = [1, 1, 1, 1]> (r, w2)
+    m = BatchNormalization (d, scale, shift, mean, variance)
+    s = Add (m, x)
+    y = Relu (s)
+  })";
+
+std::string block_text() {
+  std::string numbers;
+  const at::Tensor w = ramp({81}, -20, 31);
+  for (int64_t i = 0; i < 81; ++i) numbers += fmt::format("{}{}", i == 0 ? "" : ", ", w[i].item<float>() * 0.3F);
+  std::string text = kBlock;
+  text.replace(text.find("3] w,"), 5, "3] w = {" + numbers + "},");
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a fused block gives what its nodes give, with every batch size", "[program][schedule]") {
+  const TextModel model(block_text());
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+
+  for (const int64_t batch : {2, 1, 2, 3}) {
+    const at::Tensor x = ramp({batch, 3, 8, 8}, 0, 40);
+    const at::Tensor before = x.clone();
+    const Value plain = program->run({x}, {.optimise = false}).outputs[0];
+    for (int pass = 0; pass < 3; ++pass) {  // the first run learns, later ones use the kernels
+      const Value fused = program->run({x}).outputs[0];
+      CHECK(gap(fused, plain) < 1e-5);
+      CHECK(fused.tensor().is_contiguous());
+    }
+    CHECK(x.equal(before));  // the residual is the caller's: it is not written over
+  }
+}
+
+TEST_CASE("a value that a fusion would swallow is there for a tap, in the usual order", "[program][schedule]") {
+  const TextModel model(block_text());
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = ramp({2, 3, 8, 8}, 0, 40);
+  const RunResult plain = program->run({x}, {.optimise = false, .taps = {"c", "n", "s"}});
+  program->run({x});
+  program->run({x});
+
+  for (int pass = 0; pass < 3; ++pass) {
+    const RunResult tapped = program->run({x}, {.taps = {"c", "n", "s"}});
+    for (const char* name : {"c", "n", "s"}) {
+      CHECK(gap(tapped.taps.at(name), plain.taps.at(name)) < 1e-5);
+      CHECK(tapped.taps.at(name).tensor().is_contiguous());
+    }
+    CHECK(gap(tapped.outputs[0], plain.outputs[0]) < 1e-5);
+  }
+}
+
+TEST_CASE("a weight that is written into or replaced counts in the next run, packed or not", "[program][schedule]") {
+  const TextModel model(block_text());
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = ramp({2, 3, 8, 8}, 0, 40);
+  program->run({x});
+  program->run({x});
+
+  for (const char* name : {"w", "scale", "variance"}) {
+    const at::NoGradGuard not_recorded;
+    program->find_parameter(name)->tensor.mul_(1.5);  // nothing else is called
+    CHECK(gap(program->run({x}).outputs[0], program->run({x}, {.optimise = false}).outputs[0]) < 1e-4);  // values of up to 40
+    CHECK(gap(program->run({x}).outputs[0], program->run({x}, {.optimise = false}).outputs[0]) < 1e-4);  // values of up to 40
+  }
+  const Value before = program->run({x}).outputs[0];
+  program->find_parameter("shift")->tensor = at::tensor({5.0F, 5.0F, 5.0F});
+  CHECK(gap(program->run({x}).outputs[0], before) > 1);
+  CHECK(gap(program->run({x}).outputs[0], program->run({x}, {.optimise = false}).outputs[0]) < 1e-4);  // values of up to 40
+}
+
+TEST_CASE("gradients are those of the nodes, after runs that fused them", "[program][schedule]") {
+  const TextModel model(block_text());
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = ramp({2, 3, 8, 8}, 0, 40);
+  at::Tensor& w = program->find_parameter("w")->tensor;
+  w.requires_grad_(true);
+  program->run({x}, {.gradients = true}).outputs[0].tensor().sum().backward();
+  const at::Tensor first = w.grad().clone();
+  w.mutable_grad() = at::Tensor();
+  program->run({x});
+  program->run({x});
+
+  program->run({x}, {.gradients = true}).outputs[0].tensor().sum().backward();
+
+  CHECK((w.grad() - first).abs().max().item<double>() == 0);
+  CHECK(first.abs().max().item<double>() > 0);
+}
+
+TEST_CASE("only memory that nobody else holds is written over", "[program][schedule]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[2, 3] x) => (float[2, 3] y, float[3, 2] turned, float[2, 3] kept, float[2, 3] z)
+      <float[2, 3] w = {1, -2, 3, -4, 5, -6}, int64[2] shape = {3, 2}> {
+      a = Add (x, w)
+      turned = Transpose (a)
+      y = Relu (a)
+      kept = Identity (w)
+      b = Mul (w, x)
+      view = Reshape (b, shape)
+      c = Neg (b)
+      back = Reshape (view, two)
+      z = Add (c, back)
+      two = Constant <value = int64[2] {2, 3}> ()
+    })");
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = at::tensor({-1.0F, -1.0F, -1.0F, 1.0F, 1.0F, 1.0F}).view({2, 3});
+
+  for (int pass = 0; pass < 3; ++pass) {
+    const RunResult result = program->run({x});
+    CHECK(result.outputs[0].tensor().equal(at::tensor({0.0F, 0.0F, 2.0F, 0.0F, 6.0F, 0.0F}).view({2, 3})));
+    CHECK(result.outputs[1].tensor().equal(at::tensor({0.0F, -3.0F, -3.0F, 6.0F, 2.0F, -5.0F}).view({3, 2})));
+    CHECK(result.outputs[2].tensor().equal(at::tensor({1.0F, -2.0F, 3.0F, -4.0F, 5.0F, -6.0F}).view({2, 3})));
+    CHECK(result.outputs[3].tensor().abs().max().item<double>() == 0);
+    CHECK(x.equal(at::tensor({-1.0F, -1.0F, -1.0F, 1.0F, 1.0F, 1.0F}).view({2, 3})));
+  }
+}
+
+TEST_CASE("a product and its bias are one kernel with the same numbers", "[program][schedule]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[batch, 2, 2] x) => (float[batch, 2, 3] y) <float[2, 3] w = {1, 2, 3, 4, 5, 6}, float[3] b = {10, 20, 30}> {
+      p = MatMul (x, w)
+      y = Add (b, p)
+    })");
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = at::tensor({1.0F, 0.0F, 0.0F, 1.0F, 1.0F, 1.0F, 2.0F, -1.0F}).view({2, 2, 2});
+  const at::Tensor expected = at::tensor({11.F, 22.F, 33.F, 14.F, 25.F, 36.F, 15.F, 27.F, 39.F, 8.F, 19.F, 30.F}).view({2, 2, 3});
+
+  for (int pass = 0; pass < 3; ++pass) CHECK(program->run({x}).outputs[0].tensor().equal(expected));
+}
+
+TEST_CASE("in bfloat16 a block stays within its precision, and weights and gradients are float32", "[program][precision]") {
+  const TextModel model(block_text());
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = ramp({2, 3, 8, 8}, 0, 40);
+  const Value exact = program->run({x}, {.optimise = false}).outputs[0];
+
+  const Value rounded = program->run({x}, {.bfloat16 = true}).outputs[0];
+
+  const double largest = exact.tensor().abs().max().item<double>();
+  CHECK(gap(rounded, exact) > 1e-5 * largest);  // it was rounded
+  CHECK(gap(rounded, exact) < 0.03 * largest);  // 8 bits of mantissa, two convolutions deep
+  at::Tensor& w = program->find_parameter("w")->tensor;
+  w.requires_grad_(true);
+  program->run({x}, {.gradients = true}).outputs[0].tensor().sum().backward();
+  const at::Tensor gradient = w.grad().clone();
+  w.mutable_grad() = at::Tensor();
+  program->run({x}, {.gradients = true, .bfloat16 = true}).outputs[0].tensor().sum().backward();
+  CHECK(w.grad().scalar_type() == at::kFloat);
+  CHECK((w.grad() - gradient).norm().item<double>() < 0.05 * gradient.norm().item<double>());
+}
