@@ -215,6 +215,26 @@ class GraphSplicer {
     }
   }
 
+  static std::string info_of(const std::string& name, const HostTensor& tensor) {
+    std::string shape;
+    for (const int64_t size : tensor.shape()) {
+      std::string dim;
+      wire::append_tag(dim, kDimValue, wire::Varint);
+      wire::append_varint(dim, static_cast<uint64_t>(size));
+      wire::append_bytes(shape, kShapeDim, dim);
+    }
+    std::string tensor_type;
+    wire::append_tag(tensor_type, 1, wire::Varint);
+    wire::append_varint(tensor_type, static_cast<uint64_t>(tensor.type()));
+    wire::append_bytes(tensor_type, kTensorShape, shape);
+    std::string type;
+    wire::append_bytes(type, kTypeTensor, tensor_type);
+    std::string info;
+    wire::append_bytes(info, kInfoName, name);
+    wire::append_bytes(info, kInfoType, type);
+    return info;
+  }
+
   void append_initializers(int graph) {
     if (edits_.added.empty()) return;
     invariant(graph >= 0, "a model has a graph");
@@ -231,6 +251,7 @@ class GraphSplicer {
       const auto bytes = tensor.bytes();
       wire::append_bytes(message, tensor_field::kRawData, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
       wire::append_bytes(fields, kGraphInitializer, message);
+      if (impl_.model.ir_version < 4) wire::append_bytes(fields, kGraphInput, info_of(name, tensor));  // there, initializers are inputs too
     }
     const size_t end = frames_[static_cast<size_t>(graph)].end;
     kept_.push_back(replace_bytes(end, end, graph, std::move(fields)));

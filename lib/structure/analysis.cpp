@@ -72,7 +72,7 @@ void Analysis::add_inputs() {
   const std::map<std::string, Shape> probes = probe_shapes(file, options.inputs);
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const std::string& name = file.model().graph.inputs[i].name;
-    Value value;
+    LabelledValue value;
     const auto probe = probes.find(name);
     if (probe != probes.end()) {
       value.known = true;
@@ -93,7 +93,7 @@ void Analysis::add_tensors() {
       known->second.clear();
       for (const int64_t size : stored.shape) known->second.push_back(size > 1 ? labels.fresh(size) : fixed(size));
     }
-    Value value;
+    LabelledValue value;
     value.known = true;
     value.axes = known->second;
     value.stored = static_cast<int>(t);
@@ -121,13 +121,13 @@ void Analysis::add_tensors() {
   }
 }
 
-const Value& Analysis::in(size_t input) const {
-  static const Value unknown;
+const LabelledValue& Analysis::in(size_t input) const {
+  static const LabelledValue unknown;
   const auto found = has(input) ? values.find(node_->inputs[input]) : values.end();
   return found == values.end() ? unknown : found->second;
 }
 
-void Analysis::out(size_t output, Value value) {
+void Analysis::out(size_t output, LabelledValue value) {
   if (output >= node_->outputs.size() || node_->outputs[output].empty()) return;
   value.zero.resize(value.axes.size(), 0);
   check_output(output, value);
@@ -136,8 +136,8 @@ void Analysis::out(size_t output, Value value) {
 }
 
 /// Unknown lengths come from shape inference; where a rule and inference disagree, nothing along the axis is cut.
-void Analysis::check_output(size_t output, Value& value) {
-  const Value expected = inferred(output);
+void Analysis::check_output(size_t output, LabelledValue& value) {
+  const LabelledValue expected = inferred(output);
   if (!expected.known) return;
   if (!value.known || value.rank() != expected.rank()) {
     for (const Axis& axis : value.axes) labels.freeze(axis, because("its result has another rank than shape inference says"));
@@ -153,8 +153,8 @@ void Analysis::check_output(size_t output, Value& value) {
   }
 }
 
-Value Analysis::inferred(size_t output) const {
-  Value value;
+LabelledValue Analysis::inferred(size_t output) const {
+  LabelledValue value;
   if (output >= node_->outputs.size()) return value;
   const auto info = shapes_.find(node_->outputs[output]);
   if (info == shapes_.end() || !info->second.shape) return value;
@@ -166,13 +166,13 @@ Value Analysis::inferred(size_t output) const {
 
 const std::vector<ExpressionPtr>* Analysis::parameter(size_t input) {
   parameters_.insert(input);
-  const Value& value = in(input);
+  const LabelledValue& value = in(input);
   return value.integers ? &*value.integers : nullptr;
 }
 
 std::optional<std::vector<int64_t>> Analysis::integers(size_t input) {
   if (!has(input)) return std::nullopt;
-  const Value& value = in(input);
+  const LabelledValue& value = in(input);
   if (value.integers) {
     std::vector<int64_t> numbers;
     for (const ExpressionPtr& one : *value.integers) numbers.push_back(one->value);
@@ -185,7 +185,7 @@ std::optional<std::vector<int64_t>> Analysis::integers(size_t input) {
 }
 
 std::optional<float> Analysis::number(size_t input) const {
-  const Value& value = in(input);
+  const LabelledValue& value = in(input);
   if (value.stored >= 0) {
     const StoredTensor& stored = graph.tensors[static_cast<size_t>(value.stored)].tensor;
     if (element_count(stored.shape) != 1 || stored.id < 0 || stored.type == DType::String) return std::nullopt;
@@ -197,7 +197,7 @@ std::optional<float> Analysis::number(size_t input) const {
 }
 
 std::vector<float> Analysis::numbers(size_t input) const {
-  const Value& value = in(input);
+  const LabelledValue& value = in(input);
   if (value.stored < 0) return {};
   const StoredTensor& stored = graph.tensors[static_cast<size_t>(value.stored)].tensor;
   if (stored.id < 0 || !is_prunable_float(stored.type) || element_count(stored.shape) > 64) return {};
@@ -215,7 +215,7 @@ Label Analysis::because(const std::string& reason, const std::string& fix) {
 }
 
 void Analysis::passive(size_t input) {
-  const Value& value = in(input);
+  const LabelledValue& value = in(input);
   if (value.stored < 0) return;
   passive_tensors.insert(graph.tensors[static_cast<size_t>(value.stored)].tensor.id);
   if (uses_[node_->inputs[input]] > 1) {
@@ -250,18 +250,18 @@ void Analysis::count(const ExpressionPtr& number, const Axis& line, int64_t firs
       count.label = number->reader->label;
     }
   } else {
-    const std::optional<std::vector<int64_t>> whole = input >= 0 ? integers(static_cast<size_t>(input)) : std::nullopt;
     const std::vector<ExpressionPtr>* numbers = input >= 0 ? parameter(static_cast<size_t>(input)) : nullptr;
-    const bool computed = whole && numbers != nullptr && std::all_of(numbers->begin(), numbers->end(), [](const ExpressionPtr& one) { return is_static(*one); });
-    if (!computed) {
+    const bool computed = numbers != nullptr && std::all_of(numbers->begin(), numbers->end(), [](const ExpressionPtr& one) { return is_static(*one); });
+    count.pin = computed ? pin(static_cast<size_t>(input), *integers(static_cast<size_t>(input))) : -1;
+    if (count.pin < 0) {
       labels.freeze(line, because("a number that counts its indices is computed in the graph", "fold constants (onnxsim) before cutting"));
       return;
     }
+    pin_moves(count.pin, line);
+    count.line = static_cast<int>(lines.size());
     count.tensor_id = -1;
     count.attribute.clear();
     count.element = element;
-    count.input = input;
-    count.whole = *whole;
   }
   lines.push_back(line);
   counts.push_back(std::move(count));
@@ -271,7 +271,7 @@ namespace {
 
 /// One number of the file under all names by which calls of a function reach it.
 std::string identity(const Count& count, const std::set<const Node*>& copies) {
-  const std::string number = fmt::format("{} {} {} {}", count.tensor_id, count.attribute, count.input, count.element);
+  const std::string number = fmt::format("{} {} {} {}", count.tensor_id, count.attribute, count.pin, count.element);
   if (!copies.contains(count.node)) return fmt::format("{} {} {}", number, fmt::ptr(count.node), count.label);
   return fmt::format("{} {} {} {}", number, count.node->index, count.node->op_type, count.node->outputs.empty() ? "" : count.node->outputs[0]);
 }
@@ -322,6 +322,7 @@ void Analysis::bind(const ExpressionPtr& expression, const Axis& axis) {
       count(expression, axis, 0, axis.length);
       return;
     case Kind::Length:
+      if (labels.stay_equal(expression->axis, axis)) return;
       if (expression->axis.length == axis.length) labels.unite(expression->axis, axis);
       else give_up("its length is taken from an axis of another length");
       return;
@@ -352,6 +353,59 @@ void Analysis::bind(const ExpressionPtr& expression, const Axis& axis) {
 void Analysis::rescale(const std::string& value, const Axis& line) {
   lines.push_back(line);
   rescales.push_back({.node = &node(), .label = flat().label, .value = value, .line = static_cast<int>(lines.size()) - 1, .total = line.length});
+}
+
+int Analysis::pin(size_t input, const std::vector<int64_t>& numbers) {
+  if (!options.allow_pins || node_->nested || node_->label != node().label()) return -1;
+  for (size_t i = 0; i < pins.size(); ++i) {
+    if (pins[i].node == &node() && pins[i].input == static_cast<int>(input)) return static_cast<int>(i);
+  }
+  Shape shape;
+  for (const Axis& axis : in(input).axes) shape.push_back(axis.length);
+  const auto info = shapes_.find(node_->inputs[input]);
+  const DType type = info == shapes_.end() ? DType::Undefined : info->second.type;
+  HostTensor value;
+  if (type == DType::Int64) value = HostTensor::of<int64_t>(type, shape, numbers);
+  else if (type == DType::Int32) value = HostTensor::of<int32_t>(type, shape, std::vector<int32_t>(numbers.begin(), numbers.end()));
+  else if (type == DType::Float32) value = HostTensor::of<float>(type, shape, std::vector<float>(numbers.begin(), numbers.end()));
+  else return -1;
+  pins.push_back({.node = &node(), .label = node_->label, .input = static_cast<int>(input), .value = std::move(value)});
+  return static_cast<int>(pins.size()) - 1;
+}
+
+void Analysis::count_pinned(int pin, int64_t element, const Axis& line) {
+  pin_moves(pin, line);
+  counts.push_back({.node = &node(), .label = flat().label, .pin = pin, .element = element, .value = line.length,
+                    .line = static_cast<int>(lines.size()) - 1, .first = 0, .last = line.length});
+}
+
+void Analysis::pin_moves(int pin, const Axis& line) {
+  if (line.is_fixed()) return;
+  pins[static_cast<size_t>(pin)].lines.push_back(static_cast<int>(lines.size()));
+  lines.push_back(line);
+}
+
+namespace {
+
+void collect_lengths(const Expression& expression, std::vector<Axis>& axes) {
+  if (expression.kind == Expression::Kind::Length && !expression.axis.is_fixed()) axes.push_back(expression.axis);
+  for (const ExpressionPtr& part : expression.parts) collect_lengths(*part, axes);
+}
+
+}  // namespace
+
+/// Numbers made of lengths enter the computation: they stay what they are, as a constant if they are none yet.
+void Analysis::keep_lengths(size_t input) {
+  const LabelledValue& value = in(input);
+  std::vector<Axis> axes;
+  for (const ExpressionPtr& one : *value.integers) collect_lengths(*one, axes);
+  if (axes.empty()) return;
+  const bool constant = std::all_of(value.integers->begin(), value.integers->end(), [](const ExpressionPtr& one) { return is_static(*one); });
+  const int pinned = constant ? pin(input, *integers(input)) : -1;
+  for (const Axis& axis : axes) {
+    if (pinned >= 0) pin_moves(pinned, axis);
+    else labels.freeze(axis, because("its length enters the computation", "fold constants (onnxsim) before cutting"));
+  }
 }
 
 void Analysis::freeze_all(const std::string& reason, const std::string& fix) {
@@ -393,11 +447,7 @@ void Analysis::visit(const FlatNode& flat) {
     }
   }
   for (size_t i = 0; i < flat.inputs.size(); ++i) {
-    const Value& value = in(i);
-    if (!value.integers || parameters_.contains(i)) continue;
-    for (const ExpressionPtr& one : *value.integers) {
-      if (one->kind != Expression::Kind::Constant) freeze_lengths(one, because("its length enters the computation", "fold constants (onnxsim) before cutting"));
-    }
+    if (in(i).integers && !parameters_.contains(i)) keep_lengths(i);
   }
   for (size_t i = 0; i < flat.outputs.size(); ++i) {
     if (!flat.outputs[i].empty() && !values.contains(flat.outputs[i])) out(i, inferred(i));

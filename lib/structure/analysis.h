@@ -42,7 +42,7 @@ ExpressionPtr expression_of(Expression::Kind kind, int64_t value, std::vector<Ex
 std::vector<ExpressionPtr> attribute_numbers(const Node& node, const std::string& attribute);
 
 /// What is known of one value.
-struct Value {
+struct LabelledValue {
   bool known = false;            ///< its rank
   std::vector<Axis> axes{};
   /// Per axis: removed slices are exactly zero in the masked model.
@@ -67,8 +67,8 @@ class Analysis {
   const FlatNode& flat() const { return *node_; }
   const Node& node() const { return *node_->node; }
   bool has(size_t input) const { return input < node_->inputs.size() && !node_->inputs[input].empty(); }
-  const Value& in(size_t input) const;
-  void out(size_t output, Value value);
+  const LabelledValue& in(size_t input) const;
+  void out(size_t output, LabelledValue value);
   /// The input's integers are parameters of the rule (a shape, axes): their lengths do not enter the data.
   const std::vector<ExpressionPtr>* parameter(size_t input);
   /// Values of stored or computed integers of any shape; nullopt: not known.
@@ -91,7 +91,7 @@ class Analysis {
   void passive(size_t input);
   /// These indices are independent parts of an attention product.
   void mark_heads(const Axis& axis);
-  /// `input`: of the current node, where the number stands; it is made a constant if it is computed from nothing that a run changes.
+  /// `input`: of the current node, where the number stands; it is pinned if it is computed from nothing that a run changes.
   void count(const ExpressionPtr& number, const Axis& line, int64_t first, int64_t last, int64_t sign = 1, int input = -1, int64_t element = 0);
   void count_attribute(const std::string& name, int64_t value, const Axis& line, int64_t element = 0);
   void count_attribute(const std::string& name, int64_t element, int64_t value, const Axis& line, int64_t first, int64_t last, int64_t sign);
@@ -100,17 +100,23 @@ class Analysis {
   /// Lengths that stand in the expression stay as they are.
   void freeze_lengths(const ExpressionPtr& expression, Label anchor);
   void rescale(const std::string& value, const Axis& line);
+  /// Makes an operand of the current node a constant; -1 if that cannot be: in a function or a body, or an odd type.
+  int pin(size_t input, const std::vector<int64_t>& numbers);
+  /// The pin changes with this axis.
+  void pin_moves(int pin, const Axis& line);
+  /// The element counts all of the line.
+  void count_pinned(int pin, int64_t element, const Axis& line);
 
   /// All inputs freeze; outputs are what shape inference says.
   void freeze_all(const std::string& reason, const std::string& fix);
   /// The output with fixed axes of the inferred lengths, unknown if inference does not know.
-  Value inferred(size_t output) const;
+  LabelledValue inferred(size_t output) const;
 
   const ModelFile& file;
   StructureOptions options;
   FlatGraph graph;
   Labels labels;
-  std::unordered_map<std::string, Value> values;
+  std::unordered_map<std::string, LabelledValue> values;
   std::vector<std::string> value_order;          ///< activations, in node order
   std::map<int, std::vector<Axis>> tensor_axes;  ///< by tensor id
   std::set<int> passive_tensors;
@@ -118,15 +124,18 @@ class Analysis {
   std::vector<Axis> lines;
   std::vector<Count> counts;
   std::vector<Rescale> rescales;
+  std::vector<Pin> pins;
 
  private:
   void add_inputs();
   void add_tensors();
   void visit(const FlatNode& flat);
   void freeze_nested(const FlatNode& flat);
-  void check_output(size_t output, Value& value);
+  void check_output(size_t output, LabelledValue& value);
   void freeze_outputs();
   void reconcile_counts();
+
+  void keep_lengths(size_t input);
 
   const FlatNode* node_ = nullptr;
   std::map<std::string, ValueInfo> shapes_;
@@ -155,6 +164,6 @@ void add_quantization_rules(RuleTable& table);
 bool evaluate_integers(Analysis& analysis);
 
 /// Merges the axes of broadcast operands from the right; `zero` of the result is left all false.
-Value broadcast(Analysis& analysis, const std::vector<const Value*>& operands);
+LabelledValue broadcast(Analysis& analysis, const std::vector<const LabelledValue*>& operands);
 
 }  // namespace sparsify

@@ -85,7 +85,7 @@ class Evaluator {
   bool give(Expressions elements, const Shape& dims, bool floating) {
     if (elements.size() > kMost || dims.size() > 2) return false;
     for (size_t i = 0; i < a_.flat().inputs.size(); ++i) a_.parameter(i);
-    Value value;
+    LabelledValue value;
     value.known = true;
     value.floating = floating;
     for (const int64_t size : dims) value.axes.push_back(a_.fixed(size));
@@ -95,7 +95,7 @@ class Evaluator {
   }
 
   bool shape() {
-    const Value& x = a_.in(0);
+    const LabelledValue& x = a_.in(0);
     if (!x.known) return false;
     int64_t start = a_.node().integer("start", 0);
     int64_t end = a_.node().integer("end", x.rank());
@@ -111,7 +111,7 @@ class Evaluator {
   }
 
   bool size() {
-    const Value& x = a_.in(0);
+    const LabelledValue& x = a_.in(0);
     if (!x.known) return false;
     int64_t count = 1;
     Expressions lengths;

@@ -209,6 +209,22 @@ void Labels::unite(const Axis& a, const Axis& b) {
   for (int64_t i = 0; i < a.length; ++i) unite(a.at(i), b.at(i));
 }
 
+bool Labels::stay_equal(const Axis& a, const Axis& b) {
+  if (a.length != b.length || a.is_fixed() || b.is_fixed()) return false;
+  const auto parts_of = [this](const Axis& axis) {
+    std::vector<std::vector<Label>> all;
+    for (const Label label : *axis.labels) {
+      std::vector<Label> parts;
+      expand_all(label, parts);
+      std::sort(parts.begin(), parts.end());
+      all.push_back(std::move(parts));
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  return a.labels == b.labels || parts_of(a) == parts_of(b);
+}
+
 Label Labels::regrouped() {
   if (regrouped_ < 0) {
     regrouped_ = anchor({.node = "", .op = "Reshape", .reason = "its indices are regrouped in ways that do not fit together",

@@ -42,6 +42,8 @@ class Labels {
   void freeze(Label label, Label anchor);
   void freeze(const Axis& axis, Label anchor);
 
+  /// The same labels in any order: whatever is removed, as many indices of the one remain as of the other.
+  bool stay_equal(const Axis& a, const Axis& b);
   /// Axis of length rows * columns -> (rows, columns), row-major.
   std::pair<Axis, Axis> split(const Axis& axis, int64_t rows, int64_t columns);
   /// The inverse of split.

@@ -18,7 +18,7 @@ Label scaled(Analysis& a) {
 }
 
 /// [N, H, T, D] or [N, T, H * D]
-std::optional<Heads> heads_of(Analysis& a, const Value& x, int64_t heads, bool four) {
+std::optional<Heads> heads_of(Analysis& a, const LabelledValue& x, int64_t heads, bool four) {
   if (four) return Heads{x.axes[1], x.axes[3], x.zero[1] != 0, x.zero[3] != 0};
   const Axis& packed = x.axes.back();
   if (heads < 1 || packed.length < 1 || packed.length % heads != 0) return std::nullopt;
@@ -41,10 +41,10 @@ void unite_heads(Analysis& a, const Axis& query, const Axis& other) {
 
 /// Inputs 3.. are masks, past states and tables: an axis as long as one of heads or width belongs to it; what else, stays.
 void attend(Analysis& a, const std::string& query_heads, const std::string& kv_heads, bool linear_scale) {
-  const Value& q = a.in(0);
+  const LabelledValue& q = a.in(0);
   if (!a.has(1) || !a.has(2)) return a.freeze_all("its projections are packed in one operand", "export unpacked queries, keys and values");
-  const Value& k = a.in(1);
-  const Value& v = a.in(2);
+  const LabelledValue& k = a.in(1);
+  const LabelledValue& v = a.in(2);
   const bool four = q.rank() == 4;
   if (q.rank() != k.rank() || q.rank() != v.rank() || (q.rank() != 3 && q.rank() != 4)) {
     return a.freeze_all("its operands differ in rank", "export 3-D or 4-D queries, keys and values alike");
@@ -73,7 +73,7 @@ void attend(Analysis& a, const std::string& query_heads, const std::string& kv_h
       a.labels.freeze(axis, a.because("it is a mask or a past state of attention"));
     }
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   if (four) {
     result.axes = {q.axes[0], query->heads, q.axes[2], value->width};

@@ -28,8 +28,8 @@ int64_t slid_length(const Node& node, int64_t length, size_t space, int64_t kern
   return room < 0 ? -1 : (room + (up ? stride - 1 : 0)) / stride + 1;
 }
 
-Value with_channels(Analysis& a, const Value& x, const Axis& channels, bool zero, const std::vector<int64_t>& kernel, bool transposed = false) {
-  Value result;
+LabelledValue with_channels(Analysis& a, const LabelledValue& x, const Axis& channels, bool zero, const std::vector<int64_t>& kernel, bool transposed = false) {
+  LabelledValue result;
   result.known = true;
   result.axes = {x.axes[0], channels};
   for (int axis = 2; axis < x.rank(); ++axis) {
@@ -70,8 +70,8 @@ Axis connect(Analysis& a, const Axis& channels, const Axis& weight_inputs, const
 }
 
 void convolution(Analysis& a, bool transposed) {
-  const Value& x = a.in(0);
-  const Value& weight = a.in(1);
+  const LabelledValue& x = a.in(0);
+  const LabelledValue& weight = a.in(1);
   const int64_t groups = a.node().integer("group", 1);
   const size_t input_axis = transposed ? 0 : 1;
   const size_t output_axis = 1 - input_axis;
@@ -95,9 +95,9 @@ void convolution(Analysis& a, bool transposed) {
 }
 
 void pool(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   if (x.rank() < 3) return a.freeze_all("its operand has fewer than three axes", "export the model again");
-  Value result = with_channels(a, x, x.axes[1], x.zero[1] != 0, a.node().integers("kernel_shape"));
+  LabelledValue result = with_channels(a, x, x.axes[1], x.zero[1] != 0, a.node().integers("kernel_shape"));
   const bool global = a.node().op_type.starts_with("Global");
   if (global) {
     for (size_t axis = 2; axis < result.axes.size(); ++axis) result.axes[axis] = a.fixed(1);
@@ -113,7 +113,7 @@ void pool(Analysis& a) {
 
 /// Interpolation of space; channels pass.
 void resize(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const bool upsample = a.node().op_type == "Upsample";
   const size_t scales_input = upsample || a.flat().inputs.size() == 2 ? 1 : 2;
   const std::vector<ExpressionPtr>* sizes = a.has(3) ? a.parameter(3) : nullptr;
@@ -121,12 +121,12 @@ void resize(Analysis& a) {
   if (const Attribute* stated = a.node().find("scales")) {
     if (const auto* list = std::get_if<std::vector<float>>(&stated->value)) scales = *list;
   }
-  const Value expected = a.inferred(0);
+  const LabelledValue expected = a.inferred(0);
   std::vector<int64_t> axes = a.node().integers("axes");
   if (axes.empty()) {
     for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;

@@ -7,19 +7,19 @@ namespace sparsify {
 namespace {
 
 /// The broadcast operand's own axis for axis `axis` of a result of `rank` axes; -1: it has none or repeats one index.
-int own_axis(const Value& operand, int axis, int rank) {
+int own_axis(const LabelledValue& operand, int axis, int rank) {
   const int own = axis - (rank - operand.rank());
   return own < 0 || operand.axes[static_cast<size_t>(own)].length == 1 ? -1 : own;
 }
 
-bool is_zero(const Value& operand, int axis, int rank) {
+bool is_zero(const LabelledValue& operand, int axis, int rank) {
   if (operand.all_zero) return true;
   const int own = own_axis(operand, axis, rank);
   return own >= 0 && operand.zero[static_cast<size_t>(own)] != 0;
 }
 
-std::vector<const Value*> operands_of(const Analysis& a) {
-  std::vector<const Value*> operands;
+std::vector<const LabelledValue*> operands_of(const Analysis& a) {
+  std::vector<const LabelledValue*> operands;
   for (size_t i = 0; i < a.flat().inputs.size(); ++i) {
     if (a.has(i)) operands.push_back(&a.in(i));
   }
@@ -28,22 +28,22 @@ std::vector<const Value*> operands_of(const Analysis& a) {
 
 /// 0 op 0 = 0: the result is zero where all operands are.
 void sum_like(Analysis& a) {
-  const std::vector<const Value*> operands = operands_of(a);
-  Value result = broadcast(a, operands);
+  const std::vector<const LabelledValue*> operands = operands_of(a);
+  LabelledValue result = broadcast(a, operands);
   for (int axis = 0; axis < result.rank(); ++axis) {
     result.zero[static_cast<size_t>(axis)] =
-        std::all_of(operands.begin(), operands.end(), [&](const Value* operand) { return is_zero(*operand, axis, result.rank()); });
+        std::all_of(operands.begin(), operands.end(), [&](const LabelledValue* operand) { return is_zero(*operand, axis, result.rank()); });
   }
   a.out(0, std::move(result));
 }
 
 /// 0 op x = 0: the result is zero where any operand is.
 void product_like(Analysis& a) {
-  const std::vector<const Value*> operands = operands_of(a);
-  Value result = broadcast(a, operands);
+  const std::vector<const LabelledValue*> operands = operands_of(a);
+  LabelledValue result = broadcast(a, operands);
   for (int axis = 0; axis < result.rank(); ++axis) {
     result.zero[static_cast<size_t>(axis)] =
-        std::any_of(operands.begin(), operands.end(), [&](const Value* operand) { return is_zero(*operand, axis, result.rank()); });
+        std::any_of(operands.begin(), operands.end(), [&](const LabelledValue* operand) { return is_zero(*operand, axis, result.rank()); });
   }
   a.out(0, std::move(result));
 }
@@ -52,7 +52,7 @@ void product_like(Analysis& a) {
 void unknown_like(Analysis& a) { a.out(0, broadcast(a, operands_of(a))); }
 
 void where(Analysis& a) {
-  Value result = broadcast(a, operands_of(a));
+  LabelledValue result = broadcast(a, operands_of(a));
   for (int axis = 0; axis < result.rank(); ++axis) {
     result.zero[static_cast<size_t>(axis)] = is_zero(a.in(1), axis, result.rank()) && is_zero(a.in(2), axis, result.rank());
   }
@@ -61,7 +61,7 @@ void where(Analysis& a) {
 
 /// A masked divisor would be 0 / 0: a stored one is cut without being masked, a computed one may not be zero.
 void divide(Analysis& a) {
-  const Value& divisor = a.in(1);
+  const LabelledValue& divisor = a.in(1);
   if (divisor.stored >= 0) {
     a.passive(1);
   } else {
@@ -69,14 +69,14 @@ void divide(Analysis& a) {
       if (divisor.zero[axis] != 0) a.labels.freeze(divisor.axes[axis], a.because("a removed channel would be divided by zero in the masked model"));
     }
   }
-  Value result = broadcast(a, {&a.in(0), &divisor});
+  LabelledValue result = broadcast(a, {&a.in(0), &divisor});
   for (int axis = 0; axis < result.rank(); ++axis) result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, result.rank());
   a.out(0, std::move(result));
 }
 
 void power(Analysis& a) {
   const std::optional<float> exponent = a.number(1);
-  Value result = broadcast(a, operands_of(a));
+  LabelledValue result = broadcast(a, operands_of(a));
   for (int axis = 0; axis < result.rank(); ++axis) {
     const bool zero = is_zero(a.in(0), axis, result.rank());
     result.zero[static_cast<size_t>(axis)] = zero && exponent && *exponent > 0;
@@ -87,8 +87,8 @@ void power(Analysis& a) {
   a.out(0, std::move(result));
 }
 
-Value same(const Analysis& a) {
-  Value result;
+LabelledValue same(const Analysis& a) {
+  LabelledValue result;
   result.known = true;
   result.axes = a.in(0).axes;
   result.zero = a.in(0).zero;
@@ -97,7 +97,7 @@ Value same(const Analysis& a) {
 
 /// f(0) = 0
 void keeps_zero(Analysis& a) {
-  Value result = same(a);
+  LabelledValue result = same(a);
   result.all_zero = a.in(0).all_zero;
   a.out(0, result);
   result.zero.assign(result.axes.size(), 0);
@@ -105,14 +105,14 @@ void keeps_zero(Analysis& a) {
 }
 
 void loses_zero(Analysis& a) {
-  Value result = same(a);
+  LabelledValue result = same(a);
   result.zero.assign(result.axes.size(), 0);
   a.out(0, std::move(result));
 }
 
 /// f(0) is infinite: a masked channel would be NaN further on.
 void infinite_at_zero(Analysis& a) {
-  Value result = same(a);
+  LabelledValue result = same(a);
   for (size_t axis = 0; axis < result.axes.size(); ++axis) {
     if (result.zero[axis] != 0) a.labels.freeze(result.axes[axis], a.because("it is infinite at 0, so that a masked channel has no value"));
   }
@@ -130,29 +130,29 @@ void clip(Analysis& a) {
   const std::optional<float> high = bound("max", 2, 1.0F);
   a.parameter(1);
   a.parameter(2);
-  Value result = same(a);
+  LabelledValue result = same(a);
   if (!(low && high && *low <= 0 && *high >= 0)) result.zero.assign(result.axes.size(), 0);
   a.out(0, std::move(result));
 }
 
 void prelu(Analysis& a) {
-  Value result = broadcast(a, {&a.in(0), &a.in(1)});
+  LabelledValue result = broadcast(a, {&a.in(0), &a.in(1)});
   for (int axis = 0; axis < result.rank(); ++axis) result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, result.rank());
   a.out(0, std::move(result));
 }
 
 }  // namespace
 
-Value broadcast(Analysis& a, const std::vector<const Value*>& operands) {
+LabelledValue broadcast(Analysis& a, const std::vector<const LabelledValue*>& operands) {
   int rank = 0;
-  for (const Value* operand : operands) rank = std::max(rank, operand->rank());
-  Value result;
+  for (const LabelledValue* operand : operands) rank = std::max(rank, operand->rank());
+  LabelledValue result;
   result.known = true;
   result.zero.assign(static_cast<size_t>(rank), 0);
   for (int axis = 0; axis < rank; ++axis) {
     Axis merged = a.fixed(1);
     bool any = false;
-    for (const Value* operand : operands) {
+    for (const LabelledValue* operand : operands) {
       const int own = own_axis(*operand, axis, rank);
       if (own < 0) continue;
       const Axis& next = operand->axes[static_cast<size_t>(own)];

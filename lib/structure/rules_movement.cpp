@@ -14,7 +14,7 @@ Axis part(const Axis& axis, int64_t first, int64_t last) {
 }
 
 void concat(Analysis& a) {
-  Value result = a.in(0);
+  LabelledValue result = a.in(0);
   result.stored = -1;
   result.integers.reset();
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 1), result.rank()));
@@ -22,7 +22,7 @@ void concat(Analysis& a) {
   int64_t length = 0;
   bool fixed = true;
   for (size_t i = 0; i < a.flat().inputs.size(); ++i) {
-    const Value& x = a.in(i);
+    const LabelledValue& x = a.in(i);
     if (x.rank() != a.in(0).rank()) return a.freeze_all("its operands differ in rank", "export the model again");
     result.all_zero = result.all_zero && x.all_zero;
     for (size_t axis = 0; axis < x.axes.size(); ++axis) {
@@ -56,7 +56,7 @@ void concat(Analysis& a) {
 }
 
 void split(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 0), x.rank()));
   const Axis axis = x.axes.at(at);
   const size_t parts = a.flat().outputs.size();
@@ -84,7 +84,7 @@ void split(Analysis& a) {
   }
   int64_t first = 0;
   for (size_t i = 0; i < parts; ++i) {
-    Value result;
+    LabelledValue result;
     result.known = true;
     result.axes = x.axes;
     result.zero = x.zero;
@@ -113,7 +113,7 @@ void bind_bound(Analysis& a, const ExpressionPtr& bound, const Axis& axis, size_
 }
 
 void slice(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const auto listed = [&](const char* attribute, size_t input) -> std::optional<std::vector<ExpressionPtr>> {
     if (a.node().find(attribute) != nullptr) return attribute_numbers(a.node(), attribute);
     if (!a.has(input)) return std::nullopt;
@@ -125,7 +125,7 @@ void slice(Analysis& a) {
   auto axes = listed("axes", 3);
   const auto steps = listed("steps", 4);
   if (a.has(3) && !axes) return a.freeze_all("its axes are computed at run time", "export with constant axes");
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
@@ -171,7 +171,7 @@ void slice(Analysis& a) {
 
 /// Padded channels are zeros of their own: they go when what they are added to goes.
 void pad(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   std::vector<ExpressionPtr> pads;
   const bool attribute = a.node().find("pads") != nullptr;
   if (attribute) {
@@ -190,7 +190,7 @@ void pad(Analysis& a) {
   }
   const bool constant = a.node().text("mode", "constant") == "constant";
   const bool with_zero = constant && (attribute ? a.node().number("value", 0.0F) == 0.0F : !a.has(2) || a.number(2) == 0.0F);
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
@@ -239,10 +239,10 @@ Axis stated(Analysis& a, const ExpressionPtr& size) {
 }
 
 void expand(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const std::vector<ExpressionPtr>* given = a.parameter(1);
   if (given == nullptr) {
-    Value result = a.inferred(0);
+    LabelledValue result = a.inferred(0);
     for (size_t i = 0; i < x.axes.size(); ++i) {
       const int at = result.rank() - x.rank() + static_cast<int>(i);
       if (!x.axes[i].is_fixed()) a.labels.freeze(x.axes[i], a.because("its target shape is computed at run time", "fold constants (onnxsim) before cutting"));
@@ -252,7 +252,7 @@ void expand(Analysis& a) {
   }
   const std::vector<ExpressionPtr> sizes = *given;
   const int rank = std::max(x.rank(), static_cast<int>(sizes.size()));
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.all_zero = x.all_zero;
   for (int i = 0; i < rank; ++i) {
@@ -280,7 +280,7 @@ void constant_of_shape(Analysis& a) {
     const auto* stored = std::get_if<StoredTensor>(&value->value);
     if (stored != nullptr && stored->id >= 0 && stored->type != DType::String) fill = a.file.tensor_data(stored->id).to_floats().at(0);
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.all_zero = fill == 0.0F;
   for (const ExpressionPtr& size : std::vector<ExpressionPtr>(*given)) {
@@ -291,10 +291,10 @@ void constant_of_shape(Analysis& a) {
 }
 
 void tile(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const std::vector<ExpressionPtr>* repeats = a.parameter(1);
   if (repeats == nullptr || repeats->size() != x.axes.size()) return a.freeze_all("how often it repeats is computed at run time", "export with static shapes");
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.zero = x.zero;
   for (size_t i = 0; i < x.axes.size(); ++i) {
@@ -309,7 +309,7 @@ void tile(Analysis& a) {
 
 /// Numbers of Constant nodes that are not kept as tensors; shapes with lengths that are not known.
 void constant(Analysis& a) {
-  Value result;
+  LabelledValue result;
   result.known = true;
   for (const Attribute& attribute : a.node().attributes) {
     if (const auto* list = std::get_if<std::vector<float>>(&attribute.value)) result.axes = {a.fixed(static_cast<int64_t>(list->size()))};
@@ -323,7 +323,7 @@ void constant(Analysis& a) {
 /// With a length that is not known: the others enter the graph as numbers.
 void shape(Analysis& a) {
   for (const Axis& axis : a.in(0).axes) a.labels.freeze(axis, a.because("its length enters the computation", "fold constants (onnxsim) before cutting"));
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = {a.fixed(a.node().op_type == "Size" || a.node().find("start") != nullptr || a.node().find("end") != nullptr ? -1 : a.in(0).rank())};
   if (a.node().op_type == "Size") result.axes.clear();

@@ -21,12 +21,12 @@ void unite_vector(Analysis& a, size_t input, const Axis& axis) {
 
 /// With scale and bias masked the result is zero, whatever the statistics.
 void batch_normalization(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   if (x.rank() < 2) return a.freeze_all("its operand has fewer than two axes", "export the model again");
   for (size_t input = 1; input <= 4; ++input) unite_vector(a, input, x.axes[1]);
   a.passive(3);
   a.passive(4);
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
@@ -35,10 +35,10 @@ void batch_normalization(Analysis& a) {
 }
 
 void instance_normalization(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   for (size_t input = 1; input <= 2; ++input) unite_vector(a, input, x.axes[1]);
   for (int axis = 2; axis < x.rank(); ++axis) a.labels.freeze(x.axes[static_cast<size_t>(axis)], normalised(a));
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
@@ -48,7 +48,7 @@ void instance_normalization(Analysis& a) {
 
 /// Whole groups of channels can go; within one, the statistics hold the channels together.
 void group_normalization(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const int64_t groups = a.node().integer("num_groups", a.node().integer("groups", 1));
   const bool last = a.node().domain == "com.microsoft" && a.node().integer("channels_last", 1) != 0;
   const Axis& channels = x.axes[last ? x.axes.size() - 1 : 1];
@@ -65,7 +65,7 @@ void group_normalization(Analysis& a) {
     a.labels.unite(own, own.length == channels.length ? channels : whole);
     zero = zero && a.in(input).zero.at(0) != 0;
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
@@ -75,14 +75,14 @@ void group_normalization(Analysis& a) {
 
 /// Axes from `axis` on are normalised over; vectors of their shape follow.
 void layer_normalization(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const int axis = Analysis::normal(a.node().integer("axis", -1), x.rank());
   for (size_t i = 0; i < x.axes.size(); ++i) {
     if (static_cast<int>(i) >= axis) a.labels.freeze(x.axes[i], normalised(a));
   }
   for (size_t input = 1; input < a.flat().inputs.size(); ++input) {
     if (!a.has(input)) continue;
-    const Value& other = a.in(input);
+    const LabelledValue& other = a.in(input);
     for (int own = 0; own < other.rank(); ++own) {
       const int at = x.rank() - other.rank() + own;
       if (at >= 0 && other.axes[static_cast<size_t>(own)].length == x.axes[static_cast<size_t>(at)].length) {
@@ -90,7 +90,7 @@ void layer_normalization(Analysis& a) {
       }
     }
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
@@ -99,7 +99,7 @@ void layer_normalization(Analysis& a) {
       a.out(0, result);
       continue;
     }
-    Value extra = a.inferred(output);
+    LabelledValue extra = a.inferred(output);
     if (extra.known && extra.rank() == x.rank()) {
       for (int i = 0; i < axis; ++i) extra.axes[static_cast<size_t>(i)] = x.axes[static_cast<size_t>(i)];
     }
@@ -110,8 +110,8 @@ void layer_normalization(Analysis& a) {
 }
 
 void over_axes(Analysis& a, const std::vector<int64_t>& axes, const std::string& what) {
-  const Value& x = a.in(0);
-  Value result;
+  const LabelledValue& x = a.in(0);
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
@@ -123,7 +123,7 @@ void over_axes(Analysis& a, const std::vector<int64_t>& axes, const std::string&
 }
 
 void softmax(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const bool one_axis = a.flat().opset >= 13;
   const int64_t axis = Analysis::normal(a.node().integer("axis", one_axis ? -1 : 1), x.rank());
   std::vector<int64_t> axes = {axis};

@@ -9,7 +9,7 @@ namespace {
 
 /// Operands and result as einsum terms; letters that the result lacks are summed over.
 struct Product {
-  std::vector<const Value*> operands;
+  std::vector<const LabelledValue*> operands;
   std::vector<std::string> terms;
   std::string result;
 };
@@ -20,7 +20,7 @@ bool is_zero(const Product& product, size_t operand, char letter) {
 }
 
 /// A summed index may go if what it adds is exactly zero in the masked model.
-Value contract(Analysis& a, const Product& product) {
+LabelledValue contract(Analysis& a, const Product& product) {
   std::map<char, Axis> axes;
   for (size_t i = 0; i < product.terms.size(); ++i) {
     for (size_t at = 0; at < product.terms[i].size(); ++at) {
@@ -45,7 +45,7 @@ Value contract(Analysis& a, const Product& product) {
     }
     return false;
   };
-  Value value;
+  LabelledValue value;
   value.known = true;
   for (const char letter : product.result) {
     value.axes.push_back(axes[letter]);
@@ -75,9 +75,9 @@ std::string batch_letters(int count, int most) {
   return letters;
 }
 
-Value matrix_product(Analysis& a, const Value& x, const Value& y, bool transpose_x, bool transpose_y) {
+LabelledValue matrix_product(Analysis& a, const LabelledValue& x, const LabelledValue& y, bool transpose_x, bool transpose_y) {
   const int most = std::max({x.rank(), y.rank(), 2}) - 2;
-  const auto term = [&](const Value& operand, const std::string& matrix, char vector) {
+  const auto term = [&](const LabelledValue& operand, const std::string& matrix, char vector) {
     return operand.rank() == 1 ? std::string{vector} : batch_letters(operand.rank() - 2, most) + matrix;
   };
   Product product;
@@ -105,7 +105,7 @@ void unite_vector(Analysis& a, size_t input, const Axis& axis) {
 
 /// Zero points along the columns are cut, not masked.
 void matmul_integer(Analysis& a) {
-  Value result = matrix_product(a, a.in(0), a.in(1), false, false);
+  LabelledValue result = matrix_product(a, a.in(0), a.in(1), false, false);
   for (size_t input : {size_t{2}, size_t{3}}) {
     if (!a.has(input)) continue;
     a.passive(input);
@@ -119,11 +119,11 @@ void gemm(Analysis& a) {
   const bool transpose_a = a.node().integer("transA", 0) != 0;
   const bool transpose_b = a.node().integer("transB", 0) != 0;
   if (a.in(0).rank() != 2 || a.in(1).rank() != 2) return a.freeze_all("an operand is no matrix", "export the model again");
-  Value product = matrix_product(a, a.in(0), a.in(1), transpose_a, transpose_b);
+  LabelledValue product = matrix_product(a, a.in(0), a.in(1), transpose_a, transpose_b);
   if (a.has(2)) {
-    const Value& bias = a.in(2);
+    const LabelledValue& bias = a.in(2);
     const std::vector<char> zero = product.zero;
-    const Value sum = broadcast(a, {&product, &bias});
+    const LabelledValue sum = broadcast(a, {&product, &bias});
     product.axes = sum.axes;
     for (size_t axis = 0; axis < 2; ++axis) {
       const int own = static_cast<int>(axis) - (2 - bias.rank());

@@ -6,11 +6,11 @@ namespace sparsify {
 namespace {
 
 void quantize(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const int axis = Analysis::normal(a.node().integer("axis", 1), x.rank());
   for (size_t input : {size_t{1}, size_t{2}}) {
     if (!a.has(input)) continue;
-    const Value& scale = a.in(input);
+    const LabelledValue& scale = a.in(input);
     a.passive(input);
     if (scale.rank() == 0 || (scale.rank() == 1 && scale.axes[0].length == 1)) continue;
     if (scale.rank() == 1 && axis < x.rank() && scale.axes[0].length == x.axes[static_cast<size_t>(axis)].length) {
@@ -18,11 +18,11 @@ void quantize(Analysis& a) {
       continue;
     }
     // Blocks of one scale: a block is no longer one when indices go.
-    for (const Value* value : {&x, &scale}) {
+    for (const LabelledValue* value : {&x, &scale}) {
       for (const Axis& one : value->axes) a.labels.freeze(one, a.because("one scale serves a block of indices", "quantise per channel or per tensor"));
     }
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
@@ -32,17 +32,17 @@ void quantize(Analysis& a) {
 
 /// The scale comes from the smallest and the largest value, zero included: masked zeros do not move it.
 void dynamic_quantize(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   for (size_t i = 0; i < x.axes.size(); ++i) {
     if (x.zero[i] == 0) a.labels.freeze(x.axes[i], a.because("its scale depends on channels that are not zero where they were removed"));
   }
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
   a.out(0, std::move(result));
   for (size_t output : {size_t{1}, size_t{2}}) {
-    Value scalar;
+    LabelledValue scalar;
     scalar.known = true;
     a.out(output, std::move(scalar));
   }

@@ -15,9 +15,9 @@ void unite_blocks(Analysis& a, const Axis& axis, const Axis& hidden) {
 }
 
 void recurrent(Analysis& a) {
-  const Value& x = a.in(0);
-  const Value& w = a.in(1);
-  const Value& r = a.in(2);
+  const LabelledValue& x = a.in(0);
+  const LabelledValue& w = a.in(1);
+  const LabelledValue& r = a.in(2);
   if (x.rank() != 3 || w.rank() != 3 || r.rank() != 3) return a.freeze_all("its operands' shapes are not known before run time", "export with static shapes");
   const std::string& op = a.node().op_type;
   const int64_t gates = op == "LSTM" ? 4 : op == "GRU" ? 3 : 1;
@@ -52,7 +52,7 @@ void recurrent(Analysis& a) {
   const bool batch_first = a.node().integer("layout", 0) != 0;
   const Axis directions = a.fixed(w.axes[0].length);
   for (size_t output = 0; output < a.flat().outputs.size(); ++output) {
-    Value result;
+    LabelledValue result;
     result.known = true;
     if (output == 0) {
       if (batch_first) result.axes = {x.axes[0], x.axes[1], directions, hidden};

@@ -16,13 +16,13 @@ enum class Kind {
 };
 
 void reduce(Analysis& a, Kind kind) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const bool listed = a.node().find("axes") != nullptr || a.has(1);
   const auto axes = listed ? a.attribute_or_input("axes", 1) : std::optional(std::vector<int64_t>{});
   if (!axes) return a.freeze_all("its axes are computed at run time", "export with constant axes");
   const bool all = axes->empty();
   if (all && a.node().integer("noop_with_empty_axes", 0) != 0) {
-    Value result;
+    LabelledValue result;
     result.known = true;
     result.axes = x.axes;
     result.zero = x.zero;
@@ -31,7 +31,7 @@ void reduce(Analysis& a, Kind kind) {
   std::set<int> reduced;
   for (const int64_t axis : *axes) reduced.insert(Analysis::normal(axis, x.rank()));
   const bool keep = a.node().integer("keepdims", 1) != 0;
-  Value result;
+  LabelledValue result;
   result.known = true;
   std::vector<Axis> means;
   for (int i = 0; i < x.rank(); ++i) {
@@ -62,10 +62,10 @@ void reduce(Analysis& a, Kind kind) {
 }
 
 void arg(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const int axis = Analysis::normal(a.node().integer("axis", 0), x.rank());
   a.labels.freeze(x.axes.at(static_cast<size_t>(axis)), a.because("it gives positions along this axis"));
-  Value result;
+  LabelledValue result;
   result.known = true;
   for (int i = 0; i < x.rank(); ++i) {
     if (i == axis && a.node().integer("keepdims", 1) == 0) continue;

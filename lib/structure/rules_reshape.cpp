@@ -12,7 +12,7 @@ struct Piece {
 };
 
 /// The axes of `x` regrouped to `target` sizes, all known. nullopt: sizes that share no factors in a way that keeps blocks.
-std::optional<std::vector<Piece>> regroup(Analysis& a, const Value& x, const std::vector<int64_t>& target) {
+std::optional<std::vector<Piece>> regroup(Analysis& a, const LabelledValue& x, const std::vector<int64_t>& target) {
   std::vector<Piece> queue;
   for (size_t i = 0; i < x.axes.size(); ++i) {
     if (x.axes[i].length != 1) queue.push_back({x.axes[i], x.axes[i].is_fixed() || x.zero[i] != 0});
@@ -48,7 +48,7 @@ std::optional<std::vector<Piece>> regroup(Analysis& a, const Value& x, const std
 void give_regrouped(Analysis& a, const std::vector<int64_t>& target) {
   const auto pieces = regroup(a, a.in(0), target);
   if (!pieces) return a.freeze_all("it regroups axes in a way that keeps no blocks", "exclude these layers");
-  Value result;
+  LabelledValue result;
   result.known = true;
   for (const Piece& piece : *pieces) {
     result.axes.push_back(piece.axis);
@@ -58,19 +58,52 @@ void give_regrouped(Analysis& a, const std::vector<int64_t>& target) {
   a.out(0, std::move(result));
 }
 
-bool is_known(const Value& x) {
+bool is_known(const LabelledValue& x) {
   return std::all_of(x.axes.begin(), x.axes.end(), [](const Axis& axis) { return axis.length > 0; });
 }
 
+/// The number follows the axis whatever is cut: it is stored, or it is the length of the very axis.
+bool follows(Analysis& a, const Expression& number, const Axis& axis) {
+  using Kind = Expression::Kind;
+  if (number.kind == Kind::Constant) return number.tensor_id >= 0 || number.node != nullptr;
+  return number.kind == Kind::Length && a.labels.stay_equal(number.axis, axis);
+}
+
+/// Sizes computed from lengths of other axes become stored ones. A size that only the run knows is written as 0 where it is
+/// that of the operand's axis in the same place, or once as -1.
+bool pin_target(Analysis& a, const LabelledValue& x, const std::vector<ExpressionPtr>& numbers, const std::vector<int64_t>& target,
+                const std::vector<Piece>& pieces) {
+  if (a.node().integer("allowzero", 0) != 0) return false;
+  std::vector<int64_t> whole;
+  bool in_place = true;
+  int left_open = 0;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    in_place = in_place && i < x.axes.size() && x.axes[i].length == target[i];
+    const Axis& axis = pieces[i].axis;
+    int64_t size = numbers[i]->value;
+    if (!axis.is_fixed()) size = axis.length;
+    else if (numbers[i]->kind != Expression::Kind::Constant && !is_static(*numbers[i])) size = in_place ? 0 : -1;
+    left_open += size == -1 ? 1 : 0;
+    whole.push_back(size);
+  }
+  const int pinned = left_open <= 1 ? a.pin(1, whole) : -1;
+  if (pinned < 0) return false;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const Axis& axis = pieces[i].axis;
+    if (!axis.is_fixed()) a.count_pinned(pinned, static_cast<int64_t>(i), axis);
+  }
+  return true;
+}
+
 void reshape(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   std::vector<ExpressionPtr> numbers;
   if (a.has(1)) {
     if (const std::vector<ExpressionPtr>* given = a.parameter(1)) numbers = *given;
   } else {
     numbers = attribute_numbers(a.node(), "shape");
   }
-  const Value expected = a.inferred(0);
+  const LabelledValue expected = a.inferred(0);
   std::vector<int64_t> target;
   const bool numbered = !numbers.empty() || !a.has(1) || (a.in(1).integers && a.in(1).integers->empty());
   if (!is_known(x)) return a.freeze_all("the shape of its operand is not known before run time", "give input shapes with --input");
@@ -93,12 +126,20 @@ void reshape(Analysis& a) {
   }
   const auto pieces = regroup(a, x, target);
   if (!pieces) return a.freeze_all("it regroups axes in a way that keeps no blocks", "exclude these layers");
-  Value result;
+  bool pinned = false;
+  for (size_t i = 0; numbered && a.has(1) && i < pieces->size(); ++i) {
+    const Axis& axis = (*pieces)[i].axis;
+    if (axis.is_fixed() || numbers[i]->value <= 0 || follows(a, *numbers[i], axis)) continue;
+    pinned = pin_target(a, x, numbers, target, *pieces);
+    break;
+  }
+  LabelledValue result;
   result.known = true;
   for (size_t i = 0; i < pieces->size(); ++i) {
     const Axis& axis = (*pieces)[i].axis;
     result.axes.push_back(axis);
     result.zero.push_back((*pieces)[i].zero);
+    if (pinned) continue;
     if (!numbered) {
       if (!axis.is_fixed()) a.labels.freeze(axis, a.because("its target shape is computed at run time", "fold constants (onnxsim) before cutting"));
     } else if (numbers[i]->value == 0) {
@@ -112,7 +153,7 @@ void reshape(Analysis& a) {
 }
 
 void flatten_to_matrix(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   if (!is_known(x)) return a.freeze_all("the shape of its operand is not known before run time", "give input shapes with --input");
   const int axis = Analysis::normal(a.node().integer("axis", 1), x.rank());
   std::vector<int64_t> target = {1, 1};
@@ -121,10 +162,10 @@ void flatten_to_matrix(Analysis& a) {
 }
 
 void transpose(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   std::vector<int64_t> order = a.node().integers("perm");
   for (int axis = x.rank() - 1; axis >= 0 && static_cast<int>(order.size()) < x.rank(); --axis) order.push_back(axis);
-  Value result;
+  LabelledValue result;
   result.known = true;
   for (const int64_t axis : order) {
     const auto at = static_cast<size_t>(Analysis::normal(axis, x.rank()));
@@ -136,12 +177,12 @@ void transpose(Analysis& a) {
 }
 
 void squeeze(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const auto listed = a.node().find("axes") == nullptr && !a.has(1) ? std::optional(std::vector<int64_t>{}) : a.attribute_or_input("axes", 1);
   if (!listed) return a.freeze_all("its axes are computed at run time", "export with constant axes");
   std::vector<bool> drop(x.axes.size(), false);
   for (const int64_t axis : *listed) drop.at(static_cast<size_t>(Analysis::normal(axis, x.rank()))) = true;
-  Value result;
+  LabelledValue result;
   result.known = true;
   for (size_t i = 0; i < x.axes.size(); ++i) {
     if (listed->empty() ? x.axes[i].length == 1 : drop[i]) continue;
@@ -153,13 +194,13 @@ void squeeze(Analysis& a) {
 }
 
 void unsqueeze(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const auto listed = a.attribute_or_input("axes", 1);
   if (!listed) return a.freeze_all("its axes are computed at run time", "export with constant axes");
   const size_t rank = x.axes.size() + listed->size();
   std::vector<bool> added(rank, false);
   for (const int64_t axis : *listed) added.at(static_cast<size_t>(Analysis::normal(axis, static_cast<int>(rank)))) = true;
-  Value result;
+  LabelledValue result;
   result.known = true;
   size_t next = 0;
   for (size_t i = 0; i < rank; ++i) {
@@ -173,7 +214,7 @@ void unsqueeze(Analysis& a) {
 
 /// [N, C, H, W] -> [N, C / b^2, H * b, W * b]: of the channels only whole blocks of b^2 can go.
 void depth_to_space(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const int64_t block = a.node().integer("blocksize", 1);
   const int64_t inner = block * block;
   if (x.rank() != 4 || x.axes[1].length < inner) return a.freeze_all("its operand's shape is not known before run time", "give input shapes with --input");
@@ -182,7 +223,7 @@ void depth_to_space(Analysis& a) {
   const auto parts = column_row_depth ? a.labels.split(x.axes[1], depth, inner) : a.labels.split(x.axes[1], inner, depth);
   a.labels.freeze(column_row_depth ? parts.second : parts.first, a.because("it lays these channels out in space"));
   const auto longer = [&](const Axis& axis) { return a.fixed(axis.length < 0 ? -1 : axis.length * block); };
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = {x.axes[0], column_row_depth ? parts.first : parts.second, longer(x.axes[2]), longer(x.axes[3])};
   result.zero = {x.zero[0], x.zero[1], 0, 0};
@@ -191,11 +232,11 @@ void depth_to_space(Analysis& a) {
 
 /// [N, C, H, W] -> [N, b^2 * C, H / b, W / b]
 void space_to_depth(Analysis& a) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const int64_t block = a.node().integer("blocksize", 1);
   if (x.rank() != 4) return a.freeze_all("its operand's shape is not known before run time", "give input shapes with --input");
   const auto shorter = [&](const Axis& axis) { return a.fixed(axis.length < 0 ? -1 : axis.length / block); };
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = {x.axes[0], a.labels.join(a.fixed(block * block), x.axes[1]), shorter(x.axes[2]), shorter(x.axes[3])};
   result.zero = {x.zero[0], x.zero[1], 0, 0};

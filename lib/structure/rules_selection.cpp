@@ -11,8 +11,8 @@ namespace {
 constexpr const char* kStatic = "only the run knows which indices it takes; this axis stays";
 
 /// data with axis `at` replaced by the axes of the indices.
-Value with_axes(const Value& data, size_t at, const std::vector<Axis>& axes, bool zero) {
-  Value result;
+LabelledValue with_axes(const LabelledValue& data, size_t at, const std::vector<Axis>& axes, bool zero) {
+  LabelledValue result;
   result.known = true;
   for (size_t i = 0; i < data.axes.size(); ++i) {
     if (i == at) {
@@ -29,8 +29,8 @@ Value with_axes(const Value& data, size_t at, const std::vector<Axis>& axes, boo
 
 /// Which units an index of the data stands for is known: numbers move with what goes in front of them.
 bool gather_known(Analysis& a, const Axis& axis, size_t at) {
-  const Value& data = a.in(0);
-  const Value& indices = a.in(1);
+  const LabelledValue& data = a.in(0);
+  const LabelledValue& indices = a.in(1);
   if (!indices.integers || indices.rank() > 1) return false;
   const std::vector<ExpressionPtr> numbers = *a.parameter(1);
   std::vector<Label> labels;
@@ -59,7 +59,7 @@ bool gather_known(Analysis& a, const Axis& axis, size_t at) {
 }
 
 void gather(Analysis& a) {
-  const Value& data = a.in(0);
+  const LabelledValue& data = a.in(0);
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 0), data.rank()));
   const Axis axis = data.axes.at(at);
   if (!axis.is_fixed() && axis.length > 1 && gather_known(a, axis, at)) return;
@@ -69,14 +69,14 @@ void gather(Analysis& a) {
 
 /// The last axis of the indices addresses the first axes of the data (behind batch_dims).
 void gather_nd(Analysis& a) {
-  const Value& data = a.in(0);
-  const Value& indices = a.in(1);
+  const LabelledValue& data = a.in(0);
+  const LabelledValue& indices = a.in(1);
   const auto batch = static_cast<size_t>(a.node().integer("batch_dims", 0));
   const int64_t depth = indices.axes.empty() ? -1 : indices.axes.back().length;
   if (depth < 0 || batch + static_cast<size_t>(depth) > data.axes.size()) return a.freeze_all("its shape is not known before run time", kStatic);
   const size_t first = batch + static_cast<size_t>(depth);
   for (size_t i = 0; i < first; ++i) a.labels.freeze(data.axes[i], a.because("it looks indices up at run time", kStatic));
-  Value result;
+  LabelledValue result;
   result.known = true;
   for (size_t i = 0; i + 1 < indices.axes.size(); ++i) {
     a.labels.freeze(indices.axes[i], a.space());
@@ -92,13 +92,13 @@ void gather_nd(Analysis& a) {
 
 /// Along `axis` anything may happen; the other axes go index by index.
 void mixes_axis(Analysis& a, int64_t axis, const std::string& reason) {
-  const Value& x = a.in(0);
+  const LabelledValue& x = a.in(0);
   const auto at = static_cast<size_t>(Analysis::normal(axis, x.rank()));
   if (at >= x.axes.size()) return a.freeze_all("its axis is out of range", "export the model again");
   a.labels.freeze(x.axes[at], a.because(reason, kStatic));
   for (size_t output = 0; output < a.flat().outputs.size(); ++output) {
-    const Value expected = a.inferred(output);
-    Value result;
+    const LabelledValue expected = a.inferred(output);
+    LabelledValue result;
     result.known = true;
     result.axes = x.axes;
     result.axes[at] = a.fixed(expected.known && expected.rank() == x.rank() ? expected.axes[at].length : -1);
@@ -118,8 +118,8 @@ void top_k(Analysis& a) {
 }
 
 void gather_elements(Analysis& a) {
-  const Value& data = a.in(0);
-  const Value& indices = a.in(1);
+  const LabelledValue& data = a.in(0);
+  const LabelledValue& indices = a.in(1);
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 0), data.rank()));
   if (indices.rank() != data.rank()) return a.freeze_all("its operands differ in rank", "export the model again");
   for (size_t i = 0; i < data.axes.size(); ++i) {
@@ -128,7 +128,7 @@ void gather_elements(Analysis& a) {
     else a.labels.freeze(data.axes[i], a.because("it looks indices up at run time", kStatic));
   }
   a.labels.freeze(indices.axes[at], a.space());
-  Value result;
+  LabelledValue result;
   result.known = true;
   result.axes = data.axes;
   result.zero = data.zero;

@@ -210,7 +210,7 @@ class Grouper {
   }
 
   void add_value(const std::string& name) {
-    const Value& value = a_.values.at(name);
+    const LabelledValue& value = a_.values.at(name);
     for (size_t axis = 0; axis < value.axes.size(); ++axis) {
       if (value.axes[axis].is_fixed()) continue;
       std::vector<int> seen;
@@ -300,6 +300,15 @@ const FlatGraph& Structure::graph() const { return impl_->analysis.graph; }
 const std::vector<Group>& Structure::groups() const { return impl_->groups; }
 const std::vector<Count>& Structure::counts() const { return impl_->analysis.counts; }
 const std::vector<Rescale>& Structure::rescales() const { return impl_->analysis.rescales; }
+
+const std::vector<Pin>& Structure::pins() const { return impl_->analysis.pins; }
+
+bool Structure::moves(const Pin& pin, const Removed& removed) const {
+  return std::any_of(pin.lines.begin(), pin.lines.end(), [&](int line) {
+    const Axis& axis = impl_->analysis.lines.at(static_cast<size_t>(line));
+    return static_cast<int64_t>(impl_->kept(axis, 0, axis.length, removed).size()) != axis.length;
+  });
+}
 
 Shape Structure::shape(const std::string& value) const {
   Shape shape;

@@ -72,19 +72,26 @@ struct Group {
 /// disagree; then the node needs a copy of its own.
 struct Count {
   const Node* node = nullptr;  ///< the node whose attribute it is, or that reads the constant
-  std::string label;           ///< that node's label in FlatGraph
+  std::string label{};         ///< that node's label in FlatGraph
   int tensor_id = -1;          ///< of the stored integer tensor; -1: an attribute
-  std::string attribute;       ///< attribute name, else ""
-  /// No tensor and no attribute: the number is computed in the graph from what no run changes. This input of the node must
-  /// become a stored int64 constant of one axis, `whole` with this element changed.
-  int input = -1;
-  std::vector<int64_t> whole{};
+  std::string attribute{};     ///< attribute name, else ""
+  int pin = -1;                ///< no tensor and no attribute: an element of this one of Structure::pins()
   int64_t element = 0;         ///< flat index into the tensor or the attribute's list (0 for a single integer)
   int64_t value = 0;           ///< what stands there now
   int line = -1;               ///< what it counts along (internal)
   int64_t first = 0;           ///< counts what remains of [first, last) along the line
   int64_t last = 0;
   int64_t sign = 1;            ///< -1: the number stands as its negative (a bound counted from the end)
+};
+
+/// An operand that the graph computes from lengths which a cut changes, although no run does: where moves() says so, the
+/// node's input must become a stored constant, `value` with the elements that a Count names changed.
+struct Pin {
+  const Node* node = nullptr;  ///< of the main graph
+  std::string label{};
+  int input = 0;
+  HostTensor value{};            ///< what stands there before the cut; in a shape, 0 and -1 for sizes that only the run knows
+  std::vector<int> lines{};    ///< axes whose lengths it is computed from (internal)
 };
 
 /// The mean over an axis of which indices are removed (they are zeros in the masked model): the shrunk node divides by fewer,
@@ -101,6 +108,8 @@ struct StructureOptions {
   std::map<std::string, Shape> inputs{};  ///< whole input shapes; the other sizes that only the run decides are probed
   /// Means over a cut axis become Rescales (a cutter must apply them); otherwise they freeze the axis.
   bool allow_rescale = false;
+  /// Numbers that the graph computes may become constants, see Pin (a cutter must apply them); otherwise they freeze.
+  bool allow_pins = false;
 };
 
 /// [group][unit]: true = removed.
@@ -118,6 +127,7 @@ class Structure {
   const FlatGraph& graph() const;
   const std::vector<Group>& groups() const;
   const std::vector<Count>& counts() const;
+  const std::vector<Pin>& pins() const;
   const std::vector<Rescale>& rescales() const;
 
   /// Lengths of a value's axes in the probe; -1: unknown. Empty when the value is unknown.
@@ -131,6 +141,8 @@ class Structure {
   std::vector<int64_t> kept(int tensor_id, int axis, const Removed& removed) const;
   /// What the number becomes.
   int64_t count(const Count& count, const Removed& removed) const;
+  /// A length that the pin is computed from, or a number that it holds, changes.
+  bool moves(const Pin& pin, const Removed& removed) const;
   /// kept / total.
   double factor(const Rescale& rescale, const Removed& removed) const;
   /// True if no index of some axis of some value would remain.

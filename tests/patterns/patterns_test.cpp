@@ -1,3 +1,6 @@
+#include <cmath>
+#include <random>
+
 #include "base/error.h"
 #include "patterns/pattern.h"
 #include "support/catch.h"
@@ -124,4 +127,41 @@ TEST_CASE("rows of a MatMul weight are its outputs", "[patterns][per_row]") {
   const std::vector<float> scores = {1, 2, 3,
                                      3, 2, 1};
   CHECK(pattern_of("per_row")->select(matmul_layer(2, 3), scores, 3) == bits({0, 1, 1, 1, 0, 0}));
+}
+
+TEST_CASE("N:M keeps as much of normal weights as order statistics say", "[patterns][n_of_m]") {
+  // Share of the sum of |w| and of w^2 that stays, w ~ N(0, 1), exact.
+  struct Case {
+    const char* pattern;
+    double magnitude;
+    double energy;
+  };
+  const Case cases[] = {{"2:4", .74450, .86755}, {"4:8", .76829, .89669}, {"8:16", .78180, .91237}, {"1:4", .45894, .61755}, {"1:2", .70711, .81831}, {"2:8", .48419, .66464}};
+  const PrunableTensor layer = conv_layer({1024, 1024});
+  std::mt19937 random(17);
+  std::normal_distribution<float> normal;
+  std::vector<float> weights(static_cast<size_t>(layer.count()));
+  for (float& weight : weights) weight = normal(random);
+  const auto retention = [&](const BitMask& mask) {
+    double kept = 0, all = 0, kept_energy = 0, energy = 0;
+    for (int64_t i = 0; i < mask.size(); ++i) {
+      const double size = std::fabs(weights[static_cast<size_t>(i)]);
+      all += size;
+      energy += size * size;
+      if (!mask[i]) continue;
+      kept += size;
+      kept_energy += size * size;
+    }
+    return std::pair(kept / all, kept_energy / energy);
+  };
+  const ScoreView scores = ScoreView::magnitudes(std::span<const float>(weights));
+  for (const Case& one : cases) {
+    INFO(one.pattern);
+    const auto [magnitude, energy] = retention(make_pattern(Setting(one.pattern), "test")->select(layer, scores, 0));
+    CHECK(magnitude == Approx(one.magnitude).epsilon(0).margin(1e-3));
+    CHECK(energy == Approx(one.energy).epsilon(0).margin(1e-3));
+  }
+  const auto [magnitude, energy] = retention(make_pattern(Setting("unstructured"), "test")->select(layer, scores, layer.count() / 2));
+  CHECK(magnitude == Approx(.79655).epsilon(0).margin(1e-3));
+  CHECK(energy == Approx(.92867).epsilon(0).margin(1e-3));
 }

@@ -153,6 +153,19 @@ TEST_CASE("channel shuffle couples the channels that it brings together, exactly
   CHECK(s.counts().size() == 3);
 }
 
+TEST_CASE("a shuffle whose sizes come from Shape keeps its columns apart", "[structure][shuffle]") {
+  const Structure s = analysed({.inputs = "float[1,3,4,4] x", .outputs = "float[1,2,4,4] y",
+                                .weights = {{"a", {6, 3, 1, 1}}, {"b", {2, 6, 1, 1}}},
+                                .nodes = "h = Conv (x, a) n = Shape (h) c = Gather (n, one) d = Div (c, two) e = Unsqueeze (c, first) f = Unsqueeze (d, first)"
+                                         " apart = Concat <axis = 0> (front, f, back) together = Concat <axis = 0> (single, e, back)"
+                                         " i = Reshape (h, apart) j = Transpose <perm = [0, 2, 1, 3, 4]> (i) k = Reshape (j, together) y = Conv (k, b)",
+                                .constants = "int64 one = {1}, int64 two = {2}, int64[1] first = {0}, int64[2] front = {1, 2}, int64[2] back = {4, 4},"
+                                             " int64[1] single = {1}"});
+  const auto columns = std::find_if(s.groups().begin(), s.groups().end(), [](const Group& g) { return g.is_cuttable() && g.units == 3; });
+  REQUIRE(columns != s.groups().end());
+  CHECK(member_of(*columns, "b", 1).indices[1] == Indices{2, 3});
+}
+
 TEST_CASE("pixel shuffle takes channels in whole blocks", "[structure][shuffle]") {
   const Structure s = analysed({.inputs = "float[1,3,4,4] x", .outputs = "float[1,2,8,8] y",
                                 .weights = {{"a", {12, 3, 1, 1}}, {"b", {2, 3, 1, 1}}},

@@ -1,0 +1,253 @@
+#include "pipeline/cut.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numbers>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/rng.h"
+#include "onnx/checker.h"
+#include "pipeline/figures.h"
+#include "runtimes/runtime.h"
+#include "tensor/slice.h"
+
+namespace sparsify {
+namespace {
+
+VerificationResult verdict(std::string check, const std::string& difference, std::string detail) {
+  return {.check = std::move(check), .passed = difference.empty(), .detail = difference.empty() ? std::move(detail) : difference};
+}
+
+double normal_at(const Rng& random, uint64_t index) {
+  const double radius = std::sqrt(-2.0 * std::log(1.0 - static_cast<double>(random.uniform_at(2 * index))));
+  return radius * std::cos(2.0 * std::numbers::pi * static_cast<double>(random.uniform_at(2 * index + 1)));
+}
+
+HostTensor drawn(const ValueInfo& input, const Shape& shape, const Rng& random) {
+  const auto count = static_cast<size_t>(element_count(shape));
+  const bool is_float = is_prunable_float(input.type);
+  std::vector<double> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = is_float ? normal_at(random, i) : std::floor(2.0 * static_cast<double>(random.uniform_at(i)));
+  HostTensor tensor(input.type, shape);
+  const auto bytes = tensor.mutable_bytes();
+  for (size_t i = 0; i < count; ++i) {
+    const auto store = [&](auto value) { std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value); };
+    switch (input.type) {
+      case DType::Float32: store(static_cast<float>(values[i])); break;
+      case DType::Float64: store(values[i]); break;
+      case DType::Float16: store(float_to_half(static_cast<float>(values[i]))); break;
+      case DType::BFloat16: store(float_to_bfloat16(static_cast<float>(values[i]))); break;
+      case DType::Int64:
+      case DType::UInt64: store(static_cast<int64_t>(values[i])); break;
+      case DType::Int32:
+      case DType::UInt32: store(static_cast<int32_t>(values[i])); break;
+      case DType::Int16:
+      case DType::UInt16: store(static_cast<int16_t>(values[i])); break;
+      case DType::Int8:
+      case DType::UInt8:
+      case DType::Bool: store(static_cast<int8_t>(values[i])); break;
+      default:
+        throw ResourceError{{.what = fmt::format("values for the model's input \"{}\" ({}) cannot be drawn", input.name, input.signature()),
+                             .where = input.name,
+                             .fix = "a cut is proven by running the model: give it inputs of numbers"}};
+    }
+  }
+  return tensor;
+}
+
+/// Nodes with weights on the longest path.
+int64_t depth_of(const FlatGraph& graph) {
+  std::map<std::string, int64_t> depths;
+  int64_t deepest = 1;
+  for (const FlatNode& node : graph.nodes) {
+    int64_t depth = 0;
+    for (const std::string& input : node.inputs) depth = std::max(depth, depths[input]);
+    const std::string& op = node.node->op_type;
+    const bool sums = op.find("Conv") != std::string::npos || op.find("Gemm") != std::string::npos || op.find("MatMul") != std::string::npos || op == "LSTM" ||
+                      op == "GRU" || op == "RNN" || op == "Einsum" || op == "Attention" || op.starts_with("Reduce");
+    depth += sums ? 1 : 0;
+    for (const std::string& output : node.outputs) depths[output] = depth;
+    deepest = std::max(deepest, depth);
+  }
+  return deepest;
+}
+
+std::string first_difference(const ValueInfo& output, const HostTensor& expected, const HostTensor& actual, double tolerance, double& worst) {
+  if (expected.type() != actual.type() || expected.shape() != actual.shape()) {
+    return fmt::format("output \"{}\" is {}{}, of the masked model {}{}", output.name, name_of(actual.type()), to_text(actual.shape()), name_of(expected.type()),
+                       to_text(expected.shape()));
+  }
+  if (expected.type() == DType::String) return expected.strings() == actual.strings() ? "" : fmt::format("output \"{}\": strings differ", output.name);
+  const std::vector<float> want = expected.to_floats();
+  const std::vector<float> have = actual.to_floats();
+  double largest = 0;
+  for (const float value : want) {
+    if (std::isfinite(value)) largest = std::max(largest, std::fabs(static_cast<double>(value)));
+  }
+  for (size_t i = 0; i < want.size(); ++i) {
+    const bool same = want[i] == have[i] || (std::isnan(want[i]) && std::isnan(have[i]));
+    const double gap = same ? 0 : std::fabs(static_cast<double>(want[i]) - static_cast<double>(have[i]));
+    if (!std::isfinite(gap) || gap > tolerance * largest + 1e-6) {
+      return fmt::format("output \"{}\", element {}: {:.9g} where the masked model gives {:.9g} (largest {:.4g}, tolerance {:.2g} of it)", output.name, i, have[i],
+                         want[i], largest, tolerance);
+    }
+    if (largest > 0) worst = std::max(worst, gap / largest);
+  }
+  return "";
+}
+
+/// Payloads of the tensors that both files hold.
+std::string tensor_difference(const ModelFile& masked, const ModelFile& shrunk, const GraphEdits& edits) {
+  int there = 0;  // ids count the tensors in the order of the file
+  for (int id = 0; id < masked.tensor_count(); ++id) {
+    if (edits.removed_tensors.contains(id)) continue;
+    const bool in_removed_node = !masked.tensor(id).name.empty() && edits.removed_values.contains(masked.tensor(id).name);
+    if (in_removed_node) continue;
+    if (there >= shrunk.tensor_count()) return fmt::format("tensor \"{}\" is missing", masked.tensor(id).name);
+    const int other = there++;
+    const StoredTensor& after = shrunk.tensor(other);
+    if (after.name != masked.tensor(id).name || after.type != masked.tensor(id).type) return fmt::format("tensor \"{}\" stands where \"{}\" should", after.name, masked.tensor(id).name);
+    const auto changed = edits.tensors.find(id);
+    const auto slices = edits.slices.find(id);
+    HostTensor expected = changed != edits.tensors.end() ? changed->second : masked.tensor_data(id);
+    if (slices != edits.slices.end()) expected = sliced(expected, slices->second);
+    const HostTensor actual = shrunk.tensor_data(other);
+    const bool same = expected.shape() == actual.shape() && expected.bytes().size() == actual.bytes().size() && expected.strings() == actual.strings() &&
+                      std::memcmp(expected.bytes().data(), actual.bytes().data(), actual.bytes().size()) == 0;
+    if (!same) return fmt::format("tensor \"{}\" is not what was decided", after.name);
+  }
+  return there + static_cast<int>(edits.added.size()) == shrunk.tensor_count() ? "" : "the file holds tensors that nobody decided on";
+}
+
+/// Nodes, names and inputs, but for those edited.
+std::string graph_difference(const ModelFile& masked, const ModelFile& shrunk, const GraphEdits& edits) {
+  const Graph& before = masked.model().graph;
+  const Graph& after = shrunk.model().graph;
+  size_t at = 0;
+  for (const Node& node : before.nodes) {
+    if (edits.removed_nodes.contains({-1, node.index})) continue;
+    if (at >= after.nodes.size()) return fmt::format("node \"{}\" is missing", node.label());
+    const Node& other = after.nodes[at++];
+    std::vector<std::string> inputs = node.inputs;
+    const auto rewired = edits.inputs.find({-1, node.index});
+    if (rewired != edits.inputs.end()) {
+      for (const auto& [input, name] : rewired->second) inputs[static_cast<size_t>(input)] = name;
+    }
+    if (other.name != node.name || other.op_type != node.op_type || other.domain != node.domain || other.outputs != node.outputs || other.inputs != inputs) {
+      return fmt::format("node \"{}\" changed beyond the edits", node.label());
+    }
+  }
+  if (at != after.nodes.size()) return "there are nodes that nobody added";
+  const auto signatures = [](const std::vector<ValueInfo>& values) {
+    std::string text;
+    for (const ValueInfo& value : values) text += value.name + " " + value.signature() + "; ";
+    return text;
+  };
+  if (signatures(before.inputs) != signatures(after.inputs)) return "the inputs changed: " + signatures(after.inputs);
+  if (signatures(before.outputs) != signatures(after.outputs)) return "the outputs changed: " + signatures(after.outputs);
+  return "";
+}
+
+std::string shape_difference(const ModelFile& masked, const ModelFile& shrunk) {
+  const auto before = infer_shapes(masked);
+  const auto after = infer_shapes(shrunk);
+  for (const ValueInfo& output : masked.model().graph.outputs) {
+    const auto was = before.find(output.name);
+    const auto is = after.find(output.name);
+    if (was == before.end() || !was->second.shape || is == after.end() || !is->second.shape) continue;
+    if (was->second.signature() != is->second.signature()) {
+      return fmt::format("output \"{}\" becomes {}, it was {}", output.name, is->second.signature(), was->second.signature());
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+ProofInputs random_inputs(const ModelFile& file, const Structure& structure, uint64_t seed, int samples) {
+  ProofInputs all;
+  for (int sample = 0; sample < samples; ++sample) {
+    std::vector<HostTensor> inputs;
+    for (const ValueInfo& input : file.model().graph.inputs) {
+      Shape shape = structure.shape(input.name);
+      if (shape.empty() && input.shape) {
+        for (const Dimension& dimension : *input.shape) shape.push_back(dimension.size);
+      }
+      for (int64_t& size : shape) size = size < 0 ? 2 : size;
+      const Rng random(Rng(seed, "proof " + input.name).bits_at(0), static_cast<uint64_t>(sample));
+      inputs.push_back(drawn(input, shape, random));
+    }
+    all.push_back(std::move(inputs));
+  }
+  return all;
+}
+
+double proof_tolerance(const ModelFile& file, const FlatGraph& graph) {
+  double epsilon = std::numeric_limits<float>::epsilon();
+  for (int id = 0; id < file.tensor_count(); ++id) {
+    if (file.tensor(id).type == DType::Float16) epsilon = std::max(epsilon, 0x1p-10);
+    if (file.tensor(id).type == DType::BFloat16) epsilon = std::max(epsilon, 0x1p-7);
+  }
+  const bool quantised = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const FlatNode& node) {
+    const std::string& op = node.node->op_type;
+    return op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear");
+  });
+  const double steps = quantised ? 2.0 / 127 : 0;
+  return epsilon * 16 * std::sqrt(static_cast<double>(depth_of(graph))) + steps;
+}
+
+VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk, const ProofInputs& inputs, double tolerance, const ProofOptions& options) {
+  const auto runtime = make_runtime(options.runtime);
+  const SessionOptions session{.threads = options.threads, .device = options.device};
+  const auto first = runtime->open(masked, session);
+  const auto second = runtime->open(shrunk, session);
+  double worst = 0;
+  for (const std::vector<HostTensor>& sample : inputs) {
+    check_interrupt();
+    const std::vector<HostTensor> expected = first->run(sample);
+    const std::vector<HostTensor> actual = second->run(sample);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const std::string difference = first_difference(masked.model().graph.outputs[i], expected[i], actual[i], tolerance, worst);
+      if (!difference.empty()) return {.check = "outputs_equal", .passed = false, .detail = difference};
+    }
+  }
+  return {.check = "outputs_equal", .passed = true,
+          .detail = fmt::format("masked and shrunk model agree on {} inputs: largest difference {:.2g} of the largest value, tolerance {:.2g}", inputs.size(), worst,
+                                tolerance)};
+}
+
+std::vector<VerificationResult> check_cut(const ModelFile& masked, const ModelFile& shrunk, const CutPlan& plan, const std::map<std::string, Shape>& inputs) {
+  std::vector<VerificationResult> results;
+  results.push_back({.check = "reload", .passed = true, .detail = "the written file loads again"});
+  results.push_back(verdict("graph_kept", graph_difference(masked, shrunk, plan.cut.edits), "nodes, names and signatures are those of the input, but for the cut"));
+  results.push_back(verdict("weights_exact", tensor_difference(masked, shrunk, plan.cut.edits),
+                            fmt::format("{} tensors are slices of the input's, all others have its bytes", plan.cut.tensors.size())));
+  const std::string before = full_check(masked);
+  const std::string after = full_check(shrunk);
+  results.push_back({.check = "onnx_checker", .passed = after.empty() || !before.empty(),
+                     .detail = after.empty() ? "full check passes" : before.empty() ? after : "the input does not pass either: " + before});
+  results.push_back(verdict("shapes", shape_difference(masked, shrunk), "inferred shapes of the outputs are those of the input"));
+  const std::map<std::string, int64_t> there = count_macs(shrunk, inputs);
+  const std::map<std::string, int64_t> here = count_macs(masked, inputs);
+  const auto total = [](const std::map<std::string, int64_t>& counts) {
+    int64_t sum = 0;
+    for (const auto& [node, count] : counts) sum += count;
+    return sum;
+  };
+  size_t expected = here.size();
+  for (const Block& block : plan.blocks) {
+    for (const std::string& label : block.labels) expected -= here.contains(label) ? 1 : 0;
+  }
+  if (total(here) == plan.before.macs && there.size() == expected) {  // where inference finds all shapes
+    results.push_back(verdict("macs", total(there) == plan.after.macs ? "" : fmt::format("the file has {} MACs, {} were planned", total(there), plan.after.macs),
+                              fmt::format("{} MACs, as planned", plan.after.macs)));
+  }
+  return results;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,188 @@
+#include "pipeline/cut_choice.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/names.h"
+
+namespace sparsify {
+namespace {
+
+/// Groups with the same signature differ in their place only.
+std::string signature_of(const Group& group) {
+  std::vector<std::string> members;
+  for (const Member& member : group.members) {
+    const size_t per_unit = member.indices.empty() ? 0 : member.indices.front().size();
+    members.push_back(fmt::format("{}.{}.{}", static_cast<int>(member.role), member.axis, per_unit));
+  }
+  std::sort(members.begin(), members.end());
+  return fmt::format("{} {} {}", group.kind, group.units, join(members, " "));
+}
+
+}  // namespace
+
+std::vector<std::string> main_obstacles(const Structure& structure, size_t count) {
+  std::map<std::string, int64_t> weight;
+  for (const Group& group : structure.groups()) {
+    for (const Freeze& freeze : group.frozen) {
+      const std::string text = freeze.node.empty() ? freeze.reason : fmt::format("\"{}\" ({}): {}", freeze.node, freeze.op, freeze.reason);
+      weight[text] += group.units * static_cast<int64_t>(group.members.size());
+    }
+  }
+  std::vector<std::pair<int64_t, std::string>> sorted;
+  for (const auto& [text, size] : weight) sorted.emplace_back(-size, text);
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < sorted.size() && i < count; ++i) texts.push_back(sorted[i].second);
+  return texts;
+}
+
+int64_t CutChoice::floor_of(const Task& task, const Group& group) const {
+  const auto share = static_cast<int64_t>(std::ceil(task.min_density * static_cast<double>(group.units) - 1e-9));
+  return std::max({int64_t{1}, task.options.min_width, share});
+}
+
+int64_t CutChoice::kept_of(const Removed& removed, size_t group) const { return std::count(removed[group].begin(), removed[group].end(), false); }
+
+/// What goes first comes first; among equal scores the lower unit is kept.
+std::vector<CutChoice::Unit> CutChoice::ranked(const Task& task, const Removed& removed) {
+  std::vector<Unit> units;
+  for (const auto& [index, scores] : scorer_.score(task.groups, removed)) {
+    const Group& group = structure_.groups()[index];
+    for (size_t unit = 0; unit < scores.size(); ++unit) {
+      if (!removed[index][unit] && !group.unit_frozen[unit]) units.push_back({index, unit, scores[unit]});
+    }
+  }
+  if (task.options.scope != "global") rank_within_(task, units);
+  std::sort(units.begin(), units.end(), [](const Unit& a, const Unit& b) { return std::tie(a.key, b.group, b.unit) < std::tie(b.key, a.group, a.unit); });
+  return units;
+}
+
+/// Keys become places within the group, or within all groups alike, as fractions.
+void CutChoice::rank_within_(const Task& task, std::vector<Unit>& units) const {
+  std::map<std::string, std::vector<size_t>> classes;
+  for (size_t i = 0; i < units.size(); ++i) {
+    const Group& group = structure_.groups()[units[i].group];
+    classes[task.options.scope == "layer" ? group.name : signature_of(group)].push_back(i);
+  }
+  for (auto& [name, members] : classes) {
+    std::sort(members.begin(), members.end(), [&](size_t a, size_t b) {
+      return std::tie(units[a].key, units[b].group, units[b].unit) < std::tie(units[b].key, units[a].group, units[a].unit);
+    });
+    for (size_t place = 0; place < members.size(); ++place) {
+      units[members[place]].key = static_cast<double>(place + 1) / static_cast<double>(members.size());
+    }
+  }
+}
+
+std::vector<CutChoice::Unit> CutChoice::allowed(const Task& task, const Removed& removed, std::vector<Unit> units) const {
+  std::map<size_t, int64_t> room;
+  for (const size_t group : task.groups) room[group] = kept_of(removed, group) - floor_of(task, structure_.groups()[group]);
+  std::vector<Unit> result;
+  for (const Unit& unit : units) {
+    if (room[unit.group]-- > 0) result.push_back(unit);
+  }
+  // A part of a group (half of a Split, one side of a Concat) must not vanish either: its last unit stays.
+  while (structure_.empties(with_first(task, removed, result, result.size(), /*round=*/false))) {
+    size_t fine = 0;
+    size_t empty = result.size();
+    while (empty - fine > 1) {
+      const size_t middle = fine + (empty - fine) / 2;
+      (structure_.empties(with_first(task, removed, result, middle, /*round=*/false)) ? empty : fine) = middle;
+    }
+    result.erase(result.begin() + static_cast<std::ptrdiff_t>(empty - 1));
+  }
+  return result;
+}
+
+/// The first `count` units are removed, but for those that would leave no multiple of round_to.
+Removed CutChoice::with_first(const Task& task, const Removed& removed, const std::vector<Unit>& units, size_t count, bool round) const {
+  Removed result = removed;
+  std::map<size_t, std::vector<size_t>> fresh;
+  for (size_t i = 0; i < count; ++i) {
+    result[units[i].group][units[i].unit] = true;
+    fresh[units[i].group].push_back(units[i].unit);
+  }
+  for (auto& [group, taken] : fresh) {
+    while (round && kept_of(result, group) % task.options.round_to != 0 && !taken.empty()) {
+      result[group][taken.back()] = false;
+      taken.pop_back();
+    }
+  }
+  return result;
+}
+
+Removed CutChoice::by_layer(const Task& task, const Removed& removed, const std::vector<Unit>& units, double share, const Removed& start) const {
+  std::vector<Unit> taken;
+  for (const size_t index : task.groups) {
+    const int64_t wanted = std::llround(task.sparsity * share * static_cast<double>(structure_.groups()[index].units));
+    int64_t have = structure_.groups()[index].units - kept_of(removed, index) - (structure_.groups()[index].units - kept_of(start, index));
+    for (const Unit& unit : units) {
+      if (unit.group != index || have >= wanted) continue;
+      taken.push_back(unit);
+      ++have;
+    }
+  }
+  return with_first(task, removed, taken, taken.size());
+}
+
+Removed CutChoice::step(const Task& task, const Removed& removed, double share, const Removed& start) {
+  const std::vector<Unit> units = allowed(task, removed, ranked(task, removed));
+  if (task.sparsity >= 0 && task.options.scope == "layer") return by_layer(task, removed, units, share, start);
+  if (task.sparsity >= 0) {
+    int64_t total = 0;
+    int64_t have = 0;
+    for (const size_t group : task.groups) {
+      total += structure_.groups()[group].units;
+      have += kept_of(start, group) - kept_of(removed, group);
+    }
+    const int64_t wanted = std::llround(task.sparsity * share * static_cast<double>(total)) - have;
+    if (wanted > static_cast<int64_t>(units.size())) {
+      const double most = static_cast<double>(have + static_cast<int64_t>(units.size())) / static_cast<double>(total);
+      throw ConfigError{{.what = fmt::format("sparsity {} cannot be reached: at most {:.4f} of the {} units can be removed", task.sparsity, most, total),
+                         .where = task.where,
+                         .fix = fmt::format("ask for at most {:.4f}, lower min_width or min_density, or select more", std::floor(most * 1e4) / 1e4)}};
+    }
+    return with_first(task, removed, units, static_cast<size_t>(std::max<int64_t>(wanted, 0)));
+  }
+  const int64_t before = costs_.cost(task.budget, start);
+  const int64_t limit = before - std::llround(share * static_cast<double>(before - task.limit));
+  if (before == 0) {
+    throw ConfigError{{.what = fmt::format("a budget of {} needs shapes, and the graph leaves all of them open", task.budget),
+                       .where = task.where,
+                       .fix = "give the input's shape (--input NAME:1,3,224,224), or a budget of params"}};
+  }
+  if (costs_.cost(task.budget, removed) <= limit) return removed;
+  const int64_t least = costs_.cost(task.budget, with_first(task, removed, units, units.size()));
+  if (least > limit) {
+    const std::vector<std::string> obstacles = main_obstacles(structure_, 3);
+    throw ConfigError{{.what = fmt::format("the budget of {} {} cannot be met: the least possible is {} ({:.4f} of the input's {})", task.limit, task.budget, least,
+                                           static_cast<double>(least) / static_cast<double>(std::max<int64_t>(before, 1)), before),
+                       .where = task.where,
+                       .fix = obstacles.empty() ? "allow more, lower min_width or min_density, or select more groups"
+                                                : "allow more, or select more; what stays for certain: " + join(obstacles, "; ")}};
+  }
+  size_t few = 0;  // does not meet the limit
+  size_t enough = units.size();
+  while (enough - few > 1) {
+    const size_t middle = few + (enough - few) / 2;
+    (costs_.cost(task.budget, with_first(task, removed, units, middle)) <= limit ? enough : few) = middle;
+  }
+  return with_first(task, removed, units, enough);
+}
+
+Removed CutChoice::choose(const Task& task, const Removed& removed) {
+  Removed result = removed;
+  for (int64_t i = 1; i <= task.options.steps; ++i) {
+    result = step(task, result, static_cast<double>(i) / static_cast<double>(task.options.steps), removed);
+  }
+  return result;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "onnx/model_file.h"
+#include "structure/structure.h"
+
+namespace sparsify {
+
+struct CutFigures {
+  int64_t macs = 0;
+  int64_t params = 0;  ///< elements of floating-point (and quantised) weights
+  int64_t bytes = 0;   ///< of the file and its data; what the cut takes from tensors is taken from the input's size
+  int64_t memory = 0;  ///< largest sum of the bytes of all activations alive at once, in the order of the graph, batch 1
+};
+
+/// Nodes that are removed as a whole, by label, with their tensors.
+struct CutGone {
+  std::set<std::string> nodes{};
+  std::set<int> tensors{};
+};
+
+/// What a graph costs once units are removed, counted on the shapes that the cut graph will have: exact, without writing it.
+class CutCosts {
+ public:
+  /// `inputs` fixes whole input shapes, as for count_macs().
+  CutCosts(const ModelFile& file, const Structure& structure, const std::map<std::string, Shape>& inputs = {});
+
+  using Gone = CutGone;
+  using Figures = CutFigures;
+
+  /// `kind` is a budget's: macs, params, bytes, memory.
+  int64_t cost(const std::string& kind, const Removed& removed, const Gone& gone = {}) const;
+  Figures figures(const Removed& removed, const Gone& gone = {}) const;
+
+ private:
+  std::map<std::string, Shape> shapes_after(const Removed& removed) const;
+  int64_t macs(const std::map<std::string, Shape>& shapes, const Gone& gone) const;
+  int64_t memory(const std::map<std::string, Shape>& shapes, const Gone& gone) const;
+  int64_t elements(int id, const Removed& removed) const;
+  int64_t params(const Removed& removed, const Gone& gone) const;
+  int64_t bytes(const Removed& removed, const Gone& gone) const;
+
+  const ModelFile& file_;
+  const Structure& structure_;
+  std::map<std::string, Shape> shapes_;      ///< of the input model
+  std::map<std::string, int> element_bits_;  ///< of values; 32 where unknown
+  std::set<std::string> activations_;        ///< inputs of the graph and outputs of nodes
+  std::vector<int> weights_;                 ///< tensor ids that count as parameters
+  std::map<int, std::vector<std::pair<int, size_t>>> cut_axes_;  ///< tensor -> (axis, group)
+};
+
+}  // namespace sparsify

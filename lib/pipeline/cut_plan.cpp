@@ -1,0 +1,420 @@
+#include "pipeline/cut_plan.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/names.h"
+#include "criteria/criterion.h"
+#include "patterns/structured.h"
+#include "pipeline/cut_choice.h"
+#include "pipeline/evidence_stage.h"
+
+namespace sparsify {
+namespace {
+
+[[noreturn]] void refuse(const Mark& mark, const std::string& path, std::string what, std::string fix) {
+  throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", mark.text(), path), .fix = std::move(fix)}};
+}
+
+/// A rule with its plugins made and its target read.
+struct CutRule {
+  const PruneRule* rule = nullptr;
+  std::string path;
+  std::string kind;  ///< channel, head, layer
+  StructuredOptions options;
+  std::string criterion;
+  std::shared_ptr<const Criterion> plugin;  ///< null for criteria of units
+  double sparsity = -1;
+  std::optional<SparsityBudget> budget;
+};
+
+void read_allocation(const PruneRule& rule, CutRule& made) {
+  if (rule.allocation.is_null()) return;
+  const NamedOptions named = split_name(rule.allocation, made.path + ".allocation");
+  named.options.reject_unread();
+  if (named.name == "uniform") made.options.scope = "layer";
+  else if (named.name != "global") {
+    refuse(rule.allocation.mark(), made.path + ".allocation", fmt::format("the pattern {} ranks units itself, not by \"{}\"", made.kind, named.name),
+           "use global or uniform, or `pattern: {" + made.kind + ": {scope: global | layer | isomorphic}}`");
+  }
+}
+
+void read_criterion(const PruneRule& rule, CutRule& made) {
+  const NamedOptions named = split_name(rule.criterion, made.path + ".criterion");
+  made.criterion = named.name;
+  if (made.criterion != "random" && GroupScorer::own_criteria().contains(made.criterion)) {
+    named.options.reject_unread();
+    if (made.kind == "layer") {
+      refuse(rule.criterion.mark(), made.path + ".criterion", fmt::format("{} scores channels, not blocks", made.criterion), "use a criterion of weights, such as magnitude");
+    }
+    return;
+  }
+  const auto& registry = Registry<Criterion>::instance();
+  if (!registry.contains(made.criterion)) {
+    std::vector<std::string> names = registry.names();
+    for (const auto& [name, help] : GroupScorer::own_criteria()) names.push_back(name);
+    refuse(rule.criterion.mark(), made.path + ".criterion", fmt::format("no criterion is named \"{}\"", made.criterion), suggest(made.criterion, names));
+  }
+  made.plugin = registry.make(made.criterion, named.options);
+  named.options.reject_unread();
+  if (made.options.power == 0) made.options.power = made.plugin->is_magnitude() ? 2 : 1;
+}
+
+CutRule read_cut_rule(const Recipe& recipe, size_t index) {
+  const PruneRule& rule = recipe.prune[index];
+  CutRule made;
+  made.rule = &rule;
+  made.path = fmt::format("prune.{}", index);
+  const auto pattern = make_pattern(rule.pattern, made.path + ".pattern");
+  const auto* structured = dynamic_cast<const StructuredPattern*>(pattern.get());
+  if (structured == nullptr) {
+    refuse(rule.pattern.mark(), made.path + ".pattern", fmt::format("{} writes zeros, another rule removes structure", pattern->describe()),
+           "make two runs: cut first, then prune what is left");
+  }
+  made.kind = structured->name();
+  made.options = structured->structured();
+  if (split_name(rule.solver, made.path + ".solver").name != "none") {
+    refuse(rule.solver.mark(), made.path + ".solver", fmt::format("a solver corrects the weights that stay beside zeros, and the pattern {} removes them", made.kind),
+           "use solver: none, and recover accuracy with `sparsify finetune` on the cut model");
+  }
+  read_allocation(rule, made);
+  read_criterion(rule, made);
+  if (rule.sparsity.is_null()) {
+    refuse(rule.mark, made.path + ".sparsity", "no sparsity is given", "say how much to remove: `sparsity: {macs: 0.5}`, or --sparsity 0.5");
+  }
+  made.budget = budget_of(rule);
+  if (!made.budget) made.sparsity = rule.sparsity.number();
+  if (made.budget && made.budget->kind == "latency") {
+    refuse(rule.sparsity.mark(), made.path + ".sparsity", "a cut is not chosen by measured latency", "give a budget of macs, params, bytes or memory");
+  }
+  return made;
+}
+
+bool matches(const std::vector<std::string>& globs, const std::vector<std::string>& names) {
+  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return glob_match(glob, name); });
+  });
+}
+
+class Planner {
+ public:
+  /// `evidence` may be null where no criterion needs data.
+  Planner(const ModelFile& file, const CutRequest& request, EvidenceStage* evidence) : file_(file), evidence_(evidence) {
+    plan_.structure = std::make_shared<const Structure>(Structure::analyse(file, {.inputs = request.inputs}));
+    plan_.removed = plan_.structure->nothing_removed();
+    costs_ = std::make_unique<CutCosts>(file, *plan_.structure, request.inputs);
+    for (PrunableTensor& tensor : find_tensors(file)) tensors_.emplace(tensor.id, std::move(tensor));
+    for (const ValueInfo& input : file.model().graph.inputs) {
+      if (request.inputs.contains(input.name)) continue;
+      plan_.sizes_stated = plan_.sizes_stated && input.shape.has_value();
+      for (size_t axis = 1; input.shape && axis < input.shape->size(); ++axis) {
+        plan_.sizes_stated = plan_.sizes_stated && (*input.shape)[axis].size >= 0;
+      }
+    }
+  }
+
+  void apply(const CutRule& rule, uint64_t seed) {
+    const GroupScorer::WeightScores weights = weight_scores(rule, seed);
+    if (rule.kind == "layer") remove_layers(rule, weights);
+    else remove_units(rule, weights, seed);
+  }
+
+  void replay(const std::vector<KeptUnits>& groups, const std::vector<std::string>& blocks) {
+    for (const KeptUnits& kept : groups) {
+      const auto& all = plan_.structure->groups();
+      const auto group = std::find_if(all.begin(), all.end(), [&](const Group& one) { return one.name == kept.group && one.units == kept.units; });
+      if (group == all.end()) throw_other_graph(fmt::format("group \"{}\" of {} units", kept.group, kept.units));
+      std::vector<bool>& removed = plan_.removed[static_cast<size_t>(group->id)];
+      removed.assign(removed.size(), true);
+      for (const int64_t unit : kept.kept) {
+        if (unit < 0 || unit >= kept.units) throw_other_graph(fmt::format("unit {} of \"{}\"", unit, kept.group));
+        removed[static_cast<size_t>(unit)] = false;
+      }
+      for (size_t unit = 0; unit < removed.size(); ++unit) {
+        if (removed[unit] && group->unit_frozen[unit]) throw_other_graph(fmt::format("unit {} of \"{}\", free to go,", unit, kept.group));
+      }
+    }
+    const std::vector<Block> all = find_blocks(file_, plan_.structure->graph());
+    for (const std::string& name : blocks) {
+      const auto block = std::find_if(all.begin(), all.end(), [&](const Block& one) { return one.name == name; });
+      if (block == all.end()) throw_other_graph(fmt::format("block \"{}\"", name));
+      plan_.blocks.push_back(*block);
+    }
+  }
+
+  CutPlan finish() {
+    invariant(!plan_.structure->empties(plan_.removed), "every group keeps a unit");
+    plan_.cut = cut(file_, *plan_.structure, plan_.removed);
+    remove_blocks_(file_, plan_.blocks, plan_.cut.edits);
+    std::erase_if(plan_.cut.tensors, [&](const TensorCut& tensor) { return plan_.cut.edits.removed_tensors.contains(tensor.id); });
+    plan_.masks = cut_masks(file_, *plan_.structure, plan_.removed);
+    for (const Block& block : plan_.blocks) {
+      for (const int id : block.silenced) plan_.masks[id] = BitMask(element_count(file_.tensor(id).shape), /*kept=*/false);
+    }
+    plan_.before = costs_->figures(plan_.structure->nothing_removed());
+    plan_.after = costs_->figures(plan_.removed, gone(plan_.blocks));
+    for (const TensorCut& tensor : plan_.cut.tensors) plan_.patterns.try_emplace(tensor.id, "channel");
+    return std::move(plan_);
+  }
+
+ private:
+  [[noreturn]] void throw_other_graph(const std::string& what) const {
+    throw ResourceError{{.what = fmt::format("the plan is for another graph: the model has no {}", what),
+                         .where = file_.path(),
+                         .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
+  }
+
+  /// Of all weights that some group touches, collected once: what the criterion says of them does not change with the cut.
+  std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const CutRule& rule) {
+    if (!rule.plugin || rule.plugin->needs() == Evidence::None) return nullptr;
+    if (needs(rule.plugin->needs(), Evidence::Movement)) {
+      refuse(rule.rule->criterion.mark(), rule.path + ".criterion", "the criterion scores what training moved, and this run does not train",
+             "choose a criterion that looks at the trained weights: magnitude, taylor");
+    }
+    EvidenceWish wish{.kinds = rule.plugin->needs(), .options = rule.plugin->evidence_options(), .wanted_by = "the criterion " + rule.criterion};
+    std::set<int> members;
+    for (const Group& group : plan_.structure->groups()) {
+      for (const Member& member : group.members) members.insert(member.tensor_id);
+    }
+    for (const Block& block : find_blocks(file_, plan_.structure->graph())) members.insert(block.tensors.begin(), block.tensors.end());
+    for (const auto& [id, tensor] : tensors_) {
+      if (members.contains(id) && tensor.kind == "weight" && !tensor.nested) wish.layers.push_back(tensor);
+    }
+    const std::vector<LayerSurroundings> surroundings = find_surroundings(file_, wish.layers);
+    for (size_t i = wish.layers.size(); i-- > 0;) {
+      if (!rule.plugin->refuses(wish.layers[i], surroundings[i]).empty()) wish.layers.erase(wish.layers.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    std::vector<LayerEvidence> found = std::move(evidence_->collect({wish}).front());
+    auto all = std::make_shared<std::map<int, LayerEvidence>>();
+    for (size_t i = 0; i < wish.layers.size(); ++i) {
+      if (found[i].missing.empty()) all->emplace(wish.layers[i].id, std::move(found[i]));
+      else plan_.warnings.push_back(fmt::format("weight \"{}\" has no say in the scores: {}", wish.layers[i].initializer, found[i].missing));
+    }
+    return all;
+  }
+
+  /// Empty for tensors that the criterion says nothing of.
+  GroupScorer::WeightScores weight_scores(const CutRule& rule, uint64_t seed) {
+    const auto evidence = evidence_for(rule);
+    return [this, plugin = rule.plugin, evidence, seed, held = std::make_shared<HostTensor>()](const PrunableTensor& tensor, std::vector<float>& buffer) {
+      if (evidence && !evidence->contains(tensor.id)) return ScoreView();
+      *held = HostTensor();
+      if (tensor.scale_id < 0) {
+        *held = file_.tensor_data(tensor.id);
+      } else {
+        *held = HostTensor(DType::Float32, tensor.shape);
+        read_weights(file_, tensor, {held->mutable_data<float>(), static_cast<size_t>(held->count())});
+      }
+      require_finite(tensor, *held);
+      if (evidence) return score_layer(*plugin, tensor, *held, evidence->at(tensor.id), buffer);
+      if (plugin) return score_layer(*plugin, tensor, *held, LayerEvidence{.seed = seed}, buffer);
+      buffer = held->to_floats();
+      for (float& value : buffer) value = std::fabs(value);
+      return ScoreView(buffer);
+    };
+  }
+
+  std::vector<std::string> names_of(const PrunableTensor& tensor) const {
+    std::vector<std::string> names = tensor.used_by;
+    names.push_back(tensor.initializer);
+    names.push_back(tensor.layer);
+    return names;
+  }
+
+  /// A group belongs to a rule when a layer that produces its units does; one that touches an excluded weight is left alone.
+  bool takes(const Selection& select, const Group& group) const {
+    const bool any_op = select.ops == Selection{}.ops;  // LSTM, ConvTranspose ... are cut unless the recipe says otherwise
+    bool included = false;
+    for (const Member& member : group.members) {
+      const auto found = tensors_.find(member.tensor_id);
+      if (found == tensors_.end() || (member.role != Role::Output && member.role != Role::Input)) continue;
+      const PrunableTensor& tensor = found->second;
+      if (matches(select.exclude, names_of(tensor))) return false;
+      const bool op = any_op || std::find(select.ops.begin(), select.ops.end(), tensor.op) != select.ops.end();
+      included = included || (member.role == Role::Output && op && matches(select.include, names_of(tensor)));
+    }
+    return (included || matches(select.include, {group.name})) && !matches(select.exclude, {group.name});
+  }
+
+  void remove_units(const CutRule& rule, const GroupScorer::WeightScores& weights, uint64_t seed) {
+    const Structure& structure = *plan_.structure;
+    std::vector<size_t> selected;
+    std::vector<size_t> cuttable;
+    for (size_t i = 0; i < structure.groups().size(); ++i) {
+      const Group& group = structure.groups()[i];
+      if (group.kind != rule.kind || !takes(rule.rule->select, group)) continue;
+      selected.push_back(i);
+      if (group.is_cuttable()) cuttable.push_back(i);
+    }
+    if (cuttable.empty()) throw_nothing(rule, selected);
+    GroupScorer scorer(file_, structure, rule.criterion, rule.options, seed, weights, rule.plugin && rule.plugin->is_per_channel());
+    CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
+    for (const auto& [index, scores] : scorer.score(cuttable, plan_.removed)) {
+      if (!scores.empty()) {
+        task.groups.push_back(index);
+        continue;
+      }
+      plan_.warnings.push_back(fmt::format("group \"{}\" is left alone: {} says nothing of it", structure.groups()[index].name, rule.criterion));
+    }
+    if (rule.budget) {
+      task.budget = rule.budget->kind;
+      const int64_t before = costs_->cost(task.budget, structure.nothing_removed());
+      task.limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(before) + 1e-9));
+    }
+    const Removed before = plan_.removed;
+    plan_.removed = CutChoice(structure, *costs_, scorer).choose(task, before);
+    for (const size_t index : task.groups) {
+      if (plan_.removed[index] == before[index]) continue;
+      for (const Member& member : structure.groups()[index].members) plan_.patterns[member.tensor_id] = rule.kind;
+    }
+  }
+
+  std::string place(const CutRule& rule) const { return fmt::format("{} ({}.sparsity)", rule.rule->sparsity.mark().text(), rule.path); }
+
+  [[noreturn]] void throw_nothing(const CutRule& rule, const std::vector<size_t>& selected) const {
+    const Selection& select = rule.rule->select;
+    std::vector<std::string> names;
+    for (const Group& group : plan_.structure->groups()) {
+      if (group.kind == rule.kind) names.push_back(group.name);
+    }
+    if (names.empty()) {
+      refuse(rule.rule->mark, rule.path, fmt::format("the model has no {} that can be told apart", rule.kind), "see `sparsify why MODEL LAYER`, or use another pattern");
+    }
+    if (!selected.empty()) {
+      std::vector<std::string> reasons;
+      for (const size_t index : selected) {
+        const Group& group = plan_.structure->groups()[index];
+        const std::string why = group.units < 2 ? "it has a single unit" : group.frozen.empty() ? "all its units are frozen" : group.frozen.front().reason;
+        if (reasons.size() < 3) reasons.push_back(fmt::format("\"{}\": {}", group.name, why));
+      }
+      refuse(rule.rule->mark, rule.path, fmt::format("none of the {} selected groups can be cut ({})", selected.size(), join(reasons, "; ")),
+             "select others; `sparsify why MODEL LAYER` says what would change that");
+    }
+    const std::string nearest = select.include.empty() ? "" : closest_name(select.include.front(), names);
+    refuse(rule.rule->mark, rule.path, fmt::format("rule selects no group (include {}; exclude {})", join(select.include), select.exclude.empty() ? "nothing" : join(select.exclude)),
+           nearest.empty() ? "widen the globs; `sparsify inspect MODEL --groups` lists the groups" : fmt::format("did you mean \"{}\"?", nearest));
+  }
+
+  static CutCosts::Gone gone(const std::vector<Block>& blocks) {
+    CutCosts::Gone all;
+    for (const Block& block : blocks) {
+      all.nodes.insert(block.labels.begin(), block.labels.end());
+      all.tensors.insert(block.tensors.begin(), block.tensors.end());
+    }
+    return all;
+  }
+
+  /// Mean score of the weights of a block.
+  double score_of(const Block& block, const CutRule& rule, const GroupScorer::WeightScores& weights) const {
+    double sum = 0;
+    int64_t count = 0;
+    std::vector<float> buffer;
+    for (const int id : block.tensors) {
+      const auto found = tensors_.find(id);
+      if (found == tensors_.end() || found->second.kind != "weight") continue;
+      const ScoreView scores = weights(found->second, buffer);
+      for (int64_t i = 0; i < scores.size(); ++i) sum += std::pow(std::fabs(static_cast<double>(scores[i])), rule.options.power);
+      count += scores.size();
+    }
+    return count == 0 ? 0 : sum / (rule.options.aggregate == "sum" ? 1.0 : static_cast<double>(count));
+  }
+
+  void remove_layers(const CutRule& rule, const GroupScorer::WeightScores& weights) {
+    std::vector<std::pair<double, Block>> ranked;
+    std::vector<std::string> names;
+    for (Block& block : find_blocks(file_, plan_.structure->graph())) {
+      std::vector<std::string> known = block.labels;
+      for (const int id : block.tensors) known.push_back(file_.tensor(id).name);
+      names.push_back(block.name);
+      if (!matches(rule.rule->select.include, known) || matches(rule.rule->select.exclude, known)) continue;
+      const double score = score_of(block, rule, weights);
+      ranked.emplace_back(score, std::move(block));
+    }
+    if (ranked.empty()) {
+      const std::string nearest = closest_name(rule.rule->select.include.empty() ? "" : rule.rule->select.include.front(), names);
+      refuse(rule.rule->mark, rule.path,
+             names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
+             names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
+    }
+    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Block> order;
+    std::set<int> touched;
+    for (auto& [score, block] : ranked) {  // of blocks inside each other, the first goes
+      if (std::any_of(block.nodes.begin(), block.nodes.end(), [&](int node) { return touched.contains(node); })) continue;
+      touched.insert(block.nodes.begin(), block.nodes.end());
+      order.push_back(std::move(block));
+    }
+    take_layers(rule, order);
+  }
+
+  void take_layers(const CutRule& rule, const std::vector<Block>& order) {
+    const auto first = [&](size_t count) { return std::vector<Block>(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)); };
+    size_t count = 0;
+    if (!rule.budget) {
+      count = static_cast<size_t>(std::llround(rule.sparsity * static_cast<double>(order.size())));
+    } else {
+      const int64_t before = costs_->cost(rule.budget->kind, plan_.structure->nothing_removed());
+      const auto limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(before) + 1e-9));
+      const auto cost = [&](size_t blocks) { return costs_->cost(rule.budget->kind, plan_.removed, gone(first(blocks))); };
+      while (count < order.size() && cost(count) > limit) ++count;
+      if (cost(count) > limit) {
+        refuse(rule.rule->sparsity.mark(), rule.path + ".sparsity",
+               fmt::format("the budget of {} {} cannot be met: without all {} blocks {} are left", limit, rule.budget->kind, order.size(), cost(count)),
+               "allow more, or remove channels as well");
+      }
+    }
+    plan_.blocks = first(count);
+  }
+
+  const ModelFile& file_;
+  EvidenceStage* evidence_;
+  CutPlan plan_;
+  std::unique_ptr<CutCosts> costs_;
+  std::map<int, PrunableTensor> tensors_;
+};
+
+}  // namespace
+
+bool cuts(const PruneRule& rule) {
+  if (rule.pattern.is_null()) return false;
+  const std::string name = split_name(rule.pattern, "pattern").name;
+  return name == "channel" || name == "head" || name == "layer";
+}
+
+bool cuts(const Recipe& recipe) { return std::any_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) { return cuts(rule); }); }
+
+CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
+  std::vector<CutRule> rules;
+  for (size_t i = 0; i < recipe.prune.size(); ++i) rules.push_back(read_cut_rule(recipe, i));
+  EvidenceStage evidence(file, recipe);
+  Planner planner(file, request, &evidence);
+  for (const CutRule& rule : rules) planner.apply(rule, static_cast<uint64_t>(recipe.seed));
+  CutPlan plan = planner.finish();
+  plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
+  return plan;
+}
+
+CutPlan replay_cut(const ModelFile& file, const std::vector<KeptUnits>& groups, const std::vector<std::string>& blocks, const CutRequest& request) {
+  Planner planner(file, request, nullptr);
+  planner.replay(groups, blocks);
+  return planner.finish();
+}
+
+std::vector<KeptUnits> kept_units(const CutPlan& plan) {
+  std::vector<KeptUnits> list;
+  for (const Group& group : plan.structure->groups()) {
+    const std::vector<bool>& removed = plan.removed[static_cast<size_t>(group.id)];
+    if (std::find(removed.begin(), removed.end(), true) == removed.end()) continue;
+    KeptUnits kept{.group = group.name, .units = group.units};
+    for (int64_t unit = 0; unit < group.units; ++unit) {
+      if (!removed[static_cast<size_t>(unit)]) kept.kept.push_back(unit);
+    }
+    list.push_back(std::move(kept));
+  }
+  return list;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,126 @@
+#include "pipeline/cut_stage.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "pipeline/cut.h"
+#include "pipeline/cut_choice.h"
+#include "tensor/slice.h"
+
+namespace sparsify {
+namespace {
+
+/// Which elements of the dense tensor are left.
+BitMask mask_of(const TensorCut& tensor) {
+  BitMask mask(element_count(tensor.before));
+  for (const AxisSlice& slice : tensor.kept) {
+    const auto axis = static_cast<size_t>(slice.axis);
+    int64_t inner = 1;
+    for (size_t i = axis + 1; i < tensor.before.size(); ++i) inner *= tensor.before[i];
+    std::vector<bool> stays(static_cast<size_t>(tensor.before[axis]), false);
+    for (const int64_t index : slice.kept) stays[static_cast<size_t>(index)] = true;
+    for (int64_t i = 0; i < mask.size(); ++i) {
+      if (!stays[static_cast<size_t>(i / inner % tensor.before[axis])]) mask.prune(i);
+    }
+  }
+  return mask;
+}
+
+/// Why nothing of the tensor is removed.
+std::string reason_of(const Structure& structure, const PrunableTensor& tensor) {
+  std::string reason;
+  for (const Group& group : structure.groups()) {
+    const bool member = std::any_of(group.members.begin(), group.members.end(), [&](const Member& one) { return one.tensor_id == tensor.id; });
+    if (!member) continue;
+    if (group.is_cuttable()) return "none of its units was chosen";
+    if (reason.empty() && !group.frozen.empty()) reason = fmt::format("stays whole: {}", group.frozen.front().reason);
+  }
+  return reason.empty() ? "in no group that can be cut" : reason;
+}
+
+}  // namespace
+
+Decisions decisions_of_cut(const ModelFile& file, CutPlan made) {
+  const auto plan = std::make_shared<const CutPlan>(std::move(made));
+  Decisions decisions;
+  decisions.warnings = plan->warnings;
+  std::map<int, BitMask> masks;
+  for (const TensorCut& tensor : plan->cut.tensors) masks.emplace(tensor.id, mask_of(tensor));
+  for (const int id : plan->cut.edits.removed_tensors) masks.emplace(id, BitMask(element_count(file.tensor(id).shape), /*kept=*/false));
+  for (PrunableTensor& tensor : find_tensors(file)) {
+    const auto mask = masks.find(tensor.id);
+    if (mask == masks.end()) {
+      std::string reason = reason_of(*plan->structure, tensor);
+      decisions.skipped.push_back({std::move(tensor), std::move(reason)});
+      continue;
+    }
+    const bool gone = plan->cut.edits.removed_tensors.contains(tensor.id);
+    const std::string pattern = gone ? "layer" : plan->patterns.at(tensor.id);
+    decisions.decided.push_back({.tensor = std::move(tensor), .pattern = pattern, .pattern_setting = Setting(pattern), .mask = std::move(mask->second)});
+  }
+  decisions.cut = plan;
+  return decisions;
+}
+
+Decisions decide_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
+  return decisions_of_cut(file, plan_cut(file, recipe, request));
+}
+
+void describe_cut_(RunReport& report, const CutPlan& plan) {
+  // The analysis knows shapes that inference leaves open.
+  if (!report.model.macs && plan.sizes_stated && plan.before.macs > 0) report.model.macs = plan.before.macs;
+  std::map<std::string, Shape> after;
+  for (const TensorCut& tensor : plan.cut.tensors) after[tensor.tensor] = tensor.after;
+  for (LayerRow& row : report.layers) {
+    const auto found = after.find(row.initializer);
+    if (found != after.end()) row.shape_after = found->second;
+  }
+  for (const KeptUnits& group : kept_units(plan)) {
+    const auto& groups = plan.structure->groups();
+    const auto known = std::find_if(groups.begin(), groups.end(), [&](const Group& one) { return one.name == group.group; });
+    report.groups.push_back({.name = group.group, .kind = known->kind, .units = group.units, .kept = static_cast<int64_t>(group.kept.size())});
+  }
+  for (const Block& block : plan.blocks) report.groups.push_back({.name = block.name, .kind = "layer", .units = 1, .kept = 0});
+  for (const std::string& obstacle : main_obstacles(*plan.structure, 5)) report.notes.push_back("Stays whole: " + obstacle);
+}
+
+CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, HostTensor>& changed, const std::string& output, bool overwrite) {
+  CutOutput result;
+  file.edit_graph_({});
+  for (const auto& [id, mask] : plan.masks) {
+    const auto other = changed.find(id);
+    if (other == changed.end()) {
+      file.mask_tensor_(id, mask);
+      continue;
+    }
+    HostTensor masked = other->second.copy();
+    apply_mask_(mask, 0, masked.mutable_bytes(), bits_of(masked.type()) / 8);
+    file.replace_tensor_(id, std::move(masked));
+  }
+  result.masked_writer = file.write(output + ".masked", {.overwrite = true});
+  result.masked = std::make_unique<ModelFile>(result.masked_writer->reopen());
+  file.edit_graph_(plan.cut.edits);
+  result.writer = file.write(output, {.overwrite = overwrite});
+  return result;
+}
+
+std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelFile& written, const CutPlan& plan, const CutProof& proof) {
+  std::vector<VerificationResult> results = check_cut(masked, written, plan, proof.inputs);
+  const bool sound = std::all_of(results.begin(), results.end(), [](const VerificationResult& result) { return result.passed; });
+  if (!sound) return results;  // such a file may not run at all
+  const double tolerance = proof_tolerance(masked, plan.structure->graph());
+  const ProofOptions options{.threads = proof.threads, .device = proof.device};
+  results.push_back(prove_equal(masked, written, random_inputs(masked, *plan.structure, proof.seed), tolerance, options));
+  if (proof.data != nullptr) {
+    const auto stream = proof.data->stream({});
+    if (auto batch = stream->next()) {
+      VerificationResult real = prove_equal(masked, written, {std::move(batch->inputs)}, tolerance, options);
+      real.check = "outputs_equal_on_data";
+      results.push_back(std::move(real));
+    }
+  }
+  return results;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,167 @@
+#include "structure/blocks.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+
+namespace sparsify {
+namespace {
+
+class Finder {
+ public:
+  Finder(const ModelFile& file, const FlatGraph& graph) : file_(file), graph_(graph) {
+    for (const Node& node : file.model().graph.nodes) main_.emplace(&node, node.index);
+    for (const FlatTensor& tensor : graph.tensors) tensors_.emplace(tensor.value, tensor.tensor.id);
+    for (const StoredTensor& tensor : file.model().graph.initializers) initializers_.insert(tensor.id);
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      for (const std::string& output : graph.nodes[i].outputs) producer_.emplace(output, i);
+      for (const std::string& input : graph.nodes[i].inputs) {
+        if (!input.empty()) readers_[input].push_back(i);
+      }
+    }
+    outputs_.insert(graph.outputs.begin(), graph.outputs.end());
+  }
+
+  std::vector<Block> run() const {
+    std::vector<Block> blocks;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const FlatNode& node = graph_.nodes[i];
+      if (node.node->op_type != "Add" || !main_.contains(node.node) || node.inputs.size() != 2) continue;
+      if (outputs_.contains(node.outputs[0])) continue;
+      for (const size_t side : {0UL, 1UL}) {
+        std::optional<Block> block = block_of(i, node.inputs[side], node.inputs[1 - side]);
+        if (!block) continue;
+        blocks.push_back(std::move(*block));
+        break;
+      }
+    }
+    return blocks;
+  }
+
+ private:
+  /// s + f(s) with f ending in `branch`, if that is one.
+  std::optional<Block> block_of(size_t add, const std::string& shortcut, const std::string& branch) const {
+    if (tensors_.contains(shortcut) || tensors_.contains(branch) || !producer_.contains(branch)) return std::nullopt;
+    const std::set<size_t> inside = branch_nodes(add, shortcut, branch);
+    if (inside.size() < 2) return std::nullopt;
+    Block block{.name = graph_.nodes[add].label, .output = graph_.nodes[add].outputs[0], .shortcut = shortcut, .nodes = {}, .labels = {}, .tensors = {}, .silenced = {}};
+    if (!silence(branch, inside, block.silenced)) return std::nullopt;
+    bool reads_shortcut = false;
+    for (const size_t index : inside) {
+      const FlatNode& node = graph_.nodes[index];
+      block.nodes.push_back(main_.at(node.node));
+      block.labels.push_back(node.label);
+      reads_shortcut = reads_shortcut || (index != add && std::find(node.inputs.begin(), node.inputs.end(), shortcut) != node.inputs.end());
+    }
+    if (!reads_shortcut) return std::nullopt;
+    for (const auto& [value, id] : tensors_) {
+      if (initializers_.contains(id) && is_private(value, inside)) block.tensors.push_back(id);
+    }
+    // x + c x^3 of a GELU is a sum around a branch too, but no layer.
+    const bool has_weights = std::any_of(block.tensors.begin(), block.tensors.end(), [&](int id) { return file_.tensor(id).shape.size() >= 2; });
+    if (!has_weights) return std::nullopt;
+    return block;
+  }
+
+  /// Whether only these nodes read the value.
+  bool is_private(const std::string& value, const std::set<size_t>& inside) const {
+    const auto readers = readers_.find(value);
+    return readers != readers_.end() && !outputs_.contains(value) &&
+           std::all_of(readers->second.begin(), readers->second.end(), [&](size_t reader) { return inside.contains(reader); });
+  }
+
+  /// The Add, and all that leads to `branch` and to nothing else. Empty when the branch is needed elsewhere.
+  std::set<size_t> branch_nodes(size_t add, const std::string& shortcut, const std::string& branch) const {
+    std::set<size_t> inside{add};
+    for (size_t at = add; at-- > 0;) {  // topological: readers come later
+      const FlatNode& node = graph_.nodes[at];
+      if (!main_.contains(node.node)) continue;
+      bool feeds = false;
+      bool leaks = false;
+      for (const std::string& output : node.outputs) {
+        leaks = leaks || outputs_.contains(output) || output == shortcut;
+        const auto readers = readers_.find(output);
+        if (readers == readers_.end()) continue;
+        for (const size_t reader : readers->second) (inside.contains(reader) ? feeds : leaks) = true;
+      }
+      if (feeds && !leaks) inside.insert(at);
+    }
+    return inside.contains(producer_.at(branch)) ? inside : std::set<size_t>{};
+  }
+
+  /// Tensors of the branch's last layer that make its value zero; false where none do for certain.
+  bool silence(const std::string& value, const std::set<size_t>& inside, std::vector<int>& tensors) const {
+    const auto found = producer_.find(value);
+    if (found == producer_.end() || !inside.contains(found->second)) return false;
+    const FlatNode& node = graph_.nodes[found->second];
+    const std::string& op = node.node->op_type;
+    const auto stored = [&](size_t input) {
+      const auto tensor = input < node.inputs.size() ? tensors_.find(node.inputs[input]) : tensors_.end();
+      return tensor == tensors_.end() ? -1 : tensor->second;
+    };
+    const auto take = [&](size_t input) {
+      if (input >= node.inputs.size() || node.inputs[input].empty()) return true;
+      if (stored(input) < 0 || !is_private(node.inputs[input], inside)) return false;
+      tensors.push_back(stored(input));
+      return true;
+    };
+    if (op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "BatchNormalization") return take(1) && take(2);
+    if (op == "MatMul") return stored(1) >= 0 ? take(1) : take(0);
+    if (op == "Mul" && (stored(0) >= 0 || stored(1) >= 0)) return take(stored(0) >= 0 ? 0 : 1);
+    if (op == "Add" && (stored(0) >= 0 || stored(1) >= 0)) {
+      const size_t constant = stored(0) >= 0 ? 0 : 1;
+      return take(constant) && silence(node.inputs[1 - constant], inside, tensors);
+    }
+    if (op == "Identity" || op == "Dropout" || op == "Reshape" || op == "Transpose" || op == "Relu" || op == "Cast") {
+      return silence(node.inputs[0], inside, tensors);
+    }
+    return false;
+  }
+
+  const ModelFile& file_;
+  const FlatGraph& graph_;
+  std::map<const Node*, int> main_;
+  std::map<std::string, int> tensors_;
+  std::set<int> initializers_;
+  std::map<std::string, size_t> producer_;
+  std::map<std::string, std::vector<size_t>> readers_;
+  std::set<std::string> outputs_;
+};
+
+}  // namespace
+
+std::vector<Block> find_blocks(const ModelFile& file, const FlatGraph& graph) { return Finder(file, graph).run(); }
+
+void remove_blocks_(const ModelFile& file, const std::vector<Block>& blocks, GraphEdits& edits) {
+  std::map<std::string, std::string> instead;
+  std::set<int> gone;
+  for (const Block& block : blocks) {
+    instead[block.output] = block.shortcut;
+    for (const int node : block.nodes) {
+      gone.insert(node);
+      edits.removed_nodes.insert({-1, node});
+      edits.attributes.erase({-1, node});
+      edits.inputs.erase({-1, node});
+      for (const std::string& output : file.model().graph.nodes[static_cast<size_t>(node)].outputs) edits.removed_values.insert(output);
+    }
+    for (const int id : block.tensors) {
+      edits.removed_tensors.insert(id);
+      edits.slices.erase(id);
+      edits.tensors.erase(id);
+      edits.removed_values.insert(file.tensor(id).name);
+    }
+  }
+  for (const Node& node : file.model().graph.nodes) {
+    if (gone.contains(node.index)) continue;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      std::string name = node.inputs[i];
+      for (auto next = instead.find(name); next != instead.end(); next = instead.find(name)) name = next->second;
+      if (name != node.inputs[i]) edits.inputs[{-1, node.index}][static_cast<int>(i)] = name;
+    }
+  }
+}
+
+}  // namespace sparsify

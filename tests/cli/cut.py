@@ -1,0 +1,72 @@
+"""cut.py PROGRAM [NAME]: what a structured run leaves, and what it says of targets that cannot be met."""
+import json
+import os
+
+from harness import DIGITS, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
+
+HALF = ["--pattern", "channel", "--set", "prune.0.sparsity={macs: 0.5}", "--set", "threads=1", "--set", "report.formats=[json,csv]"]
+SMALL = ["audio_m5_slim", "convnext_slim", "fcn_resnet_slim", "gpt2_slim_dynamo", "lstm_lm_dynamo", "mobilenetv2_slim", "resnet18_slim_bn",
+         "resnet18_slim_fp16", "resnet18_slim_qdq_int8", "resnext_slim", "squeezenet_slim", "vgg11_bn_slim"]
+
+
+def half(folder):
+    out = os.path.join(folder, "slim.onnx")
+    report = json.loads(succeeds("prune", DIGITS, "-o", out, *HALF, "--json").stdout)
+    check(report["result"]["macs"] <= 0.5 * report["model"]["macs"], f"MACs {report['result']['macs']} of {report['model']['macs']}")
+    check(report["result"]["params"] < report["model"]["params"], "parameters did not shrink")
+    checks = {check["check"]: check["passed"] for check in report["verification"]}
+    equal(checks.get("outputs_equal"), True, "proof")
+    check(all(checks.values()), f"checks {checks}")
+    inspected = json.loads(succeeds("inspect", out, "--json").stdout)
+    equal(inspected["model"]["macs"], report["result"]["macs"], "MACs of the written file")
+    cut = [row for row in report["layers"] if row["shape_after"]]
+    check(cut and all(len(row["shape"]) == len(row["shape_after"]) for row in cut), "rows with their new shapes")
+    equal(sorted(os.listdir(os.path.join(folder, "slim.sparsify")))[0:1] != [], True, "evidence")
+    check(not [name for name in os.listdir(folder) if "masked" in name], "the masked model is gone")
+
+
+def replay(folder):
+    first, second = os.path.join(folder, "a.onnx"), os.path.join(folder, "b.onnx")
+    succeeds("prune", DIGITS, "-o", first, *HALF)
+    succeeds("prune", DIGITS, "-o", second, "--plan", os.path.join(folder, "a.sparsify", "plan.json"))
+    equal(read(first) == read(second), True, "same bytes")
+
+
+def dry(folder):
+    run = succeeds("prune", DIGITS, *HALF, "--dry-run", "--json", cwd=folder)
+    check(any(row["shape_after"] for row in json.loads(run.stdout)["layers"]), "shapes after the cut")
+    equal(listing(folder), {}, "files")
+
+
+def refused(folder):
+    out = os.path.join(folder, "slim.onnx")
+
+    def refuse(what, fix, *settings):
+        flags = [flag for setting in settings for flag in ("--set", setting)]
+        check_error(sparsify("prune", DIGITS, "-o", out, "--pattern", "channel", *flags), 2, what=what, fix=fix)
+        equal(listing(folder), {}, "files")
+
+    refuse("the least possible is", "allow more", "prune.0.sparsity={macs: 0.0001}")
+    refuse("selects no group", "globs", "prune.0.sparsity=0.5", "prune.0.select.include=[qqqqqqqqqqqq]")
+    refuse("no sparsity", "say how much")
+    refuse("measured latency", "macs", "prune.0.sparsity={latency: 0.5}")
+    refuse("needs ", "calibration", "prune.0.sparsity=0.5", "prune.0.criterion=taylor")
+    refuse("ranks units itself", "global", "prune.0.sparsity=0.5", "prune.0.allocation=erk")
+
+
+def families(folder):
+    for name in SMALL:
+        model = shared(os.path.join("zoo", name))
+        if model is None:
+            return
+        path = next(os.path.join(model, file) for file in os.listdir(model) if file.endswith(".onnx"))
+        report = json.loads(succeeds("prune", path, "-o", os.path.join(folder, name + ".onnx"), *HALF, "--json").stdout)
+        check(len(report["groups"]) > 0 and all(one["passed"] for one in report["verification"]), f"{name}: {report['verification']}")
+
+
+case("half of the MACs go, exactly reported, and every check passes", half)
+case("a plan cuts the same again, byte for byte", replay)
+case("a dry run tells the widths and writes nothing", dry)
+case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)
+case("graphs of many families are cut to half and proven equal", families)
+finish()

@@ -1,0 +1,188 @@
+#include "pipeline/cut.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "config/recipe.h"
+#include "pipeline/cut_stage.h"
+#include "program/model_text.h"
+#include "support/catch.h"
+
+using namespace sparsify;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const std::string kHead = "<ir_version: 8, opset_import: [\"\": 17]> graph ";
+
+/// Conv(2 -> 2), BatchNormalization, Conv(2 -> 2) with the weights of algorithms.md, E28.
+std::string group_norm_model() {
+  return kHead +
+         "(float[1,2,1,1] x) => (float[1,2,1,1] y)"
+         "<float[2,2,1,1] w1 = {1, 2, 3, 0}, float[2] gamma = {0.5, 2}, float[2] beta = {0.25, -1}, float[2] mean = {0, 0}, float[2] var = {1, 1},"
+         " float[2,2,1,1] w2 = {1, 1, 2, 0}>"
+         "{ h = Conv (x, w1) n = BatchNormalization (h, gamma, beta, mean, var) y = Conv (n, w2) }";
+}
+
+/// Conv 1 -> 4, a block of two convolutions with 4 inner channels around a shortcut, Conv 4 -> 1.
+std::string residual_model() {
+  const auto values = [](int count, double first) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += (i > 0 ? ", " : "") + std::to_string(first + 0.125 * ((i * 7) % 11) - 0.5);
+    return "{" + text + "}";
+  };
+  return kHead + "(float[1,1,4,4] x) => (float[1,1,4,4] y) <float[4,1,1,1] stem = " + values(4, 0.3) + ", float[4,4,1,1] a = " + values(16, 0.1) +
+         ", float[4] ab = " + values(4, 0.2) + ", float[4,4,1,1] b = " + values(16, -0.2) + ", float[4] bb = " + values(4, 0.6) + ", float[1,4,1,1] last = " +
+         values(4, 0.4) + ">{ s = Conv (x, stem) r = Relu (s) h = Conv (r, a, ab) g = Sigmoid (h) f = Conv (g, b, bb) z = Add (f, r) y = Conv (z, last) }";
+}
+
+Recipe recipe_of(const std::string& rule) { return read_recipe(parse_yaml("prune: [" + rule + "]", "recipe.yaml"), ""); }
+
+struct Result {
+  CutPlan plan;
+  std::vector<VerificationResult> checks;
+  std::vector<std::pair<std::string, Shape>> tensors;
+};
+
+Result carried_out(const std::string& model, const std::string& rule) {
+  const TextModel text(model);
+  ModelFile file = text.load();
+  Result result{.plan = plan_cut(file, recipe_of(rule)), .checks = {}, .tensors = {}};
+  const CutOutput output = write_cut(file, result.plan, {}, text.path() + ".cut.onnx", true);
+  const ModelFile written = output.writer->reopen();
+  result.checks = verify_cut(*output.masked, written, result.plan, {});
+  for (const StoredTensor& tensor : written.model().graph.initializers) result.tensors.emplace_back(tensor.name, tensor.shape);
+  return result;
+}
+
+void require_sound(const Result& result) {
+  for (const VerificationResult& check : result.checks) {
+    INFO(check.check << ": " << check.detail);
+    CHECK(check.passed);
+  }
+  CHECK(result.checks.back().check == "outputs_equal");
+}
+
+Shape shape_of(const Result& result, const std::string& tensor) {
+  for (const auto& [name, shape] : result.tensors) {
+    if (name == tensor) return shape;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("the group norm of a unit is that of all its slices, normalised over the group", "[pipeline][cut]") {
+  const TextModel text(group_norm_model());
+  const ModelFile file = text.load();
+  const Structure structure = Structure::analyse(file);
+  const auto group = std::find_if(structure.groups().begin(), structure.groups().end(), [](const Group& one) { return one.is_cuttable(); });
+  REQUIRE(group != structure.groups().end());
+  HostTensor held;
+  const auto weights = [&](const PrunableTensor& tensor, std::vector<float>& buffer) {
+    held = file.tensor_data(tensor.id);
+    buffer = held.to_floats();
+    return ScoreView(buffer);
+  };
+  const auto index = static_cast<size_t>(group->id);
+  const auto scores_with = [&](const std::string& aggregate, const std::string& normalise) {
+    StructuredOptions options;
+    options.power = 2;
+    options.aggregate = aggregate;
+    options.normalise = normalise;
+    return GroupScorer(file, structure, "magnitude", options, 0, weights).score({index}, structure.nothing_removed()).at(index);
+  };
+  // Members (5, 9), (.25, 4), (5, 1): means 10.25 / 3 and 14 / 3; over the group 4.0416667.
+  const std::vector<double> plain = scores_with("mean", "none");
+  CHECK(plain[0] == Approx(3.416667).epsilon(1e-6));
+  CHECK(plain[1] == Approx(4.666667).epsilon(1e-6));
+  const std::vector<double> normal = scores_with("mean", "mean");
+  CHECK(normal[0] == Approx(0.845361).epsilon(1e-6));
+  CHECK(normal[1] == Approx(1.154639).epsilon(1e-6));
+  CHECK(scores_with("max", "none") == std::vector<double>{5, 9});
+  CHECK(scores_with("sum", "none") == std::vector<double>{10.25, 14});
+  StructuredOptions options;
+  options.normalise = "none";
+  options.power = 1;
+  CHECK(GroupScorer(file, structure, "batchnorm_scale", options, 0, weights).score({index}, structure.nothing_removed()).at(index) == std::vector<double>{0.5, 2});
+  // ||(1, 2) - (3, 0)|| = sqrt(8), for both.
+  CHECK(GroupScorer(file, structure, "geometric_median", options, 0, weights).score({index}, structure.nothing_removed()).at(index)[1] == Approx(2.828427).epsilon(1e-6));
+}
+
+TEST_CASE("a removed channel goes from all its members, and the rest computes the same", "[pipeline][cut]") {
+  const Result result = carried_out(group_norm_model(), "{pattern: channel, sparsity: 0.5}");
+  require_sound(result);
+  CHECK(shape_of(result, "w1") == Shape{1, 2, 1, 1});
+  CHECK(shape_of(result, "w2") == Shape{2, 1, 1, 1});
+  CHECK(shape_of(result, "var") == Shape{1});
+  CHECK(kept_units(result.plan).at(0).kept == std::vector<int64_t>{1});  // 3.42 goes, 4.67 stays
+  CHECK(result.plan.before.macs == 8);
+  CHECK(result.plan.after.macs == 4);
+}
+
+TEST_CASE("a difference between masked and shrunk model is found and named", "[pipeline][cut]") {
+  const TextModel text(group_norm_model());
+  const ModelFile file = text.load();
+  const ModelFile other = TextModel(group_norm_model()).load();
+  const Structure structure = Structure::analyse(file);
+  const ProofInputs inputs = random_inputs(file, structure, 0);
+  CHECK(prove_equal(file, other, inputs, 1e-6, {}).passed);
+  const TextModel changed(kHead + "(float[1,2,1,1] x) => (float[1,2,1,1] y) <float[2,2,1,1] w1 = {1, 2, 3, 0.5}> { y = Conv (x, w1) }");
+  const VerificationResult result = prove_equal(file, changed.load(), inputs, 1e-6, {});
+  CHECK_FALSE(result.passed);
+  CHECK_THAT(result.detail, Contains("output \"y\", element 0") && Contains("masked model gives"));
+}
+
+TEST_CASE("a budget is met within one unit, or the least possible is said", "[pipeline][cut]") {
+  // 16 (stem 4 + a 16 + b 16 + last 4) = 640 MACs with all 4 inner channels; each inner channel is 16 x (4 + 4) = 128.
+  const std::string inner = "select: {include: [a]}, pattern: channel, sparsity: ";
+  Result result = carried_out(residual_model(), "{" + inner + "{macs: 0.7}}");
+  require_sound(result);
+  CHECK(result.plan.before.macs == 640);
+  CHECK(result.plan.after.macs == 384);  // 512 is more than 448
+  CHECK(shape_of(result, "a") == Shape{2, 4, 1, 1});
+  CHECK(shape_of(result, "b") == Shape{4, 2, 1, 1});
+  result = carried_out(residual_model(), "{" + inner + "{params: 0.9}}");
+  CHECK(result.plan.before.params == 48);
+  CHECK(result.plan.after.params == 39);  // 43 is the limit, a channel has 9
+  CHECK_THROWS_WITH(carried_out(residual_model(), "{" + inner + "{macs: 0.1}}"), Contains("least possible is 256 (0.4000 of the input's 640)"));
+  CHECK_THROWS_WITH(carried_out(residual_model(), "{" + inner + "0.9}"), Contains("at most 0.75"));
+  CHECK_THROWS_WITH(carried_out(residual_model(), "{select: {include: [stm]}, pattern: channel, sparsity: 0.5}"), Contains("selects no group"));
+  CHECK_THROWS_WITH(carried_out(residual_model(), "{select: {include: [last]}, pattern: channel, sparsity: 0.5}"), Contains("selects no group"));
+}
+
+TEST_CASE("widths keep to round_to and min_width, and steps end where one shot does", "[pipeline][cut]") {
+  const auto width = [](const std::string& options, const std::string& sparsity) {
+    const Result result = carried_out(residual_model(), "{select: {include: [a]}, pattern: {channel: {" + options + "}}, sparsity: " + sparsity + "}");
+    require_sound(result);
+    return shape_of(result, "a").at(0);
+  };
+  CHECK(width("min_width: 1", "0.75") == 1);
+  CHECK(width("round_to: 2", "0.75") == 2);
+  CHECK(width("round_to: 8", "0.75") == 4);  // never removes more than asked
+  CHECK(width("steps: 3", "0.75") == 1);
+  CHECK(width("scope: layer", "0.5") == 2);
+  CHECK_THROWS_WITH(width("min_width: 3", "0.5"), Contains("at most 0.25"));
+  CHECK_THROWS_WITH(width("round: 8", "0.5"), Contains("round_to"));
+}
+
+TEST_CASE("a residual block is replaced by its shortcut", "[pipeline][cut]") {
+  const Result result = carried_out(residual_model(), "{pattern: layer, sparsity: {macs: 0.5}}");
+  require_sound(result);
+  CHECK(result.plan.blocks.size() == 1);
+  CHECK(result.plan.after.macs == 128);
+  REQUIRE(result.tensors.size() == 2);
+  CHECK(result.tensors[0].first == "stem");
+  CHECK(result.tensors[1].first == "last");
+}
+
+TEST_CASE("a plan cuts the same units again", "[pipeline][cut]") {
+  const TextModel text(residual_model());
+  const ModelFile file = text.load();
+  const CutPlan plan = plan_cut(file, recipe_of("{pattern: channel, sparsity: 0.4}"));
+  CHECK(plan.after.macs < plan.before.macs);
+  const CutPlan again = replay_cut(file, kept_units(plan), {});
+  CHECK(again.removed == plan.removed);
+  CHECK(again.after.macs == plan.after.macs);
+  CHECK_THROWS_WITH(replay_cut(file, {{"nobody", 4, {0}}}, {}), Contains("another graph"));
+}
