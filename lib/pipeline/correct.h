@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+#include "config/recipe.h"
+#include "pipeline/decide.h"
+#include "report/run_report.h"
+#include "solvers/correction.h"
+
+namespace sparsify {
+
+/// A rule names a solver, or statistics are to be repaired.
+bool wants_correction(const Recipe& recipe, const Decisions& decisions);
+
+/// The stage behind decide(): solvers choose masks of the same size and correct what stays. The masks in `decisions` become
+/// the solvers'.
+///
+///   folder  of the evidence: finished layers are kept in its `checkpoints/`
+///   throws  ConfigError when there is no calibration data
+Correction correct(const ModelFile& file, const Recipe& recipe, const std::string& folder, bool resume, Decisions& decisions);
+
+/// Errors and times into the rows of the report.
+void describe_correction(const Correction& correction, const Decisions& decisions, RunReport& report);
+
+}  // namespace sparsify

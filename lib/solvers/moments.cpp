@@ -1,0 +1,60 @@
+#include "solvers/moments.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+namespace sparsify {
+namespace {
+
+/// Elements of one chunk's columns: they stay in the cache of the processor, or nearly.
+constexpr int64_t kChunk = int64_t{1} << 22;
+
+int64_t chunk_samples(const LinearSite& site, const at::Tensor& input, at::IntArrayRef output_shape) {
+  if (site.kind == LinearSite::Kind::Product || input.dim() < 3) return input.size(0);
+  int64_t positions = 1;
+  for (size_t i = 2; i < output_shape.size(); ++i) positions *= output_shape[i];
+  return std::clamp<int64_t>(kChunk / std::max<int64_t>(1, positions * site.columns * site.groups), 1, input.size(0));
+}
+
+void prepare(const LinearSite& site, Moments& moments) {
+  if (moments.gram.defined()) return;
+  moments.gram = at::zeros({site.groups, site.columns, site.columns}, at::kDouble);
+  moments.input_sum = at::zeros({site.groups, site.columns}, at::kDouble);
+  moments.cross = at::zeros({site.rows, site.columns}, at::kDouble);
+  moments.target_sum = at::zeros({site.rows}, at::kDouble);
+  moments.target_squares = at::zeros({site.rows}, at::kDouble);
+}
+
+}  // namespace
+
+void add_moments(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
+                 const TargetRows& target, bool with_gram, Moments& moments) {
+  prepare(site, moments);
+  const at::Tensor values = input.to(at::kCPU);
+  const bool whole = site.kind == LinearSite::Kind::Product;
+  const int64_t samples = whole ? 1 : values.size(0);
+  const int64_t chunk = whole ? 1 : chunk_samples(site, values, output_shape);
+  for (int64_t first = 0; first < samples; first += chunk) {
+    const int64_t count = std::min(chunk, samples - first);
+    std::vector<int64_t> shape = output_shape.vec();
+    if (!whole) shape[0] = count;
+    at::Tensor columns = site_columns(site, step, whole ? values : values.narrow(0, first, count), shape);
+    if (columns.scalar_type() != at::kDouble) columns = columns.to(at::kFloat);
+    if (with_gram) {
+      moments.gram.add_(at::bmm(columns, columns.transpose(1, 2)));
+      moments.input_sum.add_(columns.sum(2));
+      moments.count += static_cast<double>(columns.size(2));
+    }
+    if (!target) continue;
+    const at::Tensor rows = target(first, count, columns);
+    const at::Tensor grouped = rows.view({site.groups, -1, rows.size(1)});
+    moments.cross.add_(at::bmm(grouped, columns.transpose(1, 2)).view({site.rows, site.columns}));
+    moments.target_sum.add_(rows.sum(1));
+    moments.target_squares.add_(rows.square().sum(1, false, at::kDouble));
+  }
+}
+
+}  // namespace sparsify

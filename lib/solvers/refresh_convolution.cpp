@@ -1,0 +1,92 @@
+// The target in front of Relu once more, for the weights as they are now: without columns, and in one pass over each batch.
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "base/interrupt.h"
+#include "solvers/layer_fit.h"
+
+namespace sparsify {
+namespace {
+
+/// What turns a value at the target into rows of z, for one output.
+struct Channel {
+  double scale;
+  double shift;    ///< with what is added to z by the fitted bias
+  double constant; ///< subtracted from the target
+  double divisor;
+};
+
+/// `z` becomes the target; sums and squares are those of the result.
+template <class Number>
+void retarget_(Number* z, const Number* dense, const Number* skip, int64_t count, const Channel& channel, double& sum, double& squares) {
+  const auto scale = static_cast<Number>(channel.scale);
+  const auto shift = static_cast<Number>(channel.shift);
+  const auto constant = static_cast<Number>(channel.constant);
+  const auto factor = static_cast<Number>(1 / channel.divisor);
+  for (int64_t i = 0; i < count; ++i) {
+    const Number added = skip == nullptr ? Number(0) : skip[i];
+    const Number now = z[i] * scale + shift + added;
+    const Number target = dense[i] > 0 ? dense[i] : std::min(now, Number(0));
+    const Number row = (target - added - constant) * factor;
+    z[i] = row;
+    sum += row;
+    squares += static_cast<double>(row) * row;
+  }
+}
+
+}  // namespace
+
+void LayerFit::refresh_convolution(const at::Tensor& weights) {
+  const Step& step = networks_.pruned().plan().steps[site_.step];
+  const at::Tensor bias = shift_for(weights);
+  const at::Tensor scales = site_.scale.contiguous();
+  const at::Tensor shifts = (site_.shift + site_.scale * bias).contiguous();
+  const at::Tensor constants = site_.shift.contiguous();
+  const at::Tensor divisors = divisor_.contiguous();
+  at::Tensor cross = at::zeros_like(dense_weights_);
+  at::Tensor sums = at::zeros({site_.rows}, at::kDouble);
+  at::Tensor squares = at::zeros({site_.rows}, at::kDouble);
+  for (size_t batch = 0; batch < batches_; ++batch) {
+    check_interrupt();
+    at::Tensor input = networks_.pruned_value(batch, site_.input_slot).to(at::kCPU);
+    if (input.scalar_type() != at::kDouble) input = input.to(at::kFloat);
+    const at::Tensor dense = networks_.dense_value(batch, site_.target_slot).to(at::kCPU, input.scalar_type()).contiguous();
+    at::Tensor skip;
+    if (site_.skip_slot >= 0) {
+      skip = networks_.pruned_value(batch, site_.skip_slot).to(at::kCPU, input.scalar_type()).expand_as(dense).contiguous();
+    }
+    at::Tensor z = site_convolve(site_, step, input, dense.sizes(), weights).contiguous();
+    const int64_t samples = z.size(0);
+    const int64_t positions = z.numel() / (samples * site_.rows);
+    const auto run = [&](auto number) {
+      using Number = decltype(number);
+      at::parallel_for(0, site_.rows, 1, [&](int64_t first, int64_t last) {
+        for (int64_t row = first; row < last; ++row) {
+          const Channel channel{scales.data_ptr<double>()[row], shifts.data_ptr<double>()[row], constants.data_ptr<double>()[row],
+                                divisors.data_ptr<double>()[row]};
+          for (int64_t sample = 0; sample < samples; ++sample) {
+            const int64_t at = (sample * site_.rows + row) * positions;
+            retarget_(z.data_ptr<Number>() + at, dense.data_ptr<Number>() + at, skip.defined() ? skip.data_ptr<Number>() + at : nullptr,
+                      positions, channel, sums.data_ptr<double>()[row], squares.data_ptr<double>()[row]);
+          }
+        }
+      });
+    };
+    if (z.scalar_type() == at::kDouble) {
+      run(double{});
+    } else {
+      run(float{});
+    }
+    cross.add_(site_weight_gradient(site_, step, input, dense.sizes(), z));
+  }
+  moments_.cross = cross;
+  moments_.target_sum = sums;
+  moments_.target_squares = squares;
+  complete_rows();
+}
+
+}  // namespace sparsify

@@ -1,0 +1,103 @@
+// safetensors: 8 bytes header length (little-endian), a JSON header, then the tensors' bytes.
+#include "solvers/state_file.h"
+
+#include <fmt/core.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+
+namespace sparsify {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string file_of(const std::string& folder, int id) {
+  return (std::filesystem::path(folder) / fmt::format("solved-{}.safetensors", id)).string();
+}
+
+const std::map<DType, std::string>& names() {
+  static const auto* table = new std::map<DType, std::string>{
+      {DType::Float32, "F32"}, {DType::Float16, "F16"}, {DType::BFloat16, "BF16"}, {DType::Float64, "F64"}, {DType::Bool, "BOOL"}};
+  return *table;
+}
+
+Json or_null(const std::optional<double>& number) { return number ? Json(*number) : Json(nullptr); }
+
+std::optional<double> number_or_nothing(const Json& json) {
+  return json.is_number() ? std::optional(json.get<double>()) : std::nullopt;
+}
+
+}  // namespace
+
+void write_state(const std::string& folder, const std::string& fingerprint, const LayerState& state) {
+  std::filesystem::create_directories(folder);
+  std::map<std::string, HostTensor> tensors;
+  for (const auto& [id, values] : state.tensors) tensors.emplace(std::to_string(id), values);
+  HostTensor mask(DType::Bool, {state.layer.mask.size()});
+  state.layer.mask.unpack(0, {mask.mutable_data<uint8_t>(), static_cast<size_t>(mask.count())});
+  tensors.emplace("mask", mask);
+  const Json facts = {{"error_before", or_null(state.layer.error_before)}, {"error", or_null(state.layer.error)}, {"seconds", state.layer.seconds}};
+  Json header = {{"__metadata__", {{"format", "sparsify"}, {"run", fingerprint}, {"facts", facts.dump()}}}};
+  size_t offset = 0;
+  for (const auto& [name, values] : tensors) {
+    const size_t size = values.bytes().size();
+    header[name] = {{"dtype", names().at(values.type())}, {"shape", values.shape()}, {"data_offsets", {offset, offset + size}}};
+    offset += size;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const uint64_t length = text.size();
+  AtomicFile file(file_of(folder, state.layer.id), /*overwrite=*/true);
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(text);
+  for (const auto& [name, values] : tensors) file.write(values.bytes());
+  file.commit();
+}
+
+std::optional<LayerState> read_state(const std::string& folder, const std::string& fingerprint, int id) {
+  std::ifstream in(file_of(folder, id), std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(in)), {});
+  uint64_t length = 0;
+  if (content.size() < sizeof(length)) return std::nullopt;
+  std::memcpy(&length, content.data(), sizeof(length));
+  if (length > content.size() - sizeof(length)) return std::nullopt;
+  const std::string_view data = std::string_view(content).substr(sizeof(length) + length);
+  try {
+    const Json header = Json::parse(content.substr(sizeof(length), length));
+    const Json& metadata = header.at("__metadata__");
+    if (metadata.at("run") != fingerprint) return std::nullopt;
+    const Json facts = Json::parse(metadata.at("facts").get<std::string>());
+    LayerState state;
+    state.layer.id = id;
+    state.layer.error_before = number_or_nothing(facts.at("error_before"));
+    state.layer.error = number_or_nothing(facts.at("error"));
+    state.layer.seconds = facts.at("seconds").get<double>();
+    state.layer.resumed = true;
+    for (const auto& [name, entry] : header.items()) {
+      if (name == "__metadata__") continue;
+      DType type = DType::Undefined;
+      for (const auto& [one, text] : names()) {
+        if (entry.at("dtype") == text) type = one;
+      }
+      const auto begin = entry.at("data_offsets").at(0).get<size_t>();
+      const auto end = entry.at("data_offsets").at(1).get<size_t>();
+      HostTensor values(type, entry.at("shape").get<Shape>());
+      if (end < begin || end > data.size() || values.bytes().size() != end - begin) return std::nullopt;
+      std::memcpy(values.mutable_bytes().data(), data.data() + begin, end - begin);
+      if (name == "mask") {
+        state.layer.mask = BitMask::from_bytes({values.data<uint8_t>(), static_cast<size_t>(values.count())});
+      } else {
+        state.tensors.emplace(std::stoi(name), values);
+      }
+    }
+    return state;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace sparsify

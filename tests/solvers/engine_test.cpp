@@ -1,0 +1,244 @@
+#include "support/catch.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/where.h>
+
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "program/model_text.h"
+#include "program/program.h"
+#include "solvers/correction.h"
+
+using namespace sparsify;
+
+namespace {
+
+/// The float32 initializers of a text model get varied numbers through this: name[shape] = values in [-1, 1].
+std::string tensor(const std::string& name, const std::vector<int64_t>& shape, double phase) {
+  std::string dimensions;
+  int64_t count = 1;
+  for (const int64_t size : shape) {
+    dimensions += (dimensions.empty() ? "" : ",") + std::to_string(size);
+    count *= size;
+  }
+  std::string values;
+  for (int64_t i = 0; i < count; ++i) values += (i == 0 ? "" : ",") + std::to_string(std::sin(phase + 1.7 * static_cast<double>(i)));
+  return "float[" + dimensions + "] " + name + " = {" + values + "}";
+}
+
+struct Case {
+  TextModel model;
+  ModelFile file;
+  DataSource data;
+
+  explicit Case(const std::string& text, int64_t samples = 40)
+      : model("<ir_version: 8, opset_import: [\"\": 17]> " + text),
+        file(model.load()),
+        data("calibration", sets(samples), file.model().graph.inputs, 7) {}
+
+  static std::map<std::string, Setting> sets(int64_t samples) {
+    return {{"calibration", parse_yaml("{format: random, limit: " + std::to_string(samples) + ", batch_size: 16}", "test")}};
+  }
+
+  LayerTask layer(const std::string& initializer, double density, const std::string& solver, const std::string& pattern_text = "unstructured") const {
+    for (const PrunableTensor& found : find_tensors(file)) {
+      if (found.initializer != initializer) continue;
+      LayerTask task{.tensor = found, .pattern = parse_yaml(pattern_text, "test"), .solver = parse_yaml(solver, "test"), .solver_path = "solver"};
+      const auto pattern = make_pattern(task.pattern, "pattern");
+      task.keep = std::llround(density * static_cast<double>(pattern->units(found)));
+      const HostTensor weights = file.tensor_data(found.id).copy();
+      task.mask = pattern->select(found, ScoreView::magnitudes(weights.bytes()), task.keep);
+      return task;
+    }
+    FAIL("no tensor " << initializer);
+    return {};
+  }
+
+  Correction correct(std::vector<LayerTask> layers, const std::string& state = "", bool resume = false) const {
+    CorrectionTask task{.layers = std::move(layers), .calibration = &data, .threads = 1, .state_folder = state, .fingerprint = "test", .resume = resume};
+    return Registry<CorrectionEngine>::instance().make("layerwise", Options())->correct(file, task);
+  }
+
+  /// sum over samples of |output - dense output|^2 with the corrected tensors in place.
+  double output_error(const Correction& correction) const {
+    const auto dense = Program::build(file);
+    const auto pruned = Program::build(file);
+    for (const auto& [id, values] : correction.tensors) {
+      for (Parameter& parameter : pruned->parameters()) {
+        if (parameter.tensor_id == id) parameter.tensor.copy_(from_host(values).tensor());
+      }
+    }
+    double sum = 0;
+    const auto stream = data.stream({});
+    while (const auto batch = stream->next()) {
+      const std::vector<Value> inputs{from_host(batch->inputs.front())};
+      sum += (dense->run(inputs).outputs[0].tensor() - pruned->run(inputs).outputs[0].tensor()).square().sum().item<double>();
+    }
+    return sum;
+  }
+};
+
+const std::vector<std::string> kLayers = {
+    "g (float[N,4,6,5] x) => (float[N,6,3,2] y) <" + tensor("w", {6, 4, 3, 3}, .1) + ", " + tensor("b", {6}, .5) +
+        "> { y = Conv <strides = [2, 2], pads = [1, 0, 0, 1]> (x, w, b) }",
+    "g (float[N,4,9] x) => (float[N,6,5] y) <" + tensor("w", {6, 2, 3}, .2) + "> { y = Conv <dilations = [2], group = 2> (x, w) }",
+    "g (float[N,4,5,5] x) => (float[N,4,5,5] y) <" + tensor("w", {4, 1, 3, 3}, .3) +
+        "> { y = Conv <group = 4, auto_pad = \"SAME_UPPER\"> (x, w) }",
+    "g (float[N,4,4,4] x) => (float[N,6,9,9] y) <" + tensor("w", {4, 3, 3, 3}, .4) + ", " + tensor("b", {6}, .5) +
+        "> { y = ConvTranspose <strides = [2, 2], group = 2> (x, w, b) }",
+    "g (float[N,4,4,4] x) => (float[N,6,8,8] y) <" + tensor("w", {4, 6, 3, 3}, .4) +
+        "> { y = ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 1]> (x, w) }",
+    "g (float[N,5] x) => (float[N,3] y) <" + tensor("w", {3, 5}, .1) + ", " + tensor("b", {3}, .7) +
+        "> { y = Gemm <transB = 1, alpha = 0.5> (x, w, b) }",
+    "g (float[N,5] x) => (float[N,3] y) <" + tensor("w", {5, 3}, .1) + "> { y = Gemm (x, w) }",
+    "g (float[N,7,5] x) => (float[N,7,3] y) <" + tensor("w", {5, 3}, .1) + ", " + tensor("b", {3}, .7) +
+        "> { z = MatMul (x, w) y = Add (z, b) }",
+    "g (float[N,5,7] x) => (float[N,3,7] y) <" + tensor("w", {3, 5}, .1) + "> { y = MatMul (w, x) }",
+    "g (float[N,7,5] x) => (float[N,7,3] y) <" + tensor("w", {3, 5}, .1) +
+        "> { t = Transpose <perm = [1, 0]> (w) y = MatMul (x, t) }",
+};
+
+const std::string kResidual =
+    "g (float[N,6] x) => (float[N,4] y) <" + tensor("s", {6, 8}, .1) + ", " + tensor("a", {6, 8}, .9) + ", " + tensor("b", {8, 8}, .4) + ", " +
+    tensor("c", {8, 4}, .6) +
+    "> { short = MatMul (x, s) one = MatMul (x, a) r = Relu (one) two = MatMul (r, b) sum = Add (two, short) q = Relu (sum) y = MatMul (q, c) }";
+
+}  // namespace
+
+TEST_CASE("Every layer is seen as the linear map that it computes", "[solvers][engine]") {
+  for (const std::string& text : kLayers) {
+    INFO(text);
+    const Case layer(text);
+    const Correction all = layer.correct({layer.layer("w", 1.0, "least_squares")});
+    REQUIRE(all.layers[0].note.empty());
+    REQUIRE(*all.layers[0].error_before < 1e-5);  // W X is what the network has there, to the rounding of float32 sums
+    const Correction half = layer.correct({layer.layer("w", 0.5, "least_squares")});
+    REQUIRE(*half.layers[0].error < *half.layers[0].error_before);
+    REQUIRE(*half.layers[0].error > 0);
+    // The error that the solver states is the network's own.
+    double energy = 0;
+    const auto dense = Program::build(layer.file);
+    const auto stream = layer.data.stream({});
+    while (const auto batch = stream->next()) energy += dense->run({from_host(batch->inputs.front())}).outputs[0].tensor().square().sum().item<double>();
+    REQUIRE(layer.output_error(half) < energy);
+  }
+}
+
+TEST_CASE("Solvers keep exactly as many weights as they are told, zeros are +0.0, patterns hold", "[solvers][engine]") {
+  const Case layer("g (float[N,8,6,5] x) => (float[N,6,6,5] y) <" + tensor("w", {6, 8, 3, 3}, .1) + "> { y = Conv <pads = [1, 1, 1, 1]> (x, w) }");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"gradual", "unstructured"}, {"gradual", "'2:4'"}, {"gradual", "'1:4'"}, {"gradual", "{block: [2, 1]}"}, {"gradual", "per_row"},
+      {"sparsegpt", "unstructured"}, {"{name: sparsegpt, block: 16}", "unstructured"}, {"sparsegpt", "'2:4'"}, {"{name: sparsegpt, block: 5}", "'2:4'"},
+      {"obs", "unstructured"}, {"obs", "'2:4'"}, {"obs", "per_row"}, {"least_squares", "unstructured"}, {"{name: obs, target: dense}", "'1:4'"}};
+  for (const auto& [solver, pattern] : cases) {
+    INFO(solver << " " << pattern);
+    const LayerTask task = layer.layer("w", 0.3, solver, pattern);
+    const Correction done = layer.correct({task});
+    const BitMask& mask = done.layers[0].mask;
+    REQUIRE(mask.kept() == task.mask.kept());
+    REQUIRE(make_pattern(task.pattern, "pattern")->violation(task.tensor, mask).empty());
+    const HostTensor& values = done.tensors.at(task.tensor.id);
+    for (int64_t i = 0; i < values.count(); ++i) {
+      const auto bits = __builtin_bit_cast(uint32_t, values.data<float>()[i]);
+      REQUIRE((mask[i] ? bits != 0 : bits == 0));
+    }
+    REQUIRE(*done.layers[0].error < *done.layers[0].error_before);
+  }
+}
+
+TEST_CASE("The gradual solver leaves less error than least squares on the magnitude mask", "[solvers][engine]") {
+  const Case layer(kLayers[0], 64);
+  const double gradual = *layer.correct({layer.layer("w", 0.2, "gradual")}).layers[0].error;
+  const double once = *layer.correct({layer.layer("w", 0.2, "least_squares")}).layers[0].error;
+  REQUIRE(gradual < once);
+}
+
+TEST_CASE("A layer that is added to a shortcut makes up for the shortcut's error", "[solvers][engine]") {
+  const Case block(kResidual, 200);
+  const auto error = [&](const std::string& solver) {
+    return block.output_error(block.correct({block.layer("s", 0.6, "none"), block.layer("b", 0.9, solver)}));
+  };
+  REQUIRE(error("{name: gradual, shortcut: true}") < 0.8 * error("{name: gradual, shortcut: false}"));
+}
+
+TEST_CASE("In front of Relu only what Relu lets through is matched", "[solvers][engine]") {
+  const std::string weight = tensor("w", {6, 8, 3, 3}, .1);
+  for (const std::string& text : {"g (float[N,8,6,5] x) => (float[N,6,3,5] y) <" + weight + "> { c = Conv <pads = [1, 1, 1, 1], strides = [2, 1]> (x, w) y = Relu (c) }",
+                                  "g (float[N,7,12] x) => (float[N,7,9] y) <" + tensor("w", {12, 9}, .3) + "> { c = MatMul (x, w) y = Relu (c) }"}) {
+    INFO(text);
+    const Case layer(text, 200);
+    // What is minimised: |d - p|^2 where the dense value d is positive, and what stands above zero elsewhere.
+    const auto error = [&](const std::string& relu) {
+      const Correction done = layer.correct({layer.layer("w", 0.3, "{name: least_squares, relu: " + relu + "}")});
+      const auto dense = Program::build(layer.file);
+      const auto pruned = Program::build(layer.file);
+      pruned->find_parameter("w")->tensor = from_host(done.tensors.begin()->second).tensor();
+      double sum = 0;
+      const auto stream = layer.data.stream({});
+      while (const auto batch = stream->next()) {
+        const std::vector<Value> inputs{from_host(batch->inputs.front())};
+        const at::Tensor d = dense->run(inputs, {.taps = {"c"}}).taps.at("c").tensor();
+        const at::Tensor p = pruned->run(inputs, {.taps = {"c"}}).taps.at("c").tensor();
+        sum += at::where(d > 0, d - p, p.clamp_min(0)).square().sum().item<double>();
+      }
+      return sum;
+    };
+    REQUIRE(error("true") < error("false"));
+  }
+}
+
+TEST_CASE("The target from the dense network keeps errors from adding up", "[solvers][engine]") {
+  const Case block(kResidual, 200);
+  const auto error = [&](const std::string& target) {
+    const std::string solver = "{name: gradual, target: " + target + "}";
+    return block.output_error(block.correct({block.layer("a", 0.5, solver), block.layer("b", 0.5, solver), block.layer("c", 0.8, solver)}));
+  };
+  REQUIRE(error("dense") < error("own"));
+}
+
+TEST_CASE("A bias is fitted together with the weights, BatchNormalization's shift as well", "[solvers][engine]") {
+  const std::string norm = tensor("gamma", {6}, .3) + ", " + tensor("beta", {6}, .2) + ", " + tensor("mean", {6}, .8) +
+                           ", float[6] variance = {1, 2, 0.5, 1, 3, 1}";
+  const Case with_norm("g (float[N,4,6,5] x) => (float[N,6,4,3] y) <" + tensor("w", {6, 4, 3, 3}, .1) + ", " + norm +
+                       "> { o = Add (x, x) c = Conv (o, w) y = BatchNormalization (c, gamma, beta, mean, variance) }");
+  const Correction fitted = with_norm.correct({with_norm.layer("w", 0.3, "{name: least_squares, bias: true}")});
+  const Correction fixed = with_norm.correct({with_norm.layer("w", 0.3, "{name: least_squares, bias: false}")});
+  REQUIRE(fitted.tensors.size() == 2);  // w and beta
+  REQUIRE(fixed.tensors.size() == 1);
+  REQUIRE(with_norm.output_error(fitted) <= with_norm.output_error(fixed) * 1.0001);
+}
+
+TEST_CASE("Layers that cannot be solved are masked and named", "[solvers][engine]") {
+  const Case shared("g (float[N,5] x) => (float[N,5] y) <" + tensor("w", {5, 5}, .1) + "> { z = MatMul (x, w) r = Relu (z) y = MatMul (r, w) }");
+  const Correction done = shared.correct({shared.layer("w", 0.5, "gradual")});
+  REQUIRE(done.layers[0].note == "used by 2 nodes");
+  REQUIRE(done.warnings.size() == 1);
+  REQUIRE_THAT(done.warnings[0], Catch::Contains("used by 2 nodes"));
+  REQUIRE(done.tensors.size() == 1);  // with its zeros
+}
+
+TEST_CASE("An interrupted correction goes on with the layers that were finished", "[solvers][resume]") {
+  const Case block(kResidual, 64);
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("sparsify-resume-" + std::to_string(::getpid()));
+  const std::vector<LayerTask> layers = {block.layer("a", 0.5, "gradual"), block.layer("b", 0.5, "gradual"), block.layer("c", 0.8, "gradual")};
+  const Correction first = block.correct(layers, folder.string());
+  REQUIRE(std::distance(std::filesystem::directory_iterator(folder), {}) == 3);
+  std::filesystem::remove(folder / ("solved-" + std::to_string(layers[2].tensor.id) + ".safetensors"));
+  const Correction again = block.correct(layers, folder.string(), /*resume=*/true);
+  REQUIRE(again.layers[0].resumed);
+  REQUIRE(again.layers[1].resumed);
+  REQUIRE_FALSE(again.layers[2].resumed);
+  REQUIRE(again.tensors.size() == first.tensors.size());
+  for (const auto& [id, values] : first.tensors) {
+    const auto bytes = again.tensors.at(id).bytes();
+    REQUIRE(std::equal(bytes.begin(), bytes.end(), values.bytes().begin(), values.bytes().end()));
+  }
+  // A file that another run left, or half of one, is not taken.
+  std::ofstream(folder / ("solved-" + std::to_string(layers[0].tensor.id) + ".safetensors")) << "half";
+  REQUIRE_FALSE(block.correct(layers, folder.string(), /*resume=*/true).layers[0].resumed);
+  std::filesystem::remove_all(folder);
+}

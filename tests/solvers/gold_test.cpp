@@ -1,0 +1,161 @@
+// The gold examples of the literature: Hessians and weights given, so that only the solver's mathematics is at work.
+#include "support/catch.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+
+#include "solvers/layer_problem.h"
+
+using namespace sparsify;
+
+namespace {
+
+/// One output: minimise (w - w0) H (w - w0)^T.
+struct RowProblem {
+  LinearSite site;
+  std::unique_ptr<Pattern> pattern;
+  LayerProblem problem;
+
+  RowProblem(const at::Tensor& hessian, const at::Tensor& weights, const std::string& pattern_text, int64_t keep) {
+    const int64_t columns = weights.numel();
+    site.tensor.shape = {1, columns};
+    site.tensor.output_axis = 0;
+    site.tensor.input_axis = 1;
+    site.tensor.initializer = "w";
+    site.rows = 1;
+    site.columns = columns;
+    pattern = make_pattern(Setting(pattern_text), "pattern");
+    problem.site = &site;
+    problem.pattern = pattern.get();
+    problem.keep = keep;
+    problem.mask = BitMask(columns);
+    problem.weights = weights.view({1, columns});
+    problem.hessian = hessian.unsqueeze(0);
+    problem.cross = at::mm(problem.weights, hessian);
+    problem.row_scale = at::ones({1}, at::kDouble);
+  }
+
+  LayerSolution solve(const std::string& solver) const { return make_solver(Setting(solver), "solver")->solve(problem); }
+  /// (w - w0) H (w - w0)^T / 2
+  double loss(const at::Tensor& weights) const {
+    const at::Tensor difference = weights - problem.weights;
+    return (at::mm(difference, problem.hessian[0]) * difference).sum().item<double>() / 2;
+  }
+};
+
+at::Tensor matrix(const std::vector<double>& values) {
+  const auto n = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(values.size()))));
+  return at::tensor(values, at::kDouble).view({n, n});
+}
+
+at::Tensor row(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
+
+void require_row(const at::Tensor& weights, const std::vector<double>& expected) {
+  REQUIRE(weights.numel() == static_cast<int64_t>(expected.size()));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    REQUIRE(weights.view({-1})[static_cast<int64_t>(i)].item<double>() == Approx(expected[i]).margin(1e-12));
+  }
+}
+
+const std::vector<double> kFourInputs = {4, 2, 1, 0, 2, 3, 1, 1, 1, 1, 3, 1, 0, 1, 1, 2};
+
+}  // namespace
+
+TEST_CASE("OBS removes the weight with the least w^2 / [H^-1]_pp and moves the other", "[solvers][gold]") {
+  const RowProblem two(matrix({2, 1, 1, 1}), row({1, 1}), "unstructured", 1);  // E1: H^-1 = [[1, -1], [-1, 2]]
+  const LayerSolution solution = two.solve("obs");
+  require_row(solution.weights, {1.5, 0});
+  REQUIRE(two.loss(solution.weights) == Approx(0.25));
+}
+
+TEST_CASE("Where magnitude, OBD and OBS disagree, OBS takes the first of three weights", "[solvers][gold]") {
+  const RowProblem three(matrix({1, -2, 0, -2, 5, 0, 0, 0, 1}), row({4, 2, 3}), "unstructured", 2);  // E2
+  const LayerSolution solution = three.solve("obs");
+  require_row(solution.weights, {0, 0.4, 3});
+  REQUIRE(three.loss(solution.weights) == Approx(1.6));
+}
+
+TEST_CASE("SparseGPT's 2:4 on one row is as computed by hand", "[solvers][gold]") {
+  const RowProblem four(matrix(kFourInputs), row({1, -2, 2, 1}), "2:4", 2);  // E3
+  const LayerSolution solution = four.solve("sparsegpt");
+  require_row(solution.weights, {0, -1.25, 2.25, 0});
+  REQUIRE(four.loss(solution.weights) == Approx(11.0 / 8));
+}
+
+TEST_CASE("ExactOBS finds the best 2:4 of the same row, not the sum of single updates", "[solvers][gold]") {
+  const RowProblem four(matrix(kFourInputs), row({1, -2, 2, 1}), "2:4", 2);  // E4
+  const LayerSolution solution = four.solve("obs");
+  require_row(solution.weights, {0, -1.125, 2.375, 0});
+  REQUIRE(four.loss(solution.weights) == Approx(21.0 / 16));
+  REQUIRE(four.loss(row({0, -0.821429, 2.535714, 0}).view({1, 4})) == Approx(1.538265).epsilon(1e-5));
+  for (int64_t a = 0; a < 4; ++a) {  // brute force over the masks
+    for (int64_t b = a + 1; b < 4; ++b) {
+      at::Tensor kept = at::zeros({1, 4}, at::kBool);
+      kept[0][a] = true;
+      kept[0][b] = true;
+      REQUIRE(four.loss(solve_on_support(four.problem.hessian, four.problem.cross, kept)) >= 21.0 / 16 - 1e-12);
+    }
+  }
+}
+
+TEST_CASE("Least squares keeps the given mask and solves the rest jointly", "[solvers][gold]") {
+  RowProblem fisher(matrix({2, .5, .5, 1.5}), row({1, 2}), "unstructured", 1);  // E5: WoodFisher's F, index 0 pruned
+  fisher.problem.mask.prune(0);
+  require_row(fisher.solve("least_squares").weights, {0, 7.0 / 3});
+
+  // E6, CHITA: X^T X + 2 lambda I for X = [[1, 2, 0], [0, 1, 1]], lambda = 1/2
+  RowProblem chita(matrix({2, 2, 0, 2, 6, 1, 0, 1, 2}), row({1, -1, 2}), "unstructured", 2);
+  chita.problem.mask.prune(0);
+  const at::Tensor solved = chita.solve("least_squares").weights;
+  require_row(solved, {0, -7.0 / 11, 20.0 / 11});
+  REQUIRE(chita.loss(solved) == Approx(7.0 / 11));
+
+  RowProblem alps(matrix({2, 1, 1, 2}), row({1, .9}), "unstructured", 1);  // E30: the support {0} solved
+  alps.problem.mask.prune(1);
+  require_row(alps.solve("least_squares").weights, {1.45, 0});
+}
+
+TEST_CASE("The gradual solver in one step is least squares on the magnitude mask", "[solvers][gradual]") {
+  RowProblem four(matrix(kFourInputs), row({1, -2, 2.5, .5}), "unstructured", 2);
+  four.problem.mask.prune(0);
+  four.problem.mask.prune(3);
+  Setting one_step{Setting::Map{}};
+  one_step.set("name", Setting("gradual"));
+  one_step.set("steps", Setting(1));
+  const LayerSolution gradual = make_solver(one_step, "solver")->solve(four.problem);
+  REQUIRE(gradual.mask == four.problem.mask);
+  REQUIRE(gradual.weights.equal(four.solve("least_squares").weights));
+  REQUIRE(four.loss(four.solve("gradual").weights) <= four.loss(gradual.weights) + 1e-12);
+}
+
+TEST_CASE("A singular Hessian is an error that says what to do", "[solvers]") {
+  const RowProblem singular(matrix({1, 1, 1, 1}), row({1, 1}), "unstructured", 2);
+  REQUIRE_THROWS_WITH(singular.solve("least_squares"), Catch::Contains("singular") && Catch::Contains("more calibration samples"));
+}
+
+TEST_CASE("Unknown solvers and options name the closest", "[solvers]") {
+  REQUIRE_THROWS_WITH(make_solver(Setting("sparsgpt"), "prune.0.solver"), Catch::Contains("sparsegpt"));
+  Setting misspelt{Setting::Map{}};
+  misspelt.set("name", Setting("gradual"));
+  misspelt.set("step", Setting(3));
+  REQUIRE_THROWS_WITH(make_solver(misspelt, "prune.0.solver"), Catch::Contains("steps"));
+}
+
+TEST_CASE("A system of 200 unknowns is solved on its support as by a general solver", "[solvers]") {
+  const at::Tensor x = at::arange(200 * 260, at::kDouble).sin().view({200, 260});
+  const at::Tensor hessian = at::mm(x, x.t()) + at::eye(200, at::kDouble);
+  const at::Tensor cross = at::arange(400, at::kDouble).cos().view({2, 200});
+  at::Tensor kept = at::ones({2, 200}, at::kBool);
+  kept[1].slice(0, 0, 140) = false;  // 200 and 60 unknowns: both ways of factoring
+  const at::Tensor solved = solve_on_support(hessian.unsqueeze(0), cross, kept);
+  REQUIRE((at::mm(hessian, solved[0].unsqueeze(1)).squeeze(1) - cross[0]).abs().max().item<double>() < 1e-9);
+  const at::Tensor part = at::mm(hessian, solved[1].unsqueeze(1)).squeeze(1) - cross[1];
+  REQUIRE(part.slice(0, 140, 200).abs().max().item<double>() < 1e-9);
+  REQUIRE(solved[1].slice(0, 0, 140).count_nonzero().item<int64_t>() == 0);
+}
