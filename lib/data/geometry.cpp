@@ -63,6 +63,11 @@ Geometry::Geometry(const Options& options, const Feed& feed)
   for (size_t i = 0; i < entries.size(); ++i) {
     const NamedOptions named = split_name(entries[i], fmt::format("{}.augment.{}", feed.path, i));
     augmentations_.push_back(Registry<Augmentation>::instance().make(named.name, named.options));
+    if (augmentations_.back()->wants_bytes() && feed.array.type != DType::UInt8) {
+      throw ConfigError{{.what = fmt::format("{} works on 8-bit images, and these are {}", named.name, name_of(feed.array.type)),
+                         .where = options.where("augment"),
+                         .fix = "leave it out"}};
+    }
     named.options.reject_unread();
   }
 }

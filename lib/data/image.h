@@ -49,6 +49,8 @@ class Augmentation {
   static constexpr const char* kFamily = "augmentation";
   virtual ~Augmentation() = default;
   virtual void apply(Image& image, Rng& rng) const = 0;
+  /// Works on 8-bit images only.
+  virtual bool wants_bytes() const { return false; }
 };
 
 }  // namespace sparsify

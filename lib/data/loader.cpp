@@ -19,6 +19,7 @@ struct PassOptions {
 
 PassOptions read_pass_options(const Options& options, const std::string& name) {
   // Used by resolve_set already, which looks at each set of a chain on its own.
+  options.optional_integer("skip", {.min = 0}, "leaves out the first records, before limit");
   options.optional_integer("limit", {.min = 1}, "only the first records");
   options.optional_integer("samples", {.min = 1},
                            "a seeded random subset of so many records, after limit");
@@ -84,20 +85,24 @@ std::string DataSource::describe() const {
                      dataset.is_batched() ? "batches" : "samples");
 }
 
-std::unique_ptr<DataSource::Stream> DataSource::stream(const Pass& pass) const {
+int64_t DataSource::batch_size_of(const Pass& pass) const {
   const Batcher& batcher = *impl_->batcher;
-  int64_t size = pass.batch_size > 0 ? pass.batch_size : impl_->pass.batch_size;
-  if (batcher.dataset().is_batched() || batcher.fixed_batch() > 0) size = impl_->pass.batch_size;
+  if (batcher.dataset().is_batched() || batcher.fixed_batch() > 0) return impl_->pass.batch_size;
+  return pass.batch_size > 0 ? pass.batch_size : impl_->pass.batch_size;
+}
 
+std::unique_ptr<DataSource::Stream> DataSource::stream(const Pass& pass) const {
+  const int64_t size = batch_size_of(pass);
   std::vector<int64_t> order = impl_->records;
   if (impl_->pass.shuffle) shuffle_records(order, impl_->seed, pass.epoch);
   const auto count = static_cast<int64_t>(order.size());
   const int64_t total = pass.drop_last ? count / size : (count + size - 1) / size;
   // The stream owns what it reads from: it may outlive the source.
+  const int64_t skipped = std::min(pass.first_batch, total);
   return std::make_unique<PrefetchStream>(
-      total, pass.workers,
-      [impl = impl_, order = std::move(order), size, epoch = pass.epoch](int64_t index) {
-        const int64_t first = index * size;
+      total - skipped, pass.workers,
+      [impl = impl_, order = std::move(order), size, epoch = pass.epoch, skipped](int64_t index) {
+        const int64_t first = (index + skipped) * size;
         const auto records = std::span(order).subspan(static_cast<size_t>(first));
         Batch batch = impl->batcher->make(
             records.first(std::min(records.size(), static_cast<size_t>(size))), epoch);

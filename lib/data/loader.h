@@ -23,12 +23,13 @@ struct Batch {
 ///
 /// Keys of every format:
 ///   format, path, split
-///   limit       only the first records
+///   skip        leaves out the first records: what a training set with `limit` does not use can validate
+///   limit       only the first records, after `skip`
 ///   samples     a seeded random subset of that many records, after `limit`
 ///   shuffle     a new seeded order each epoch; on by default for the set named `train`
 ///   batch_size  128; a model with a fixed batch has the last word
 ///   classes     labels must lie in [0, classes)
-/// `{from: train, samples: 1024}` takes another set with its keys (but limit, samples and shuffle)
+/// `{from: train, samples: 1024}` takes another set with its keys (but skip, limit, samples and shuffle)
 /// and draws from its records; keys given beside `from` replace the inherited ones. How samples are
 /// transformed: data/transform.h.
 class DataSource {
@@ -54,7 +55,10 @@ class DataSource {
     int64_t batch_size = 0;  ///< 0: the source's own
     bool drop_last = false;  ///< leaves out a last batch that is not full
     int workers = 1;         ///< prefetch threads; the batches do not depend on their number
+    int64_t first_batch = 0;  ///< begins with this batch of the pass: a run that is resumed
   };
+  /// What `pass` comes to: a model with a fixed batch and a batched source overrule it.
+  int64_t batch_size_of(const Pass& pass) const;
 
   /// Streams batches, read ahead in other threads. A model with a fixed batch gets batches of that
   /// size: the last one is filled up by repeating its last sample, and `count` says how many are

@@ -48,6 +48,7 @@ ResolvedSet resolve_set(const std::string& name, const std::map<std::string, Set
     set.cuts.insert(set.cuts.begin(),
                     {.path = "data." + chain.back(),
                      .where = options.where("samples"),
+                     .skip = options.optional_integer("skip", {.min = 0}).value_or(0),
                      .limit = options.optional_integer("limit", kCount).value_or(-1),
                      .samples = options.optional_integer("samples", kCount).value_or(-1)});
     const auto parent = options.optional_text("from");
@@ -64,7 +65,7 @@ ResolvedSet resolve_set(const std::string& name, const std::map<std::string, Set
   for (auto map = maps.rbegin(); map != maps.rend(); ++map) {
     const bool is_own = map + 1 == maps.rend();
     for (const auto& [key, value] : (*map)->map()) {
-      const bool is_cut = key == "limit" || key == "samples" || key == "shuffle";
+      const bool is_cut = key == "skip" || key == "limit" || key == "samples" || key == "shuffle";
       if (key != "from" && (is_own || !is_cut)) set.keys.set(key, value);
     }
   }
@@ -76,6 +77,12 @@ std::vector<int64_t> select_records(const ResolvedSet& set, int64_t size, uint64
   std::vector<int64_t> records(static_cast<size_t>(size));
   std::iota(records.begin(), records.end(), 0);
   for (const ResolvedSet::Cut& cut : set.cuts) {
+    if (cut.skip >= static_cast<int64_t>(records.size()) && cut.skip > 0) {
+      throw ConfigError{{.what = fmt::format("skip is {}, there are {} records", cut.skip, records.size()),
+                         .where = cut.where,
+                         .fix = "skip fewer"}};
+    }
+    records.erase(records.begin(), records.begin() + cut.skip);
     const auto left = static_cast<int64_t>(records.size());
     if (cut.limit >= 0) records.resize(static_cast<size_t>(std::min(left, cut.limit)));
     if (cut.samples < 0) continue;

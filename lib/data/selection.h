@@ -15,6 +15,7 @@ struct ResolvedSet {
   struct Cut {
     std::string path;    ///< `data.train`
     std::string where;   ///< for messages
+    int64_t skip = 0;    ///< records left out in front of `limit`
     int64_t limit = -1;  ///< -1: all
     int64_t samples = -1;
   };
@@ -24,7 +25,7 @@ struct ResolvedSet {
   std::vector<Cut> cuts;  ///< the root of the chain first
 };
 
-/// A child inherits all keys but limit, samples and shuffle; its own keys win.
+/// A child inherits all keys but skip, limit, samples and shuffle; its own keys win.
 /// throws ConfigError for a set that is not there and for a circle of `from`
 ResolvedSet resolve_set(const std::string& name, const std::map<std::string, Setting>& sets);
 

@@ -20,6 +20,9 @@ class Cubic final : public Schedule {
     return target + (std::min(initial_, target) - target) * left * left * left;
   }
 
+  bool is_gradual() const override { return true; }
+  int64_t every() const override { return window_.every(); }
+
  private:
   Window window_;
   double initial_;

@@ -18,6 +18,9 @@ class Exponential final : public Schedule {
     return position >= 1 ? target : 1 - std::pow(1 - target, position);
   }
 
+  bool is_gradual() const override { return true; }
+  int64_t every() const override { return window_.every(); }
+
  private:
   Window window_;
 };

@@ -20,6 +20,9 @@ class Linear final : public Schedule {
     return start * (1 - position) + target * position;
   }
 
+  bool is_gradual() const override { return true; }
+  int64_t every() const override { return window_.every(); }
+
  private:
   Window window_;
   double initial_;

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "pipeline/decide.h"
+
+namespace sparsify {
+
+/// The decisions behind a pruned file: the zeros of every weight that has some are its mask, and where they obey an N:M rule
+/// (1:4, 2:4, 4:8 ...), that is its pattern, which the result is then checked against.
+/// throws ResourceError when no weight has a zero
+Decisions hold_zeros(const ModelFile& file);
+
+}  // namespace sparsify

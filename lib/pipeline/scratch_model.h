@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "onnx/model_file.h"
+#include "train/trainer.h"
+
+namespace sparsify {
+
+/// A model with other weights, on disk and read like any other: what looks at a ModelFile (criteria, metrics) then sees the
+/// weights of the moment exactly as they would be exported. The file is gone with the object.
+class ScratchModel {
+ public:
+  /// `folder` is made if it is not there.
+  ScratchModel(const std::string& model, bool allow_linked_data, const WeightMap& weights, const std::string& folder);
+  const ModelFile& file() const { return *file_; }
+
+ private:
+  std::unique_ptr<ModelFile::Writer> writer_;
+  std::unique_ptr<ModelFile> file_;
+};
+
+}  // namespace sparsify

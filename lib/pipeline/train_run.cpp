@@ -1,0 +1,127 @@
+#include "pipeline/train_run.h"
+
+#include <fmt/core.h>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "pipeline/evaluate.h"
+#include "pipeline/metrics.h"
+
+namespace sparsify {
+namespace {
+
+std::string digest(const std::string& text) { return sha256_of(std::as_bytes(std::span(text))); }
+
+/// What decides the course of a training beside the model.
+std::string recipe_digest(const Recipe& recipe) {
+  const Setting whole = resolved(recipe);
+  std::string text;
+  for (const char* key : {"seed", "device", "threads", "data", "prune", "schedule", "train", "metric"}) {
+    if (const Setting* part = whole.find(key)) text += std::string(key) + ": " + to_yaml(*part) + "\n";
+  }
+  return digest(text);
+}
+
+std::string mask_digest(const MaskMap& masks) {
+  Sha256 sha;
+  for (const auto& [id, mask] : masks) {
+    sha.update(std::as_bytes(std::span(&id, 1)));
+    sha.update(std::as_bytes(mask.words()));
+  }
+  return sha.finish();
+}
+
+}  // namespace
+
+std::unique_ptr<Schedule> schedule_for_training(const Recipe& recipe) {
+  const auto& registry = Registry<Schedule>::instance();
+  NamedOptions named = split_name(recipe.schedule, "schedule");
+  if (!registry.contains(named.name)) {
+    throw ConfigError{{.what = fmt::format("no schedule is named \"{}\"", named.name),
+                       .where = fmt::format("{} (schedule)", recipe.schedule.mark().text()),
+                       .fix = suggest(named.name, registry.names())}};
+  }
+  std::unique_ptr<Schedule> schedule = registry.make(named.name, named.options);
+  named.options.reject_unread();
+  if (!schedule->is_gradual() || recipe.train.is_null() || named.options.has("end")) return schedule;
+  Setting with_end = recipe.schedule.is_map() ? recipe.schedule : Setting(Setting::Map{{"name", Setting(named.name)}});
+  with_end.set("end", Setting(0.75));
+  return registry.make(named.name, split_name(with_end, "schedule").options);
+}
+
+TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions)
+    : stage_(stage),
+      decisions_(decisions),
+      settings_(read_train_settings(stage.recipe.train)),
+      schedule_(schedule_for_training(stage.recipe)),
+      data_("train", stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)) {
+  const std::string validation = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
+  if (!validation.empty()) {
+    validation_.emplace(validation, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
+    metric_ = stage.recipe.metric == "auto" ? (validation_->has_labels() ? "top1" : "mse") : stage.recipe.metric;
+    higher_is_better_ = Registry<Metric>::instance().make(metric_, Options())->higher_is_better();
+  }
+  const bool teaches = settings_.distill.active || !data_.has_labels();
+  if (teaches) {
+    const std::string path = settings_.distill.teacher.empty() ? stage.recipe.model : settings_.distill.teacher;
+    teacher_ = std::make_unique<ModelFile>(ModelFile::load(path, {.allow_linked_data = stage.allow_linked_data}));
+  }
+}
+
+TrainTask TrainRun::task() const {
+  TrainTask task{.file = &stage_.file, .settings = settings_};
+  task.seed = static_cast<uint64_t>(stage_.recipe.seed);
+  task.threads = static_cast<int>(stage_.recipe.threads);
+  task.device = stage_.recipe.device == "auto" ? "cpu" : stage_.recipe.device;
+  task.data = &data_;
+  task.teacher = teacher_.get();
+  if (validation_) task.validate = [this](const WeightMap& weights) { return validate(weights); };
+  task.higher_is_better = higher_is_better_;
+  task.metric = metric_;
+  task.checkpoints = checkpoint_folder(stage_.folder);
+  task.identity = {{"model", stage_.file.sha256()},
+                   {"recipe", recipe_digest(stage_.recipe)},
+                   {"data set", digest(data_.describe())},
+                   {"set of masks", mask_digest(masks())}};
+  task.resume = stage_.resume;
+  return task;
+}
+
+MaskMap TrainRun::masks() const {
+  MaskMap masks;
+  for (const Decision& decision : decisions_.decided) masks.emplace(decision.tensor.id, decision.mask);
+  return masks;
+}
+
+void TrainRun::take(const MaskMap& masks) {
+  for (Decision& decision : decisions_.decided) {
+    const auto found = masks.find(decision.tensor.id);
+    if (found != masks.end()) decision.mask = found->second;
+  }
+}
+
+MaskMap TrainRun::decide_at(const WeightMap& weights, const std::function<double(double)>& sparsity) const {
+  const ScratchModel scratch(stage_.recipe.model, stage_.allow_linked_data, weights, stage_.folder);
+  Recipe recipe = stage_.recipe;
+  for (PruneRule& rule : recipe.prune) {
+    if (!rule.sparsity.is_number()) continue;
+    const Mark mark = rule.sparsity.mark();
+    rule.sparsity = Setting(sparsity(rule.sparsity.number()));
+    rule.sparsity.set_mark(mark);
+  }
+  MaskMap masks;
+  for (Decision& decision : decide(scratch.file(), recipe).decided) masks.emplace(decision.tensor.id, std::move(decision.mask));
+  return masks;
+}
+
+double TrainRun::validate(const WeightMap& weights) const {
+  const ScratchModel scratch(stage_.recipe.model, stage_.allow_linked_data, weights, stage_.folder);
+  const MetricResult result = evaluate(scratch.file(), *validation_,
+                                       {.metric = metric_,
+                                        .session = {.threads = static_cast<int>(stage_.recipe.threads), .device = stage_.recipe.device},
+                                        .reference = teacher_ ? teacher_.get() : &stage_.file,
+                                        .task = "validating"});
+  return *result.after;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "pipeline/scratch_model.h"
+#include "pipeline/train_stage.h"
+#include "schedules/imp.h"
+
+namespace sparsify {
+
+/// The plugin named by `schedule:`, as it behaves in a run that trains: of the gradual ones the window ends at 0.75 unless
+/// the recipe says otherwise, so that the final masks are trained as well.
+std::unique_ptr<Schedule> schedule_for_training(const Recipe& recipe);
+
+/// What all trainings of one run share.
+class TrainRun {
+ public:
+  TrainRun(const TrainStage& stage, Decisions& decisions);
+
+  const Schedule& schedule() const { return *schedule_; }
+  const TrainSettings& settings() const { return settings_; }
+  const DataSource& data() const { return data_; }
+
+  /// A task with everything but start, masks and schedule.
+  TrainTask task() const;
+  MaskMap masks() const;
+  void take(const MaskMap& masks);
+
+  /// The masks that the recipe's rules give for these weights, at `fraction` of the way: sparsity_at(progress) of each rule.
+  MaskMap decide_at(const WeightMap& weights, const std::function<double(double target)>& sparsity) const;
+
+  const TrainStage& stage() const { return stage_; }
+  const Decisions& decisions() const { return decisions_; }
+
+ private:
+  double validate(const WeightMap& weights) const;
+
+  TrainStage stage_;
+  Decisions& decisions_;
+  TrainSettings settings_;
+  std::unique_ptr<Schedule> schedule_;
+  DataSource data_;
+  std::optional<DataSource> validation_;
+  std::unique_ptr<ModelFile> teacher_;
+  std::string metric_;
+  bool higher_is_better_ = true;
+};
+
+/// Rounds of training and pruning (schedule imp).
+TrainOutcome train_rounds(TrainRun& run, const Imp& imp, const WeightMap& start);
+
+}  // namespace sparsify

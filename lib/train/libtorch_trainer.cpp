@@ -1,0 +1,250 @@
+// The training loop on LibTorch. All randomness is named by (seed, step), so that a checkpoint needs no generator state.
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/rand_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/util/Exception.h>
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "train/checkpoint.h"
+#include "train/dynamic.h"
+#include "train/objective.h"
+#include "train/train_state.h"
+
+namespace sparsify {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double unix_time() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+class Loop {
+ public:
+  explicit Loop(const TrainTask& task)
+      : task_(task),
+        settings_(task.settings),
+        program_(Program::build(*task.file, {.device = task.device})),
+        per_epoch_(steps_per_epoch(settings_, *task.data)),
+        total_(total_steps(settings_, *task.data)),
+        schedule_(make_lr_schedule(settings_.lr_schedule, "train.lr_schedule")),
+        state_(task, *program_) {
+    if (per_epoch_ < 1) {
+      throw ConfigError{{.what = fmt::format("the training data makes no batch: {}", task.data->describe()),
+                         .where = "data.train",
+                         .fix = "use more samples, a smaller batch_size, or drop_last: false"}};
+    }
+    objective_ = std::make_unique<Objective>(task, *program_);
+    state_.step = task.first_step;
+    if (task.resume) state_.restore();
+    if (task.threads > 0) at::set_num_threads(task.threads);
+  }
+
+  TrainResult run() {
+    Progress progress(task_.task, total_ - state_.step);
+    progress_ = &progress;
+    while (state_.step < total_ && !state_.history.stopped_early) run_epoch();
+    log_verbose("trained {} steps in {:.1f} s, of which {:.1f} s waiting for data", total_, elapsed(), waited_);
+    return state_.result();
+  }
+
+ private:
+  double elapsed() const { return state_.seconds + seconds_since(start_); }
+
+  void run_epoch() {
+    const int64_t epoch = state_.step / per_epoch_;
+    const auto stream = task_.data->stream({.epoch = static_cast<uint64_t>(epoch),
+                                            .batch_size = settings_.batch_size,
+                                            .drop_last = settings_.drop_last,
+                                            .workers = static_cast<int>(settings_.workers),
+                                            .first_batch = state_.step % per_epoch_ * settings_.accumulate});
+    const double waited_before = waited_;
+    while (state_.step < total_ && state_.step / per_epoch_ == epoch) {
+      std::vector<Batch> batches;
+      while (static_cast<int64_t>(batches.size()) < settings_.accumulate) {
+        std::optional<Batch> batch = stream->next();
+        if (!batch) break;
+        batches.push_back(std::move(*batch));
+      }
+      waited_ = waited_before + stream->wait_seconds();
+      take_step(batches);
+      ++state_.step;
+      log_step();
+      if (state_.step % per_epoch_ == 0 || state_.step == total_) end_epoch();
+      save_if_due();
+    }
+  }
+
+  TrainPoint here() const { return {state_.step, total_, per_epoch_}; }
+
+  void take_step(const std::vector<Batch>& batches) {
+    if (task_.capture_step && *task_.capture_step == state_.step) state_.captured = state_.gather(/*averaged=*/false);
+    if (std::binary_search(task_.mask_steps.begin(), task_.mask_steps.end(), state_.step)) {
+      state_.hold(task_.new_masks(state_.gather(/*averaged=*/false), state_.step, total_));
+    }
+    state_.choose_by_scores(here().progress());
+    lr_ = schedule_->factor(here());
+    state_.optimizer().set_factor(lr_);
+    state_.begin_step();
+    int64_t count = 0;
+    for (const Batch& batch : batches) count += batch.count;
+    double loss = 0;
+    for (size_t i = 0; i < batches.size(); ++i) {
+      const double share = static_cast<double>(batches[i].count) / static_cast<double>(count);
+      loss += share * add_gradients(batches[i], seed_of(i), share);
+    }
+    state_.history.samples += count;
+    state_.logged.add(loss);
+    state_.epoch.add(loss);
+    if (task_.dynamic && is_dynamic_step()) {
+      state_.replace_by_gradients(*task_.dynamic, here().progress() / task_.dynamic->end, seed_of(0));
+    } else {
+      state_.finish_step(settings_.clip_norm);
+    }
+  }
+
+  uint64_t seed_of(size_t batch) const {
+    return Rng(task_.seed, "train").bits_at(static_cast<uint64_t>(state_.step * settings_.accumulate) + batch);
+  }
+
+  bool is_dynamic_step() const {
+    return state_.step > 0 && state_.step % task_.dynamic->every == 0 && here().progress() < task_.dynamic->end;
+  }
+
+  double add_gradients(const Batch& batch, uint64_t seed, double share) {
+    state_.refresh();
+    at::Tensor loss;
+    double value = 0;
+    try {
+      loss = objective_->loss(batch, seed);
+      value = loss.item<double>();
+      if (!std::isfinite(value)) refuse_loss(batch, seed, value);
+      (share == 1 ? loss : loss * share).backward();
+    } catch (const c10::Error& e) {
+      const std::string message = e.what_without_backtrace();
+      if (message.find("memory") == std::string::npos) {
+        throw ResourceError{{.what = fmt::format("a gradient could not be computed: {}", message.substr(0, message.find('\n'))),
+                             .where = fmt::format("step {}", state_.step),
+                             .fix = "see `sparsify ops MODEL` for operators without a gradient"}};
+      }
+      refuse_memory(batch);
+    } catch (const ExhaustedError&) {
+      refuse_memory(batch);
+    }
+    return value;
+  }
+
+  [[noreturn]] void refuse_memory(const Batch& batch) const {
+    throw ExhaustedError{{.what = fmt::format("memory ran out in training with batches of {}", batch.count),
+                          .where = fmt::format("step {}", state_.step),
+                          .fix = fmt::format("use train: {{batch_size: {}, accumulate: {}}}", std::max<int64_t>(1, batch.count / 2), settings_.accumulate * 2)}};
+  }
+
+  [[noreturn]] void refuse_loss(const Batch& batch, uint64_t seed, double value) {
+    std::string first = state_.first_bad_weight();
+    if (first.empty()) first = objective_->first_bad_value(batch, seed);
+    std::string kept;
+    if (!task_.checkpoints.empty() && has_checkpoint(task_.checkpoints)) kept = fmt::format("; the last good checkpoint is in {}", task_.checkpoints);
+    throw ResourceError{{.what = fmt::format("the loss became {}; the first bad number is in {}", value, first.empty() ? "the loss itself" : first),
+                         .where = fmt::format("step {} of {} (epoch {:.2f}), learning rate {:.3g}", state_.step, total_, here().epoch(),
+                                              lr_ * settings_.optimizer.lr),
+                         .fix = "use a lower learning rate, a warm-up, or clip_norm: 1" + kept}};
+  }
+
+  TrainRow row(double loss) const {
+    return {.step = state_.step, .epoch = here().epoch(), .lr = lr_ * settings_.optimizer.lr, .loss = loss, .sparsity = state_.sparsity(),
+            .seconds = elapsed(), .wait_seconds = waited_, .time = unix_time()};
+  }
+
+  void log_step() {
+    if (state_.step % settings_.log_every == 0) state_.history.steps.push_back(row(state_.logged.take()));
+    std::string note;
+    if (!state_.history.steps.empty()) note = fmt::format("loss {:.4g}, sparsity {:.4f}", state_.history.steps.back().loss, state_.sparsity());
+    if (!state_.history.epochs.empty() && state_.history.epochs.back().metric) {
+      note += fmt::format(", {} {:.4g}", task_.metric, *state_.history.epochs.back().metric);
+    }
+    progress_->advance(1, note);
+  }
+
+  void end_epoch() {
+    TrainRow done = row(state_.epoch.take());
+    if (task_.validate) {
+      WeightMap weights = state_.gather(/*averaged=*/true);
+      done.metric = task_.validate(weights);
+      const bool is_candidate = here().progress() >= task_.final_masks_from;
+      if (is_candidate) judge(*done.metric, std::move(weights));
+    }
+    log_info("epoch {:.3g}: loss {:.4f}{}, learning rate {:.3g}, sparsity {:.4f}, {:.0f} s", done.epoch, done.loss,
+             done.metric ? fmt::format(", {} {:.4g}", task_.metric, *done.metric) : "", done.lr, done.sparsity, done.seconds);
+    state_.history.epochs.push_back(done);
+    save_due_ = true;
+  }
+
+  void judge(double metric, WeightMap weights) {
+    const bool better = !state_.best || (task_.higher_is_better ? metric > *state_.best : metric < *state_.best);
+    if (better) {
+      state_.best = metric;
+      state_.best_weights = std::move(weights);
+      state_.best_masks = state_.masks();
+      state_.history.best_epoch = static_cast<int64_t>(state_.history.epochs.size());
+      state_.epochs_without_gain = 0;
+    } else if (++state_.epochs_without_gain >= settings_.patience && settings_.patience > 0) {
+      state_.history.stopped_early = true;
+    }
+  }
+
+  void save_if_due() {
+    if (task_.checkpoints.empty()) {
+      check_interrupt();
+      return;
+    }
+    const bool interrupted = interrupt_requested();
+    const bool by_time = seconds_since(saved_) > settings_.checkpoint_minutes * 60;
+    const bool by_steps = settings_.checkpoint_steps > 0 && state_.step % settings_.checkpoint_steps == 0;
+    if (!(save_due_ || interrupted || by_time || by_steps)) return;
+    const double before = state_.seconds;
+    state_.seconds = elapsed();
+    state_.save();
+    state_.seconds = before;
+    saved_ = Clock::now();
+    save_due_ = false;
+    if (!interrupted) return;
+    throw InterruptedError{{.what = fmt::format("interrupted at step {} of {}, after a checkpoint", state_.step, total_),
+                            .where = task_.checkpoints,
+                            .fix = "run the same command again with --resume"}};
+  }
+
+  const TrainTask& task_;
+  const TrainSettings& settings_;
+  std::unique_ptr<Program> program_;
+  int64_t per_epoch_;
+  int64_t total_;
+  std::unique_ptr<LrSchedule> schedule_;
+  TrainState state_;
+  std::unique_ptr<Objective> objective_;
+  Progress* progress_ = nullptr;
+  double lr_ = 0;
+  double waited_ = 0;
+  bool save_due_ = false;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point saved_ = start_;
+};
+
+class LibTorchTrainer final : public Trainer {
+ public:
+  explicit LibTorchTrainer(const Options&) {}
+  TrainResult train(const TrainTask& task) override { return Loop(task).run(); }
+};
+
+const Register<Trainer, LibTorchTrainer> entry{"libtorch", "trains the graph through the interpreter"};
+
+}  // namespace
+}  // namespace sparsify

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "onnx/model_file.h"
+#include "train/settings.h"
+
+namespace sparsify {
+
+/// The value that a loss is taken of: an output, or what goes into the Softmax or Sigmoid that makes it, because the losses
+/// bring their own.
+struct LossValue {
+  std::string output;       ///< of the graph
+  size_t index = 0;         ///< of it
+  std::string tap;          ///< value to read instead; "" = the output itself
+};
+/// throws ConfigError for an output that the graph does not have
+LossValue find_loss_value(const ModelFile& file, const LossSettings& settings);
+
+/// Mean over the samples (and positions) of a batch.
+///
+///   scores   [n, classes, positions...] or [n, positions..., classes]; for bce, mse, mae, huber any shape
+///   target   class indices int64 [n, positions...] (-100: left out), or float targets of the scores' size
+///   first    index of the first sample, for messages
+///   throws   ResourceError for a label outside [0, classes), ShapeError for shapes that do not belong together
+at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, int64_t first);
+
+/// Hinton, Vinyals & Dean 2015, arXiv:1503.02531: T^2 KL(softmax(teacher / T) || softmax(student / T)), mean over rows
+/// ("batchmean"); kind mse: the mean squared difference. The class axis is 1, or the last of three.
+at::Tensor distill_loss(const DistillSettings& settings, const at::Tensor& student, const at::Tensor& teacher);
+
+}  // namespace sparsify

@@ -1,0 +1,68 @@
+#include "train/mixing.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "tensor/shape.h"
+
+namespace sparsify {
+namespace {
+
+double uniform(Rng& rng) { return (static_cast<double>(rng.next() >> 11) + 0.5) * 0x1.0p-53; }
+
+/// Beta(alpha, alpha) by Johnk's method.
+double draw_share(double alpha, Rng& rng) {
+  while (true) {
+    const double x = std::pow(uniform(rng), 1 / alpha);
+    const double y = std::pow(uniform(rng), 1 / alpha);
+    if (x + y <= 1 && x + y > 0) return x / (x + y);
+  }
+}
+
+at::Tensor draw_partners(int64_t count, Rng& rng) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
+  return at::tensor(order, at::kLong);
+}
+
+}  // namespace
+
+Mixed mix(const TrainSettings& settings, const at::Tensor& input, Rng rng) {
+  Mixed mixed{.input = input};
+  if (settings.mixup <= 0 && settings.cutmix <= 0) return mixed;
+  if (settings.cutmix > 0 && input.dim() != 4) {
+    throw ConfigError{{.what = "cutmix wants images, and the model's first input is " + to_text(input.sizes().vec()),
+                       .where = "train.cutmix",
+                       .fix = "use mixup"}};
+  }
+  const bool cuts = settings.cutmix > 0 && (settings.mixup <= 0 || uniform(rng) < 0.5);
+  mixed.share = draw_share(cuts ? settings.cutmix : settings.mixup, rng);
+  mixed.partner = draw_partners(input.size(0), rng).to(input.device());
+  const at::Tensor other = input.index_select(0, mixed.partner);
+  if (!cuts) {
+    mixed.input = input * mixed.share + other * (1 - mixed.share);
+    return mixed;
+  }
+  const bool channels_last = input.size(3) <= 4 && input.size(1) > 4;
+  const int64_t rows = channels_last ? 1 : 2;
+  const auto window = [&](int64_t size) {
+    const auto half = static_cast<int64_t>(std::sqrt(1 - mixed.share) * static_cast<double>(size) / 2);
+    const auto centre = static_cast<int64_t>(rng.below(static_cast<uint64_t>(size)));
+    return std::pair(std::max<int64_t>(0, centre - half), std::min(size, centre + half));
+  };
+  const auto [top, bottom] = window(input.size(rows));
+  const auto [left, right] = window(input.size(rows + 1));
+  mixed.input = input.clone();
+  mixed.input.slice(rows, top, bottom).slice(rows + 1, left, right).copy_(other.slice(rows, top, bottom).slice(rows + 1, left, right));
+  const double cut = static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(input.size(rows) * input.size(rows + 1));
+  mixed.share = 1 - cut;  // of the pixels that are really its own
+  return mixed;
+}
+
+}  // namespace sparsify

@@ -1,0 +1,148 @@
+#include "train/objective.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/mse_loss.h>
+#include <fmt/core.h>
+
+#include "base/error.h"
+
+namespace sparsify {
+namespace {
+
+/// `auto`: class indices make a cross-entropy, float targets a mean squared error, no labels leave the teacher alone.
+std::string loss_for(const TrainTask& task) {
+  const std::string& name = task.settings.loss.name;
+  if (name != "auto") return name;
+  if (!task.data->has_labels()) return "distill";
+  const auto first = task.data->stream({})->next();
+  const bool classes = first && first->labels && first->labels->type() == DType::Int64;
+  return classes ? "cross_entropy" : "mse";
+}
+
+at::Tensor real_samples(const at::Tensor& tensor, int64_t count) {
+  return tensor.dim() > 0 && tensor.size(0) > count ? tensor.narrow(0, 0, count) : tensor;
+}
+
+/// Of inference mode, whose tensors autograd cannot keep.
+at::Tensor plain(const at::Tensor& tensor) { return tensor.clone(); }
+
+}  // namespace
+
+Objective::Objective(const TrainTask& task, Program& program)
+    : task_(task), program_(program), loss_(task.settings.loss), device_(program.parameters().front().tensor.device()) {
+  const DistillSettings& distill = task.settings.distill;
+  loss_.name = loss_for(task);
+  has_task_ = loss_.name != "distill";
+  const bool needs_teacher = distill.active || !has_task_;
+  if (has_task_ && !task.data->has_labels()) {
+    throw ConfigError{{.what = fmt::format("the loss {} needs labels, and the data has none", loss_.name),
+                       .where = task.data->describe(),
+                       .fix = "use loss: distill, or a data set with labels"}};
+  }
+  value_ = find_loss_value(*task.file, loss_);
+  run_.training = task.settings.batch_norm == "train";
+  run_.gradients = true;
+  if (!value_.tap.empty()) run_.taps.push_back(value_.tap);
+  if (!needs_teacher) return;
+  if (task.teacher == nullptr) {
+    throw ConfigError{{.what = "there is no teacher to learn from", .where = "train.distill.teacher", .fix = "name a dense ONNX model, or give data with labels"}};
+  }
+  teacher_ = Program::build(*task.teacher, {.device = task.device});
+  teacher_value_ = find_loss_value(*task.teacher, loss_);
+  run_.taps.insert(run_.taps.end(), distill.features.begin(), distill.features.end());
+}
+
+std::vector<Value> Objective::inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const {
+  std::vector<Value> inputs;
+  for (const HostTensor& input : batch.inputs) inputs.push_back(from_host(input));
+  if ((task_.settings.mixup > 0 || task_.settings.cutmix > 0) && inputs.front().is_tensor() && inputs.front().tensor().is_floating_point()) {
+    mixed = mix(task_.settings, inputs.front().tensor(), Rng(seed, "mix"));
+    inputs.front() = Value(mixed.input, inputs.front().type());
+  }
+  return inputs;
+}
+
+at::Tensor Objective::scores_of(const RunResult& result, const LossValue& value, int64_t count) const {
+  const Value& from = value.tap.empty() ? result.outputs.at(value.index) : result.taps.at(value.tap);
+  const at::Tensor scores = real_samples(from.tensor(), count);
+  return scores.scalar_type() == at::kDouble ? scores : scores.to(at::kFloat);
+}
+
+at::Tensor Objective::loss(const Batch& batch, uint64_t seed) {
+  Mixed mixed;
+  const std::vector<Value> inputs = inputs_of(batch, seed, mixed);
+  RunOptions options = run_;
+  options.seed = seed;
+  const RunResult result = program_.run(inputs, options);
+  const at::Tensor scores = scores_of(result, value_, batch.count);
+  if (!teacher_) return task_part(scores, batch, mixed);
+  const double share = has_task_ ? task_.settings.distill.weight : 1;
+  at::Tensor sum = teacher_part(result, scores, inputs, batch.count) * share;
+  if (has_task_ && share < 1) sum = sum + task_part(scores, batch, mixed) * (1 - share);
+  return sum;
+}
+
+at::Tensor Objective::task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const {
+  if (!batch.labels) {
+    throw ResourceError{{.what = "a batch has no labels", .where = fmt::format("data.train, sample {}", batch.first), .fix = "use loss: distill"}};
+  }
+  const at::Tensor labels = from_host(*batch.labels).tensor().to(device_);
+  const at::Tensor own = task_loss(loss_, scores, real_samples(labels, batch.count), batch.first);
+  if (!mixed.partner.defined()) return own;
+  const at::Tensor others = real_samples(labels.index_select(0, mixed.partner.to(device_)), batch.count);
+  return own * mixed.share + task_loss(loss_, scores, others, batch.first) * (1 - mixed.share);
+}
+
+at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, int64_t count) {
+  const DistillSettings& distill = task_.settings.distill;
+  RunOptions options;
+  options.taps = distill.features;
+  if (!teacher_value_.tap.empty()) options.taps.push_back(teacher_value_.tap);
+  const RunResult taught = teacher_->run(inputs, options);
+  at::Tensor sum = distill_loss(distill, scores, plain(scores_of(taught, teacher_value_, count)));
+  for (const std::string& feature : distill.features) {
+    const at::Tensor ours = student.taps.at(feature).tensor();
+    const at::Tensor theirs = plain(taught.taps.at(feature).tensor());
+    if (ours.sizes() != theirs.sizes()) {
+      throw ShapeError{{.what = fmt::format("the feature is {} in the model and {} in the teacher", student.taps.at(feature).describe(),
+                                            taught.taps.at(feature).describe()),
+                        .where = fmt::format("train.distill.features: \"{}\"", feature),
+                        .fix = "match values of equal shape"}};
+    }
+    sum = sum + at::mse_loss(real_samples(ours, count), real_samples(theirs, count)) * distill.feature_weight;
+  }
+  return sum;
+}
+
+std::string Objective::first_bad_value(const Batch& batch, uint64_t seed) {
+  Mixed mixed;
+  const std::vector<Value> inputs = inputs_of(batch, seed, mixed);
+  const Graph& graph = task_.file->model().graph;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& value = inputs[i];
+    if (value.is_tensor() && value.tensor().is_floating_point() && !at::isfinite(value.tensor()).all().item<bool>()) {
+      return fmt::format("input \"{}\"", graph.inputs[i].name);
+    }
+  }
+  RunOptions options = run_;
+  options.gradients = false;
+  options.seed = seed;
+  options.taps.clear();
+  for (const Node& node : graph.nodes) {
+    if (!node.outputs.empty() && !node.outputs.front().empty()) options.taps.push_back(node.outputs.front());
+  }
+  const RunResult result = program_.run(inputs, options);
+  for (const int index : topological_order(graph)) {
+    const Node& node = graph.nodes[static_cast<size_t>(index)];
+    const auto found = node.outputs.empty() ? result.taps.end() : result.taps.find(node.outputs.front());
+    if (found == result.taps.end() || !found->second.is_tensor()) continue;
+    const at::Tensor& tensor = found->second.tensor();
+    if (tensor.is_floating_point() && !at::isfinite(tensor).all().item<bool>()) {
+      return fmt::format("value \"{}\" of {} \"{}\"", node.outputs.front(), node.op_type, node.label());
+    }
+  }
+  return "";
+}
+
+}  // namespace sparsify

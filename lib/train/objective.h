@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "program/program.h"
+#include "train/losses.h"
+#include "train/mixing.h"
+#include "train/trainer.h"
+
+namespace sparsify {
+
+/// What a batch costs: the task's loss, the teacher's, features. Keeps the program of the teacher.
+class Objective {
+ public:
+  /// throws ConfigError for a loss that the data cannot feed, ResourceError for features that a model does not have
+  Objective(const TrainTask& task, Program& program);
+
+  /// Mean over the batch's samples, with its graph.
+  ///   seed  of dropout and mixing in this batch
+  at::Tensor loss(const Batch& batch, uint64_t seed);
+
+  /// The first value of the graph that is not finite for this batch, in the order of the file: `"name" (Conv "node")`; "" if
+  /// there is none.
+  std::string first_bad_value(const Batch& batch, uint64_t seed);
+
+ private:
+  std::vector<Value> inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const;
+  at::Tensor task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const;
+  at::Tensor teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, int64_t count);
+  at::Tensor scores_of(const RunResult& result, const LossValue& value, int64_t count) const;
+
+  const TrainTask& task_;
+  Program& program_;
+  LossSettings loss_;
+  bool has_task_ = true;
+  LossValue value_;
+  std::unique_ptr<Program> teacher_;
+  LossValue teacher_value_;
+  RunOptions run_;
+  at::Device device_;
+};
+
+}  // namespace sparsify

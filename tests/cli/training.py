@@ -1,0 +1,113 @@
+"""training.py PROGRAM [NAME]: prune with training and finetune, as a user runs them: zeros stay, the rest is the input's, errors say what to do."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import tiny_onnx as onnx
+from harness import DIGITS, EVAL, PROGRAM, SOURCE, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
+
+TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
+QUICK = ["--train-data", TRAIN, "--set", "train.steps=20", "--threads", "1"]
+
+
+def zeros_of(path):
+    return {name: [i for i, v in enumerate(w.values()) if v == 0] for name, w in onnx.weights_of(path).items() if w.kind == onnx.FLOAT}
+
+
+def report(output):
+    return json.loads(read(os.path.splitext(output)[0] + ".sparsify/report.json"))
+
+
+def prune_and_train(folder):
+    out = os.path.join(folder, "slim.onnx")
+    succeeds("prune", DIGITS, "-o", out, "--sparsity", "0.8", "--data", EVAL, *QUICK)
+    left = report(out)
+    check(all(one["passed"] for one in left["verification"]), left["verification"])
+    equal(left["training"]["epochs"][-1]["step"], 20, "steps")
+    plain = os.path.join(folder, "plain.onnx")
+    succeeds("prune", DIGITS, "-o", plain, "--sparsity", "0.8", "--data", EVAL)
+    check(left["metric"]["after"] > report(plain)["metric"]["after"], f"training helps: {left['metric']} against {report(plain)['metric']}")
+    for name, zeros in zeros_of(plain).items():
+        if len(zeros) > 8:
+            equal([i for i, v in enumerate(onnx.weights_of(out)[name].values()) if v == 0], zeros, f"zeros of {name}")
+    files = set(listing(os.path.join(folder, "slim.sparsify")))
+    check({"training.csv", "events.out.tfevents.sparsify"} <= files, files)
+    check("checkpoints" not in files, "a finished run removes its checkpoints")
+
+
+def same_bytes(folder):
+    for name in ("a", "b"):
+        succeeds("prune", DIGITS, "-o", os.path.join(folder, name + ".onnx"), "--sparsity", "0.8", *QUICK)
+    equal(read(os.path.join(folder, "a.onnx")), read(os.path.join(folder, "b.onnx")), "the same recipe")
+
+
+def finetune(folder):
+    slim, better = os.path.join(folder, "slim.onnx"), os.path.join(folder, "better.onnx")
+    succeeds("prune", DIGITS, "-o", slim, "--pattern", "2:4")
+    succeeds("finetune", slim, "-o", better, "--loss", "distill", "--teacher", DIGITS, "--data", EVAL, *QUICK)
+    left = report(better)
+    check(all(one["passed"] for one in left["verification"]), left["verification"])
+    check("2:4" in {layer["pattern"] for layer in left["layers"]}, "the rule that the zeros obey is found and checked")
+    before, after = zeros_of(slim), zeros_of(better)
+    for name, zeros in before.items():
+        if len(zeros) > 8:
+            check(set(zeros) <= set(after[name]), f"zeros of {name}")
+    check(read(slim) != read(better), "something was trained")
+
+
+def schedules(folder):
+    for name in ("{name: cubic, every: 2}", "{name: imp, rounds: 2, rewind: {to_step: 3}}", "{name: imp, rounds: 3, rewind: none}", "{name: imp, rounds: 2}",
+                 "{name: dynamic, every: 3}", "{name: movement, every: 2}"):
+        out = os.path.join(folder, "out.onnx")
+        succeeds("prune", DIGITS, "-o", out, "--overwrite", "--sparsity", "0.7", "--set", f"schedule={name}", "--set", "prune.0.min_density=0", *QUICK)
+        left = report(out)
+        equal(left["result"]["pruned"], int(0.7 * left["result"]["prunable"] + 0.5), f"pruned by {name}")
+        check(all(one["passed"] for one in left["verification"]), left["verification"])
+
+
+def bad_input(folder):
+    out = os.path.join(folder, "out.onnx")
+    prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.5"]
+    check_error(sparsify(*prune, "--epochs", "1"), 2, "data.train is missing", fix="--train-data")
+    check_error(sparsify(*prune, "--set", "schedule=cubic"), 2, "prunes while it trains", fix="train")
+    check_error(sparsify(*prune, *QUICK, "--set", "train.epoch=3"), 2, "epoch", fix="epochs")
+    check_error(sparsify(*prune, *QUICK, "--set", "train.validation=held"), 2, "no data set \"held\"")
+    check_error(sparsify(*prune, *QUICK, "--set", "train.patience=2"), 2, "patience")
+    check_error(sparsify("prune", DIGITS, "-o", out, "--pattern", "2:4", "--set", "schedule=linear", *QUICK), 2, "this rule gives none")
+    check_error(sparsify(*prune, "--epochs", "1", "--train-data", TRAIN + ",skip=100000"), 2, "skip is 100000")
+    check_error(sparsify(*prune, *QUICK, "--set", "train.drop_last=true", "--set", "train.batch_size=100000"), 2, "makes no batch")
+    check_error(sparsify("finetune", DIGITS, "-o", out, *QUICK), 3, "no weight of the model is zero")
+    check_error(sparsify("finetune", DIGITS, "-o", out, *QUICK, "--set", "prune.0.sparsity=0.5"), 2, "prunes nothing")
+    check_error(sparsify(*prune, *QUICK, "--set", "train.optimizer={name: sgd, lr: 1000}", "--set", "train.steps=200"), 3, ("the loss became", "first bad number"),
+                ("step", "learning rate"), "clip_norm")
+    check(not os.path.exists(out), "no model was written")
+
+
+def interrupted(folder):
+    out = os.path.join(folder, "out.onnx")
+    prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.8", "--train-data", TRAIN, "--threads", "1", "--set", "train.epochs=200"]
+    run = subprocess.Popen([PROGRAM, *prune], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    latest = os.path.join(folder, "out.sparsify", "checkpoints", "training", "latest.json")
+    for _ in range(600):
+        if os.path.exists(latest):
+            break
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=60)[1]
+    equal(run.returncode, 130, said)
+    check("--resume" in said, said)
+    check_error(sparsify(*prune), 2, "unfinished run", fix=("--resume", "--overwrite"))
+    check_error(sparsify(*prune, "--resume", "--seed", "1"), 2, "another recipe")
+    raw = read(latest)
+    write(latest, raw[: len(raw) // 2])
+    check_error(sparsify(*prune, "--resume"), 3, "damaged", fix="--overwrite")
+    write(latest, raw)
+    check(not os.path.exists(out), "no model was written")
+
+
+for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("schedules", schedules),
+                       ("bad input", bad_input), ("interrupted", interrupted)):
+    case(name, function)
+finish()
