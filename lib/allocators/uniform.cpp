@@ -13,7 +13,7 @@ class Uniform final : public Allocator {
   Budget allocate(const AllocationTask& task) const override {
     Budget budget;
     for (size_t i = 0; i < task.units.size(); ++i) {
-      budget.push_back(std::max(kept_count(task.units[i], task.sparsity), task.floors[i]));
+      budget.push_back(std::clamp(kept_count(task.units[i], task.sparsity), task.floors[i], task.ceiling(i)));
     }
     return budget;
   }

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -38,24 +39,67 @@ void load_module(const std::string& name) {
   invariant(present().contains(name), "a module registers itself when it loads");
 }
 
+namespace {
+
+constexpr std::string_view kInterface = "sparsify_plugin_interface_";
+
+/// What plugins said while they were loading.
+std::string& refusal() {
+  static auto* text = new std::string;
+  return *text;
+}
+
+[[noreturn]] void refuse(const std::string& path, std::string what, std::string fix) {
+  throw ConfigError{{.what = std::move(what), .where = path, .fix = std::move(fix)}};
+}
+
+/// The version in `undefined symbol: sparsify_plugin_interface_2`; "" if the loader complains of something else.
+std::string version_asked(const std::string& complaint) {
+  const size_t at = complaint.find(kInterface);
+  if (at == std::string::npos) return "";
+  const size_t first = at + kInterface.size();
+  return complaint.substr(first, complaint.find_first_not_of("0123456789", first) - first);
+}
+
+void* open_library(const std::string& file, const std::string& path) {
+  if (void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+  std::string complaint = ::dlerror();
+  const auto lacks_symbol = [&] { return complaint.find("undefined symbol") != std::string::npos; };
+  if (lacks_symbol() && version_asked(complaint).empty() && !present().contains("torch")) {
+    load_module("torch");  // a solver, perhaps
+    if (void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    complaint = ::dlerror();
+  }
+  if (const std::string asked = version_asked(complaint); !asked.empty()) {
+    refuse(path, fmt::format("the plugin was built for version {} of the plugin interface, this program has {}", asked, kPluginVersion),
+           "build the plugin again with the headers of this program (docs/plugins.md)");
+  }
+  refuse(path, fmt::format("the plugin does not load: {}", complaint),
+         lacks_symbol() ? "build it with the headers of this program, and link the libraries that it needs itself"
+                        : "name a shared library that was built as docs/plugins.md says");
+}
+
+}  // namespace
+
+void refuse_plugin(const std::string& what) { refusal() += (refusal().empty() ? "" : "; ") + what; }
+
 void load_plugin(const std::string& path) {
   const std::string file = path.find('/') == std::string::npos ? "./" + path : path;
-  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    throw ConfigError{{.what = fmt::format("the plugin does not load: {}", ::dlerror()),
-                       .where = path,
-                       .fix = "name a shared library that was built against this version's headers"}};
-  }
+  refusal().clear();
+  void* library = open_library(file, path);
   using VersionFunction = int (*)();
   auto* version = reinterpret_cast<VersionFunction>(::dlsym(library, "sparsify_plugin_version"));
-  if (version == nullptr || version() != kPluginVersion) {
-    const std::string found = version == nullptr ? "none" : std::to_string(version());
+  if (version == nullptr) {
     ::dlclose(library);
-    throw ConfigError{{.what = fmt::format("the plugin's interface version is {}, this program's is {}",
-                                           found, kPluginVersion),
-                       .where = path,
-                       .fix = "build the plugin again with the headers of this program"}};
+    refuse(path, "the library is no sparsify plugin: it has no sparsify_plugin_version", "put SPARSIFY_PLUGIN() into one of its files (docs/plugins.md)");
   }
+  if (version() != kPluginVersion) {
+    refuse(path, fmt::format("the plugin was built for version {} of the plugin interface, this program has {}", version(), kPluginVersion),
+           "build the plugin again with the headers of this program (docs/plugins.md)");
+  }
+  if (!refusal().empty()) refuse(path, refusal(), "choose other names in the plugin");
 }
 
 }  // namespace sparsify
+
+int sparsify_plugin_interface_1() { return sparsify::kPluginVersion; }

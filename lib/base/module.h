@@ -15,12 +15,18 @@ void load_module(const std::string& name);
 /// Called once by the module itself (a static object in it): the executable then need not load it.
 bool register_module(const std::string& name);
 
-/// A user's plugin library: `--plugin libmine.so`. It exports
-/// `extern "C" int sparsify_plugin_version()` returning kPluginVersion of the headers it was built with.
+/// A user's plugin library: `--plugin libmine.so` (docs/plugins.md). A library for another version of the interface is told
+/// before any of its code runs: it refers to a symbol with that version in its name. One that needs the torch part gets it.
 ///
-/// throws ConfigError for another version or a library that does not load
+/// throws ConfigError for another version, a library that does not load or is no plugin, and a name that is taken
 void load_plugin(const std::string& path);
 
+/// Called by a plugin while it loads (sparsify_plugin.h): load_plugin throws it.
+void refuse_plugin(const std::string& what);
+
+/// Grows with every change that a plugin built before would not survive. Also in the name of the symbol below.
 inline constexpr int kPluginVersion = 1;
 
 }  // namespace sparsify
+
+extern "C" int sparsify_plugin_interface_1();

@@ -1,8 +1,15 @@
+#include <unistd.h>
+
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <numeric>
 #include <random>
 
 #include "allocators/allocator.h"
+#include "allocators/damage_curve.h"
 #include "base/error.h"
 #include "support/catch.h"
 #include "support/layers.h"
@@ -25,12 +32,45 @@ class Layers {
     return layers;
   }
 
-  Budget allocate(const std::string& name, double sparsity, std::vector<int64_t> floors = {}) const {
+  Budget allocate(const std::string& name, double sparsity, std::vector<int64_t> floors = {}, std::vector<int64_t> ceilings = {}) const {
+    if (name == "sensitivity") return allocate_by_table(sparsity, std::move(floors), std::move(ceilings));
+    return allocate_with(*Registry<Allocator>::instance().make(name, Options{}), sparsity, std::move(floors), std::move(ceilings));
+  }
+
+  Budget allocate_with(const Allocator& allocator, double sparsity, std::vector<int64_t> floors = {}, std::vector<int64_t> ceilings = {},
+                       std::vector<std::string>* notes = nullptr) const {
     AllocationTask task = task_;
     task.sparsity = sparsity;
+    task.pattern = "unstructured";
     if (!floors.empty()) task.floors = std::move(floors);
+    task.ceilings = std::move(ceilings);
     task.scores = [this](size_t i, std::vector<float>&) { return ScoreView(scores_[i]); };
-    return Registry<Allocator>::instance().make(name, Options{})->allocate(task);
+    // Stands for a model in which the first layer matters most.
+    task.damage = [](const Budget& budget) { return 10 - static_cast<double>(budget.front()); };
+    task.damage_name = "loss of the first layer";
+    task.notes = notes;
+    return allocator.allocate(task);
+  }
+
+  /// A table in which the cost of layer i is (i + 1) sparsity^2.
+  Budget allocate_by_table(double sparsity, std::vector<int64_t> floors, std::vector<int64_t> ceilings) const {
+    const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-table-" + std::to_string(::getpid()) + ".json")).string();
+    std::ofstream out(path);
+    out << R"({"schema_version": 1, "kind": "sensitivity", "layers": [)";
+    for (size_t i = 0; i < task_.layers.size(); ++i) {
+      out << (i == 0 ? "" : ",") << R"({"initializer": ")" << task_.layers[i].initializer << R"(", "weights": )" << task_.units[i] << R"(, "points": [)";
+      for (const double at : {0.25, 0.5, 0.75, 1.0}) {
+        out << (at > 0.25 ? "," : "") << R"({"pattern": "unstructured", "sparsity": )" << at << R"(, "divergence": )"
+            << static_cast<double>(i + 1) * at * at << "}";
+      }
+      out << "]}";
+    }
+    out << "]}";
+    out.close();
+    const Options options(Setting(Setting::Map{{"table", Setting(path)}}));
+    const Budget budget = allocate_with(*Registry<Allocator>::instance().make("sensitivity", options), sparsity, std::move(floors), std::move(ceilings));
+    std::filesystem::remove(path);
+    return budget;
   }
 
   const std::vector<int64_t>& units() const { return task_.units; }
@@ -99,7 +139,7 @@ TEST_CASE("every allocator meets the target exactly, within floors and sizes", "
         }
         const Budget budget = one->allocate(name, sparsity);
         REQUIRE(budget.size() == units.size());
-        CHECK(sum(budget) == expected);
+        if (name != "auto") CHECK(sum(budget) == expected);  // it may choose uniform, which rounds in each layer
         CHECK(budget == one->allocate(name, sparsity));
 
         std::vector<int64_t> floors;
@@ -109,7 +149,17 @@ TEST_CASE("every allocator meets the target exactly, within floors and sizes", "
           CHECK(with_floors[i] >= floors[i]);
           CHECK(with_floors[i] <= units[i]);
         }
-        if (name != "uniform") CHECK(sum(with_floors) == std::max(expected, sum(floors)));
+        const bool by_layer = name == "uniform" || name == "auto";
+        if (!by_layer) CHECK(sum(with_floors) == std::max(expected, sum(floors)));
+
+        std::vector<int64_t> ceilings;
+        for (const int64_t count : units) ceilings.push_back((count + 1) / 2);
+        const Budget with_both = one->allocate(name, sparsity, floors, ceilings);
+        for (size_t i = 0; i < units.size(); ++i) {
+          CHECK(with_both[i] >= floors[i]);
+          CHECK(with_both[i] <= ceilings[i]);
+        }
+        if (!by_layer) CHECK(sum(with_both) == std::clamp(expected, sum(floors), sum(ceilings)));
       }
     }
   }
@@ -194,4 +244,131 @@ TEST_CASE("ERK of ResNet-20", "[allocators][erk]") {
   CHECK(sum(layers.units()) == 268'336);
   check_densities(layers, 0.9, at_90);
   check_densities(layers, 0.95, at_95);
+}
+
+TEST_CASE("floors and ceilings that contradict each other are settled by the side that weighs more", "[allocators][global]") {
+  const Layers layers({{1, 2, 3, 4}, {10, 11, 12, 13}, {20, 21, 22, 23}});
+  CHECK(layers.allocate("global", 0.5, {0, 0, 0}, {4, 4, 2}) == Budget{0, 4, 2});
+  // Selected 0, 2, 4: the floor asks for one more, the ceiling for two fewer; the ceiling is fixed first.
+  CHECK(layers.allocate("global", 0.5, {1, 0, 0}, {4, 4, 2}) == Budget{1, 3, 2});
+  CHECK(layers.allocate("global", 0.0, {0, 0, 0}, {1, 1, 1}) == Budget{1, 1, 1});
+}
+
+TEST_CASE("normalised ranks by the share of the layer's norm", "[allocators][normalised]") {
+  // (3, 4) / 5 = .6, .8; (30, 40, 120) / 130 = .23, .31, .92
+  CHECK(Layers({{3, 4}, {30, 40, 120}}).allocate("normalised", 2.0 / 5) == Budget{2, 1});
+  CHECK(Layers({{3, 4}, {30, 40, 120}}).allocate("global", 2.0 / 5) == Budget{0, 3});
+  CHECK(Layers({{0, 0}, {1, 2}}).allocate("normalised", 0.5) == Budget{0, 2});
+}
+
+TEST_CASE("OWL spreads densities by the share of outliers, with the target as their mean", "[allocators][owl]") {
+  // 1000 scores a layer, D = 1 %, 2 %, 3 %, 6 % of them 100, the others 1: 100 is above 5 times the mean in each.
+  std::vector<std::vector<float>> scores;
+  for (const int outliers : {10, 20, 30, 60}) {
+    scores.emplace_back(1000, 1.0F);
+    std::fill_n(scores.back().begin(), outliers, 100.0F);
+  }
+  CHECK(Layers(scores).allocate("owl", 0.7) == Budget{236, 268, 300, 396});
+  CHECK(Layers({{1, 2, 3, 4}, {1, 1, 1, 1}}).allocate("owl", 0.5) == Budget{2, 2});  // no outliers: uniform
+}
+
+TEST_CASE("auto takes the candidate with the least damage and says why", "[allocators][auto]") {
+  const Layers layers({{1, 2, 3, 4}, {10, 11, 12, 13}});
+  std::vector<std::string> notes;
+  const auto automatic = Registry<Allocator>::instance().make("auto", Options{});
+  CHECK(automatic->needs_damage());
+  CHECK(layers.allocate_with(*automatic, 0.5, {}, {}, &notes).front() == 2);  // global would leave none of the first layer
+  REQUIRE(notes.size() == 1);
+  CHECK_THAT(notes[0], Catch::Contains("uniform was chosen") && Catch::Contains("least loss of the first layer") && Catch::Contains("global 10"));
+  const Options other(Setting(Setting::Map{{"candidates", Setting(Setting::List{Setting("global")})}}));
+  CHECK(layers.allocate_with(*Registry<Allocator>::instance().make("auto", other), 0.5) == Budget{0, 4});
+  const Options nested(Setting(Setting::Map{{"candidates", Setting(Setting::List{Setting("auto")})}}));
+  CHECK_THROWS_AS(Registry<Allocator>::instance().make("auto", nested), ConfigError);
+}
+
+TEST_CASE("auto passes over a candidate that cannot rank these scores", "[allocators][auto]") {
+  const Options only(Setting(Setting::Map{{"candidates", Setting(Setting::List{Setting("lamp"), Setting("uniform")})}}));
+  std::vector<std::string> notes;
+  CHECK(Layers({{1, -1}, {2, 3}}).allocate_with(*Registry<Allocator>::instance().make("auto", only), 0.5, {}, {}, &notes) == Budget{1, 1});
+  CHECK_THAT(notes.at(0), Catch::Contains("lamp does not fit"));
+}
+
+TEST_CASE("a damage curve is linear between its points and never falls", "[allocators][sensitivity]") {
+  const DamageCurve curve({{0.8, 2.0}, {0.4, 1.0}, {0.6, 0.5}});
+  CHECK(curve.at(0) == 0);
+  CHECK(curve.at(0.2) == Approx(0.5));
+  CHECK(curve.at(0.6) == Approx(1.0));  // 0.5 there is noise
+  CHECK(curve.at(0.7) == Approx(1.5));
+  CHECK(curve.at(0.9) == Approx(2.5));
+  CHECK(DamageCurve().at(0.5) == 0);
+}
+
+TEST_CASE("the least damage is that of a search over all splits", "[allocators][sensitivity]") {
+  std::mt19937 random(11);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  for (int trial = 0; trial < 20; ++trial) {
+    DamageProblem problem{.curves = {}, .units = {12, 9, 15}, .least = {0, 2, 0}, .most = {12, 9, 11}};
+    for (int i = 0; i < 3; ++i) problem.curves.emplace_back(std::vector<std::pair<double, double>>{{0.3, uniform(random)}, {0.7, 1 + uniform(random)}, {1.0, 3 * uniform(random)}});
+    const auto cost = [&](int64_t a, int64_t b, int64_t c) {
+      return problem.curves[0].at(a / 12.0) + problem.curves[1].at(b / 9.0) + problem.curves[2].at(c / 15.0);
+    };
+    problem.pruned = 4 + trial;
+    double best = 1e9;
+    for (int64_t a = 0; a <= 12; ++a) {
+      for (int64_t b = 2; b <= 9; ++b) {
+        const int64_t c = problem.pruned - a - b;
+        if (c >= 0 && c <= 11) best = std::min(best, cost(a, b, c));
+      }
+    }
+    const auto pruned = least_damage(problem);
+    REQUIRE(pruned.size() == 3);
+    CHECK(pruned[0] + pruned[1] + pruned[2] == problem.pruned);
+    CHECK(cost(pruned[0], pruned[1], pruned[2]) == Approx(best));
+  }
+}
+
+TEST_CASE("large layers are settled to the unit although the search goes in steps", "[allocators][sensitivity]") {
+  DamageProblem problem{.curves = {}, .units = {1'000'003, 777'777, 50}, .least = {0, 0, 0}, .most = {1'000'003, 700'000, 40}, .pruned = 1'234'567};
+  for (const double scale : {1.0, 2.0, 3.0}) problem.curves.emplace_back(std::vector<std::pair<double, double>>{{0.5, scale}, {1.0, 4 * scale}});
+  const auto pruned = least_damage(problem);
+  CHECK(pruned[0] + pruned[1] + pruned[2] == 1'234'567);
+  CHECK(pruned[1] <= 700'000);
+  CHECK(pruned[2] <= 40);
+  CHECK(pruned[0] > pruned[1]);
+}
+
+TEST_CASE("the sensitivity allocator refuses tables that do not fit", "[allocators][sensitivity]") {
+  const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-table-" + std::to_string(::getpid()) + ".json")).string();
+  const auto read = [&](const std::string& text, const std::string& measure = "auto", const std::string& pattern = "unstructured") {
+    std::ofstream(path) << text;
+    return read_damage_curves(path, measure, pattern, {{"w", 10}});
+  };
+  const std::string head = R"({"schema_version": 1, "kind": "sensitivity", "dense": {"metric": 90.0, "loss": null}, )";
+  const std::string good = head + R"("layers": [{"initializer": "w", "weights": 10, "points": [{"pattern": "unstructured", "sparsity": 0.5, "relative_error": 0.5, "metric": 80.0}]}]})";
+  CHECK(read(good).at(0).at(0.5) == Approx(0.25));  // squared
+  CHECK(read(good, "metric").at(0).at(0.5) == Approx(10));
+  CHECK_THROWS_WITH(read(good, "loss"), Catch::Contains("has no loss"));
+  CHECK_THROWS_WITH(read(good, "auto", "2:4"), Catch::Contains("no points of the pattern 2:4, only of unstructured"));
+  CHECK_THROWS_WITH(read("{}"), Catch::Contains("no sensitivity table"));
+  CHECK_THROWS_WITH(read(R"({"kind": "sensitivity", "schema_version": 2, "layers": []})"), Catch::Contains("schema_version 2"));
+  CHECK_THROWS_WITH(read(head + R"("layers": [{"initializer": "w", "weights": 11, "points": [{"pattern": "unstructured", "sparsity": 0.5, "divergence": 1}]}]})"),
+                    Catch::Contains("10 weights here and 11 in the table"));
+  CHECK_THROWS_WITH(read(head + R"("layers": [{"initializer": "v", "weights": 10, "points": [{"pattern": "unstructured", "sparsity": 0.5, "divergence": 1}]}]})"),
+                    Catch::Contains("for w"));
+  CHECK_THROWS_AS(read("{"), ConfigError);
+  std::filesystem::remove(path);
+  CHECK_THROWS_AS(read_damage_curves(path, "auto", "unstructured", {}), ConfigError);
+}
+
+TEST_CASE("pruning 20 % of what is left, 10 % in the last layer, gives the densities of the lottery ticket paper", "[allocators]") {
+  // LeNet-300-100, Frankle & Carbin 2019, arXiv:1803.03635: percent that stays after so many rounds.
+  int64_t hidden = 784 * 300 + 300 * 100;
+  int64_t last = 1000;
+  const std::map<int, double> percent = {{3, 51.28}, {7, 21.07}, {9, 13.52}, {15, 3.58}, {16, 2.87}};
+  for (int round = 1; round <= 16; ++round) {
+    hidden = kept_count(hidden, 0.2);
+    last = kept_count(last, 0.1);
+    const auto found = percent.find(round);
+    if (found != percent.end()) CHECK(100.0 * static_cast<double>(hidden + last) / 266'200 == Approx(found->second).margin(0.006));
+  }
 }
