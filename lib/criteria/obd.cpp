@@ -11,7 +11,8 @@ class Obd final : public Criterion {
   explicit Obd(const Options& options)
       : fisher_(options.choice("curvature", "fisher", {"fisher", "hessian"}, "fisher: mean squared gradient of single samples; hessian: Hutchinson's estimate") == "fisher"),
         collection_(read_loss_options(options)) {
-    if (!fisher_) collection_.probes = options.integer("probes", 4, {.min = 1, .max = 1000}, "hessian: random vectors a batch");
+    const int64_t probes = options.integer("probes", 4, {.min = 1, .max = 1000}, "hessian: random vectors a batch");
+    if (!fisher_) collection_.probes = probes;
   }
 
   Evidence needs() const override { return fisher_ ? Evidence::Fisher : Evidence::HessianDiagonal; }

@@ -17,7 +17,8 @@ class Taylor final : public Criterion {
         by_channel_(options.choice("granularity", "weight", {"weight", "channel"}, "channel: every weight has the score of its output channel") == "channel"),
         squared_(options.choice("average", "squares", {"squares", "magnitudes"}, "over batches, of (g w)^2 or |g w|; order 1, per weight") == "squares"),
         collection_(read_loss_options(options)) {
-    if (order_ == 2) collection_.probes = options.integer("probes", 1, {.min = 1, .max = 1000}, "order 2: random vectors a batch");
+    const int64_t probes = options.integer("probes", 4, {.min = 1, .max = 1000}, "order 2: random vectors a batch");
+    if (order_ == 2) collection_.probes = probes;
     if (order_ == 2 && by_channel_) {
       throw ConfigError{{.what = "order 2 is per weight: the curvature between the weights of a channel is not collected",
                          .where = options.where("granularity"),

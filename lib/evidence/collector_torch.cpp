@@ -2,6 +2,8 @@
 #include <ATen/TensorOperators.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -31,6 +33,18 @@ at::Tensor real_samples(const at::Tensor& value, const Batch& batch) {
 
 namespace {
 
+void require_finite_evidence(const PrunableTensor& layer, const LayerEvidence& evidence) {
+  for (const auto member : {&LayerEvidence::input_squares, &LayerEvidence::gradient, &LayerEvidence::product_magnitudes, &LayerEvidence::product_squares,
+                            &LayerEvidence::channel_squares, &LayerEvidence::fisher, &LayerEvidence::inverse_fisher, &LayerEvidence::hessian_gradient,
+                            &LayerEvidence::hessian_diagonal, &LayerEvidence::synaptic_flow, &LayerEvidence::mean_magnitude, &LayerEvidence::variance}) {
+    const std::vector<double>& values = evidence.*member;
+    if (std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); })) continue;
+    throw ResourceError{{.what = "running the model on the calibration data gives numbers that are not finite",
+                         .where = layer.layer,
+                         .fix = "check the data's scale, mean and std; a float16 model may overflow in its gradients: use a float32 export"}};
+  }
+}
+
 class LibTorchCollector final : public EvidenceCollector {
  public:
   explicit LibTorchCollector(const Options&) {}
@@ -56,13 +70,19 @@ class LibTorchCollector final : public EvidenceCollector {
     found.layers.resize(task_.layers.size());
     gather_.warnings = &found.warnings;
     weights_->set_masks(masks);
-    if (gather_.any_wants(Evidence::SynapticFlow)) collect_synaptic_flow(gather_, *program_, *weights_, found.layers);
+    if (gather_.any_wants(Evidence::SynapticFlow)) {
+      collect_synaptic_flow(gather_, *program_, *weights_, found.layers);
+      gather_.check_flow = false;
+    }
     if (gather_.any_wants(kFromData)) {
       invariant(data != nullptr, "evidence from data needs data");
       run_passes(*data, found);
     }
     if (gather_.any_wants(kFromGradients)) warn_of_cuts(found.warnings);
-    for (LayerEvidence& layer : found.layers) layer.seed = task_.seed;
+    for (size_t i = 0; i < found.layers.size(); ++i) {
+      found.layers[i].seed = task_.seed;
+      require_finite_evidence(task_.layers[i], found.layers[i]);
+    }
     return found;
   }
 

@@ -49,6 +49,7 @@ struct GatherTask {
   int64_t samples = 0;         ///< of one pass
   int64_t gradients = 0;       ///< of one pass, at EvidenceOptions::samples_a_gradient
   bool free_batch = true;      ///< the model takes batches of any size
+  bool check_flow = true;      ///< SynFlow: whether the network grows in proportion to its input is still to be checked
   std::vector<std::string>* warnings = nullptr;
 
   size_t size() const { return task->layers.size(); }
