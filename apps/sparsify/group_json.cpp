@@ -45,7 +45,8 @@ Json to_json(const GroupReport& report) {
     }
     stuck.push_back({{"name", weight.tensor.layer}, {"initializer", weight.tensor.initializer}, {"params", weight.tensor.count()}, {"reasons", reasons}});
   }
-  return {{"groups", groups}, {"prunable", report.prunable}, {"cuttable", report.cuttable}, {"share", report.share()}, {"stuck", stuck}};
+  return {{"groups", groups}, {"prunable", report.prunable}, {"cuttable", report.cuttable}, {"share", report.share()},
+          {"default_prunable", report.default_prunable}, {"default_cuttable", report.default_cuttable}, {"stuck", stuck}};
 }
 
 }  // namespace sparsify

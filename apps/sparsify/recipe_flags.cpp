@@ -42,6 +42,14 @@ Setting& first_rule(Setting& tree) {
   return rules.list().front();
 }
 
+/// `train: {optimizer: adam}` becomes a map that takes an `lr`; without an optimizer it is sgd.
+void name_optimizer(Setting& tree) {
+  const Setting* train = tree.find("train");
+  const Setting* optimizer = train == nullptr ? nullptr : train->find("optimizer");
+  if (optimizer != nullptr && optimizer->is_map()) return;
+  set_path(tree, "train.optimizer={name: " + (optimizer != nullptr && optimizer->is_text() ? optimizer->text() : "sgd") + "}", "--lr");
+}
+
 }  // namespace
 
 void RecipeFlags::declare_data(CLI::App& app) {
@@ -67,6 +75,13 @@ void RecipeFlags::declare_pruning(CLI::App& app) {
   app.add_option("--exclude", exclude, "globs on node and initializer names")->type_name("GLOB");
   app.add_option("--train-data", train_data, "data set to train or calibrate with")->type_name("DATA");
   app.add_option("--calibration-data", calibration_data, "data set to calibrate with (default: 1,024 samples of --train-data)")->type_name("DATA");
+}
+
+void RecipeFlags::declare_training(CLI::App& app) {
+  app.add_option("--epochs", epochs, "passes over the training data (train.epochs)")->type_name("N");
+  app.add_option("--lr", lr, "learning rate (train.optimizer.lr)")->type_name("RATE");
+  app.add_option("--loss", loss, "cross_entropy, bce, mse, mae, huber, distill (train.loss)")->type_name("NAME");
+  app.add_option("--teacher", teacher, "dense ONNX model to learn from (train.distill.teacher)")->type_name("FILE");
 }
 
 Recipe RecipeFlags::recipe() const {
@@ -106,6 +121,19 @@ Recipe RecipeFlags::recipe() const {
   set_data(data, "eval", "--data");
   set_data(train_data, "train", "--train-data");
   set_data(calibration_data, "calibration", "--calibration-data");
+  const auto set_train = [&tree](const std::string& text, const char* path, const char* flag) {
+    if (text.empty()) return;
+    set_path(tree, std::string("train.") + path + "=" + text, flag);
+  };
+  if (!lr.empty()) name_optimizer(tree);
+  set_train(epochs, "epochs", "--epochs");
+  set_train(lr, "optimizer.lr", "--lr");
+  set_train(loss, "loss", "--loss");
+  if (!teacher.empty()) {
+    const Setting* train = tree.find("train");
+    if (train == nullptr || train->find("distill") == nullptr) set_path(tree, "train.distill={}", "--teacher");
+    tree.find("train")->find("distill")->set("teacher", text_setting(teacher, "--teacher"));
+  }
   return read_recipe(tree, config.empty() ? "" : std::filesystem::path(config).parent_path().string());
 }
 

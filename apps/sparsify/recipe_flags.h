@@ -18,11 +18,13 @@ struct RecipeFlags {
   std::string criterion, pattern, allocation, sparsity, solver;
   std::vector<std::string> include, exclude;
   std::string data, train_data, calibration_data, metric;
+  std::string epochs, lr, loss, teacher;
   std::string seed, threads, device;
 
   void declare_data(CLI::App& app);
   void declare_run(CLI::App& app);
   void declare_pruning(CLI::App& app);
+  void declare_training(CLI::App& app);
 
   Recipe recipe() const;
 };

@@ -38,6 +38,16 @@ void check_device(const Options& root, const std::string& device) {
                      .fix = suggest(device, {"auto", "cpu", "cuda", "cuda:0"})}};
 }
 
+/// `train.distill.teacher` is the path of a model.
+void resolve_teacher(Setting& train, const std::string& base) {
+  Setting* distill = train.find("distill");
+  Setting* teacher = distill == nullptr ? nullptr : distill->find("teacher");
+  if (teacher == nullptr || !teacher->is_text()) return;
+  const Mark mark = teacher->mark();
+  *teacher = Setting(resolved_path(teacher->text(), mark, base));
+  teacher->set_mark(mark);
+}
+
 /// A source (`format`) or a part of another set (`from`); follows `from` to a source.
 void check_set(const std::string& name, const std::map<std::string, Setting>& sets) {
   std::set<std::string> seen;
@@ -100,8 +110,22 @@ std::map<std::string, Setting> read_data(const Setting& data, const std::string&
   return sets;
 }
 
+/// A plugin's option `table` is a file.
+void resolve_table_(Setting& plugin, const std::string& base) {
+  if (!plugin.is_map()) return;
+  for (auto& [key, value] : plugin.map()) {
+    if (key == "table" && value.is_text()) {
+      const Mark mark = value.mark();
+      value = Setting(resolved_path(value.text(), mark, base));
+      value.set_mark(mark);
+    } else {
+      resolve_table_(value, base);
+    }
+  }
+}
+
 /// One map may stand for a list of one.
-std::vector<PruneRule> read_rules(const Setting& prune) {
+std::vector<PruneRule> read_rules(const Setting& prune, const std::string& base) {
   Setting::List entries;
   if (prune.is_list()) {
     entries = prune.list();
@@ -114,6 +138,7 @@ std::vector<PruneRule> read_rules(const Setting& prune) {
     const Options options(entries[i], path);
     rules.push_back(read_rule(options, path));
     rules.back().mark = entries[i].mark();
+    resolve_table_(rules.back().allocation, base);
     options.reject_unread();
   }
   return rules;
@@ -129,6 +154,9 @@ void read_scalars(const Options& root, Recipe& recipe) {
   recipe.device = root.text("device", recipe.device, "auto, cpu, cuda, cuda:1");
   recipe.threads = read_threads(root);
   recipe.metric = root.text("metric", recipe.metric, "auto, top1, top5, loss, mse ...");
+  // Taken from Recipe::source by the stage that corrects weights.
+  root.choice("repair", "auto", {"auto", "none", "statistics"},
+              "match the statistics of every layer's outputs to the dense network's");
   recipe.report_formats =
       root.section("report", "what the run leaves")
           .choices("formats", recipe.report_formats, {"json", "html", "csv", "junit"});
@@ -171,13 +199,14 @@ Recipe read_recipe(const Setting& tree, const std::string& base) {
   recipe.model = resolved_path(recipe.model, mark("model"), base);
   recipe.output = resolved_path(recipe.output, mark("output"), base);
   recipe.data = read_data(root.value("data", "named data sets"), base);
-  recipe.prune = read_rules(root.value("prune", "rules, applied in order"));
+  recipe.prune = read_rules(root.value("prune", "rules, applied in order"), base);
   if (root.has("schedule")) {
     recipe.schedule = root.value("schedule", "when: sparsity as a function of progress");
     split_name(recipe.schedule, "schedule");
   }
   recipe.train = root.value("train", "how accuracy is recovered");
   Options(recipe.train, "train");
+  resolve_teacher(recipe.train, base);
   recipe.gates = read_gates(root.section("gates", "conditions that the result must meet"));
   root.reject_unread();
   return recipe;

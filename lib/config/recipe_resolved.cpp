@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/density_limits.h"
 #include "config/recipe.h"
 
 namespace sparsify {
@@ -26,7 +27,17 @@ void set_given(Setting& map, const char* key, const Setting& value) {
   if (!value.is_null()) map.set(key, value);
 }
 
-Setting resolved_rule(const PruneRule& rule) {
+/// Where a plugin names a file by `table`, the path stays true in another folder.
+Setting with_table_from(Setting plugin, const std::string& folder) {
+  if (!plugin.is_map()) return plugin;
+  for (auto& [key, value] : plugin.map()) {
+    if (key == "table" && value.is_text()) value = Setting(path_from(value.text(), folder));
+    else if (value.is_map()) value = with_table_from(value, folder);
+  }
+  return plugin;
+}
+
+Setting resolved_rule(const PruneRule& rule, const DensityLimits& more, const std::string& folder) {
   Setting select;
   select.set("ops", list_of(rule.select.ops));
   select.set("include", list_of(rule.select.include));
@@ -38,10 +49,16 @@ Setting resolved_rule(const PruneRule& rule) {
   map.set("select", std::move(select));
   set_given(map, "criterion", rule.criterion);
   set_given(map, "pattern", rule.pattern);
-  set_given(map, "allocation", rule.allocation);
+  set_given(map, "allocation", with_table_from(rule.allocation, folder));
   set_given(map, "sparsity", rule.sparsity);
   set_given(map, "solver", rule.solver);
   map.set("min_density", Setting(rule.min_density));
+  if (more.max_density < 1) map.set("max_density", Setting(more.max_density));
+  Setting limits;
+  for (const DensityLimit& limit : more.by_layer) {
+    limits.set(limit.layers, Setting(Setting::List{Setting(limit.min), Setting(limit.max)}));
+  }
+  set_given(map, "density_limits", limits);
   return map;
 }
 
@@ -63,6 +80,13 @@ Setting resolved_data(const std::map<std::string, Setting>& data, const std::str
   return map;
 }
 
+Setting resolved_train(Setting train, const std::string& folder) {
+  Setting* distill = train.find("distill");
+  Setting* teacher = distill == nullptr ? nullptr : distill->find("teacher");
+  if (teacher != nullptr && teacher->is_text()) *teacher = Setting(path_from(teacher->text(), folder));
+  return train;
+}
+
 }  // namespace
 
 Setting resolved(const Recipe& recipe, const std::string& folder) {
@@ -74,11 +98,15 @@ Setting resolved(const Recipe& recipe, const std::string& folder) {
   map.set("threads", recipe.threads == 0 ? Setting("auto") : Setting(recipe.threads));
   set_given(map, "data", resolved_data(recipe.data, folder));
   Setting::List rules;
-  for (const PruneRule& rule : recipe.prune) rules.push_back(resolved_rule(rule));
+  for (size_t i = 0; i < recipe.prune.size(); ++i) {
+    rules.push_back(resolved_rule(recipe.prune[i], density_limits_of(recipe, i), folder));
+  }
   if (!rules.empty()) map.set("prune", Setting(std::move(rules)));
   set_given(map, "schedule", recipe.schedule);
-  set_given(map, "train", recipe.train);
+  set_given(map, "train", resolved_train(recipe.train, folder));
   map.set("metric", Setting(recipe.metric));
+  const Setting* repair = recipe.source.find("repair");
+  map.set("repair", repair == nullptr || repair->is_null() ? Setting("auto") : Setting(repair->text()));
   Setting gates;
   for (const Gate& gate : recipe.gates) gates.set(gate.name, Setting(gate.limit));
   set_given(map, "gates", gates);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "config/density_limits.h"
 #include "config/recipe_parts.h"
 
 namespace sparsify {
@@ -79,7 +80,7 @@ Setting read_sparsity(const Options& rule, const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> budget_kinds() { return {"macs", "params", "bytes", "latency"}; }
+std::vector<std::string> budget_kinds() { return {"macs", "params", "bytes", "memory", "latency"}; }
 
 PruneRule read_rule(const Options& options, const std::string& path) {
   PruneRule rule;
@@ -95,6 +96,7 @@ PruneRule read_rule(const Options& options, const std::string& path) {
                             path + ".solver");
   rule.min_density = options.number("min_density", rule.min_density, {.min = 0, .max = 1},
                                     "least fraction that every layer keeps; 0 allows empty layers");
+  read_density_limits(options, path);  // checked here, asked for with density_limits_of()
   return rule;
 }
 

@@ -232,6 +232,7 @@ Json recipe_schema(const Plugins& plugins) {
   properties["schedule"] = {{"$ref", "#/$defs/schedule"}, {"default", to_json(recipe.schedule)}};
   properties["train"] = {{"$ref", "#/$defs/train"}};
   take("metric");
+  take("repair");
   take("gates");
   take("report");
   const Json parts = {{"rule", rule_schema()},

@@ -9,15 +9,13 @@
 #include "base/error.h"
 #include "criteria/criterion.h"
 #include "patterns/pattern.h"
+#include "pipeline/allocation_stage.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/stored_weights.h"
-#include "schedules/schedule.h"
+#include "solvers/solver.h"
 
 namespace sparsify {
 namespace {
-
-/// A layer with less than this share of the average density is worth a warning.
-constexpr double kThinLayer = 0.1;
 
 /// The plugins of one rule, with all their options checked.
 struct RulePlugins {
@@ -44,6 +42,10 @@ std::unique_ptr<Interface> make_plugin(const Setting& setting, const std::string
   throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", mark.text(), path), .fix = std::move(fix)}};
 }
 
+bool divides_by_error(const PruneRule& rule) {
+  return !rule.allocation.is_null() && split_name(rule.allocation, "allocation").name == "reconstruction";
+}
+
 RulePlugins plugins_of(const PruneRule& rule, size_t index) {
   const std::string path = fmt::format("prune.{}", index);
   RulePlugins plugins;
@@ -60,9 +62,14 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
            fmt::format("the criterion gives all weights of an output channel one score, and the pattern {} chooses among them", plugins.pattern->describe()),
            "use a criterion that scores single weights (magnitude, taylor, wanda), or a pattern of whole channels or blocks");
   }
-  const NamedOptions solver = split_name(rule.solver, path + ".solver");
-  if (solver.name != "none") {
-    refuse(rule.solver.mark(), path + ".solver", fmt::format("no solver is named \"{}\"", solver.name), "use one of these; all: none");
+  const bool solved = split_name(rule.solver, path + ".solver").name != "none";
+  if (solved) {
+    const std::string refused = make_solver(rule.solver, path + ".solver")->refuses(*plugins.pattern);
+    if (!refused.empty()) refuse(rule.solver.mark(), path + ".solver", refused, "choose another pattern or solver (`sparsify list solver`)");
+  }
+  if (divides_by_error(rule) && !solved) {
+    refuse(rule.allocation.mark(), path + ".allocation", "the allocation reconstruction divides by the error that a solver leaves, and no solver is named",
+           "name one (`solver: gradual`), or choose another allocation");
   }
   const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
   const bool fixed = plugins.pattern->fixed_sparsity(any).has_value();
@@ -80,12 +87,13 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
   if (rule.sparsity.is_null()) {
     refuse(rule.mark, path + ".sparsity", "no sparsity is given", "say how much to prune: `sparsity: 0.5`, or --sparsity 0.5");
   }
-  if (!rule.sparsity.is_number()) {
-    refuse(rule.sparsity.mark(), path + ".sparsity", fmt::format("a budget ({}) needs a pattern that removes channels", rule.sparsity.describe()),
-           "give a number in [0, 1)");
+  if (rule.sparsity.is_number()) {
+    plugins.sparsity = rule.sparsity.number();
+  } else if (plugins.criterion->rounds() > 1) {
+    refuse(rule.sparsity.mark(), path + ".sparsity", "a criterion of several rounds needs to know the sparsity that it goes to",
+           "give a number in [0, 1), or a criterion of one round");
   }
-  plugins.sparsity = rule.sparsity.number();
-  plugins.allocator = make_plugin<Allocator>(rule.allocation.is_null() ? Setting("global") : rule.allocation, path + ".allocation");
+  plugins.allocator = make_plugin<Allocator>(rule.allocation.is_null() ? Setting(solved ? "uniform" : "global") : rule.allocation, path + ".allocation");
   return plugins;
 }
 
@@ -113,18 +121,11 @@ class Decider {
   Decider(const ModelFile& file, const Recipe& recipe) : file_(file), recipe_(recipe), evidence_(file, recipe) {}
 
   Decisions run() {
-    const NamedOptions schedule = split_name(recipe_.schedule, "schedule");
-    make_plugin<Schedule>(recipe_.schedule, "schedule");
-    if (schedule.name != "one_shot" || !recipe_.train.is_null()) {
-      const Setting& which = schedule.name != "one_shot" ? recipe_.schedule : recipe_.train;
-      throw ConfigError{{.what = schedule.name != "one_shot"
-                                     ? fmt::format("the schedule \"{}\" prunes while it trains, and this version does not train", schedule.name)
-                                     : std::string("this version does not train"),
-                         .where = fmt::format("{} ({})", which.mark().text(), schedule.name != "one_shot" ? "schedule" : "train"),
-                         .fix = "prune in one shot: `schedule: one_shot`, without train"}};
-    }
     std::vector<RulePlugins> plugins;
-    for (size_t i = 0; i < recipe_.prune.size(); ++i) plugins.push_back(plugins_of(recipe_.prune[i], i));
+    for (size_t i = 0; i < recipe_.prune.size(); ++i) {
+      plugins.push_back(plugins_of(recipe_.prune[i], i));
+      if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].allocator, fmt::format("prune.{}", i));
+    }
     Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
     result_.skipped = std::move(selections.skipped);
     std::vector<RuleTask> tasks;
@@ -183,7 +184,9 @@ class Decider {
     const int64_t units = task.plugins->pattern->units(layer);
     task.allocation.layers.push_back(layer);
     task.allocation.units.push_back(units);
-    task.allocation.floors.push_back(floor_of(recipe_.prune[task.index], layer, units));
+    const UnitLimits limits = limits_of(recipe_, task.index, layer, units);
+    task.allocation.floors.push_back(limits.floor);
+    task.allocation.ceilings.push_back(limits.ceiling);
   }
 
   void require_layers(const RuleTask& task) const {
@@ -243,22 +246,35 @@ class Decider {
     task.scores = [&](size_t layer, std::vector<float>& buffer) {
       return pattern.unit_scores(task.layers[layer], scores(layer, weight_buffer), buffer);
     };
+    task.pattern = pattern.describe();
+    task.select = [&](size_t layer, int64_t keep) { return pattern.select(task.layers[layer], scores(layer, weight_buffer), keep); };
     Budget budget(task.layers.size());
     const int64_t rounds = rounds_of(rule_task);
     const double target = task.sparsity;
     for (int64_t round = 1; round <= rounds; ++round) {
       if (rounds > 1) rule_task.evidence = evidence_.collect_round(rule_task.wish, masks);
       if (rounds > 1) require_evidence(rule_task);
-      task.sparsity = round == rounds ? target : 1 - std::pow(1 - target, static_cast<double>(round) / static_cast<double>(rounds));
-      if (plugins.allocator) budget = plugins.allocator->allocate(task);
+      task.sparsity = round == rounds ? target : sparsity_of_round(target, round, rounds);
+      if (plugins.allocator) {
+        std::vector<std::string> notes;
+        budget = allocate(file_, recipe_, rule, *plugins.allocator, task, fmt::format("prune.{}", rule_task.index), notes);
+        if (round == rounds) result_.notes.insert(result_.notes.end(), notes.begin(), notes.end());
+      }
       std::vector<BitMask> selected;
-      for (size_t i = 0; i < task.layers.size(); ++i) selected.push_back(pattern.select(task.layers[i], scores(i, weight_buffer), budget[i]));
+      for (size_t i = 0; i < task.layers.size(); ++i) selected.push_back(task.select(i, budget[i]));
       masks = std::move(selected);
     }
-    if (plugins.allocator) warn_of_collapse(rule, task, budget);
+    if (plugins.allocator) {
+      for (std::string& warning : allocation_warnings(rule, task, budget)) result_.warnings.push_back(std::move(warning));
+    }
     warn_of_scale(rule, task);
     for (size_t i = 0; i < task.layers.size(); ++i) {
       Decision decision{.tensor = task.layers[i], .pattern = pattern.describe(), .pattern_setting = rule.pattern};
+      decision.keep = budget[i];
+      decision.solver = rule.solver;
+      decision.solver_path = fmt::format("prune.{}.solver", rule_task.index);
+      if (divides_by_error(rule)) decision.share = static_cast<int>(rule_task.index);
+      decision.floor = task.floors[i];
       decision.mask = std::move(masks[i]);
       const std::optional<double> fixed = pattern.fixed_sparsity(task.layers[i]);
       decision.target = fixed ? fixed
@@ -281,37 +297,6 @@ class Decider {
     HostTensor copy = weights.copy();
     apply_mask_(mask, 0, copy.mutable_bytes(), bits_of(copy.type()) / 8);
     return copy;
-  }
-
-  /// In units: `min_density` of the layer, and at least one weight for every output channel.
-  static int64_t floor_of(const PruneRule& rule, const PrunableTensor& tensor, int64_t units) {
-    if (rule.min_density <= 0) return 0;
-    const double weights = std::max(rule.min_density * static_cast<double>(tensor.count()), static_cast<double>(tensor.output_channels()));
-    const double share = weights * static_cast<double>(units) / static_cast<double>(tensor.count());
-    return std::min(units, static_cast<int64_t>(std::ceil(share - 1e-9)));
-  }
-
-  void warn_of_collapse(const PruneRule& rule, const AllocationTask& task, const Budget& budget) {
-    int64_t asked = 0;
-    int64_t kept = 0;
-    for (size_t i = 0; i < budget.size(); ++i) {
-      asked += task.units[i];
-      kept += budget[i];
-      if (rule.min_density > 0 && budget[i] == task.floors[i] && task.floors[i] < task.units[i]) {
-        result_.warnings.push_back(fmt::format(
-            "layer \"{}\" is held at its floor: {} of {} kept; without min_density it would keep fewer and may collapse",
-            task.layers[i].layer, budget[i], task.units[i]));
-      } else if (static_cast<double>(budget[i]) < kThinLayer * (1 - task.sparsity) * static_cast<double>(task.units[i])) {
-        result_.warnings.push_back(fmt::format(
-            "layer \"{}\" keeps {:.1f} % where the average is {:.1f} %: compare allocation: uniform or lamp, or criterion: "
-            "{{name: magnitude, normalise: layer}}",
-            task.layers[i].layer, 100.0 * static_cast<double>(budget[i]) / static_cast<double>(task.units[i]), 100 * (1 - task.sparsity)));
-      }
-    }
-    const int64_t wanted = kept_count(asked, task.sparsity);
-    if (kept > wanted && split_name(rule.allocation.is_null() ? Setting("global") : rule.allocation, "").name != "uniform") {
-      result_.warnings.push_back(fmt::format("the floors keep {} instead of {}: less sparsity than asked for", kept, wanted));
-    }
   }
 
   /// A layer whose weights are far below the others' (raw 0..255 input does that to a stem) would vanish under one global

@@ -1,6 +1,7 @@
 #include "pipeline/evidence_stage.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "pipeline/calibration.h"
 
@@ -10,6 +11,11 @@ namespace {
 bool runs_the_model(const EvidenceWish& wish) { return needs(wish.kinds, kFromData | Evidence::SynapticFlow); }
 
 }  // namespace
+
+double sparsity_of_round(double target, int64_t round, int64_t rounds) {
+  if (round == rounds) return target;
+  return 1 - std::pow(1 - target, static_cast<double>(round) / static_cast<double>(rounds));
+}
 
 /// Seed, and what the graph alone says.
 std::vector<LayerEvidence> EvidenceStage::without_running(const EvidenceWish& wish) const {

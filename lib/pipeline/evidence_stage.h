@@ -18,6 +18,9 @@ struct EvidenceWish {
   std::string wanted_by{};  ///< `the criterion taylor`
 };
 
+/// Sparsity of round k = 1..n on the way to `target`: density rho^(k/n) (Tanaka et al. 2020, arXiv:2006.05467, algorithm 1).
+double sparsity_of_round(double target, int64_t round, int64_t rounds);
+
 /// Opens the calibration data when the first wish needs it, and collects what all rules ask for together.
 class EvidenceStage {
  public:

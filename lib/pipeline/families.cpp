@@ -8,11 +8,14 @@
 #include "base/error.h"
 #include "base/module.h"
 #include "criteria/criterion.h"
+#include "data/image.h"
 #include "data/loader.h"
 #include "patterns/pattern.h"
 #include "pipeline/metrics.h"
 #include "runtimes/runtime.h"
 #include "schedules/schedule.h"
+#include "solvers/solver.h"
+#include "train/settings.h"
 
 namespace sparsify {
 namespace {
@@ -41,7 +44,10 @@ const std::map<std::string, FamilyEntry>& table() {
       {Criterion::kFamily, family_of<Criterion>("how much each weight matters")},
       {Pattern::kFamily, family_of<Pattern>("which weights stand or fall together")},
       {Allocator::kFamily, family_of<Allocator>("how many weights each layer keeps")},
+      {Solver::kFamily, family_of<Solver>("corrects the weights that stay", /*in_recipe=*/false)},
       {Schedule::kFamily, family_of<Schedule>("when: sparsity over the run")},
+      {LrSchedule::kFamily, family_of<LrSchedule>("the learning rate over a training", /*in_recipe=*/false)},
+      {Augmentation::kFamily, family_of<Augmentation>("random changes of training images", /*in_recipe=*/false)},
       {Dataset::kFamily, family_of<Dataset>("where samples come from")},
       {Metric::kFamily, family_of<Metric>("what is measured", /*in_recipe=*/false)},
       {Runtime::kFamily, family_of<Runtime>("what runs a model", /*in_recipe=*/false)},
@@ -56,7 +62,7 @@ const FamilyEntry& entry_of(const std::string& family) {
     for (const auto& [name, entry] : table()) names.push_back(name);
     throw ConfigError{{.what = fmt::format("there is no family \"{}\"", family), .where = "list", .fix = suggest(family, names)}};
   }
-  if (family == Runtime::kFamily) load_module("torch");
+  if (family == Runtime::kFamily || family == Solver::kFamily) load_module("torch");
   return found->second;
 }
 
@@ -88,6 +94,7 @@ std::map<std::string, std::map<std::string, std::vector<OptionRecord>>> all_opti
     for (const PluginEntry& plugin : entry.list()) all[family][plugin.name] = options_of(family, plugin.name);
   }
   all[Dataset::kFamily][""] = common_data_options();
+  all["train"][""] = train_options();
   return all;
 }
 

@@ -128,7 +128,7 @@ void require_inputs(const ModelFile& file, const std::map<std::string, Shape>& g
 
 }  // namespace
 
-std::map<std::string, int64_t> count_macs(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
+std::map<std::string, Shape> known_shapes(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
   require_inputs(file, inputs);
   std::map<std::string, int64_t> bindings;
   for (const ValueInfo& input : file.model().graph.inputs) {
@@ -141,6 +141,15 @@ std::map<std::string, int64_t> count_macs(const ModelFile& file, const std::map<
     for (const Dimension& dimension : *info.shape) shape.push_back(dimension.size);
     if (std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size >= 0; })) shapes.emplace(name, shape);
   }
+  return shapes;
+}
+
+std::optional<int64_t> count_node_macs(const FlatNode& node, const std::map<std::string, Shape>& shapes) {
+  return counts(node.node->op_type) ? macs_of(node, shapes) : 0;
+}
+
+std::map<std::string, int64_t> count_macs(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
+  Shapes shapes = known_shapes(file, inputs);
   const FlatGraph flat = flatten(file.model());
   for (const FlatTensor& tensor : flat.tensors) shapes[tensor.value] = tensor.tensor.shape;
   std::map<std::string, int64_t> macs;

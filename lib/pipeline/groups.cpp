@@ -17,7 +17,13 @@ GroupReport report_groups(const ModelFile& file, const std::map<std::string, Sha
   for (const Group& group : report.groups) {
     for (const Member& member : group.members) groups_of[member.tensor_id].insert(group.id);
   }
-  for (PrunableTensor& tensor : find_tensors(file)) {
+  std::vector<PrunableTensor> tensors = find_tensors(file);
+  std::set<int> by_default;
+  try {
+    for (const Selected& one : select_tensors(tensors, {PruneRule{}}).selected) by_default.insert(one.tensor.id);
+  } catch (const ConfigError&) {  // nothing is prunable by default
+  }
+  for (PrunableTensor& tensor : tensors) {
     if (tensor.kind != "weight") continue;
     GroupedWeight weight;
     for (const int id : groups_of[tensor.id]) {
@@ -26,6 +32,10 @@ GroupReport report_groups(const ModelFile& file, const std::map<std::string, Sha
     }
     report.prunable += tensor.count();
     if (weight.cuttable) report.cuttable += tensor.count();
+    if (by_default.contains(tensor.id)) {
+      report.default_prunable += tensor.count();
+      if (weight.cuttable) report.default_cuttable += tensor.count();
+    }
     weight.tensor = std::move(tensor);
     report.weights.push_back(std::move(weight));
   }

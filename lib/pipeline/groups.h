@@ -22,6 +22,8 @@ struct GroupReport {
   std::vector<GroupedWeight> weights;  ///< tensors of kind weight, in node order
   int64_t prunable = 0;                ///< elements of those tensors
   int64_t cuttable = 0;                ///< elements of those that lie in a cuttable group
+  int64_t default_prunable = 0;        ///< the same for the tensors that a rule without `select` takes
+  int64_t default_cuttable = 0;
 
   double share() const { return prunable == 0 ? 1.0 : static_cast<double>(cuttable) / static_cast<double>(prunable); }
 };

@@ -13,6 +13,7 @@
 #include "base/sha256.h"
 #include "config/setting.h"
 #include "mask/mask_set.h"
+#include "pipeline/cut_stage.h"
 
 namespace sparsify {
 namespace {
@@ -62,6 +63,15 @@ std::vector<std::string> describe_nodes(const ModelGraph& model) {
 }
 
 /// throws Json::exception where a value is missing or of another type
+Decisions replayed_cut(const Json& cut, const ModelFile& file) {
+  std::vector<KeptUnits> groups;
+  for (const Json& group : cut.at("groups")) {
+    groups.push_back({group.at("name").get<std::string>(), group.at("units").get<int64_t>(), group.at("kept").get<std::vector<int64_t>>()});
+  }
+  return decisions_of_cut(file, replay_cut(file, groups, cut.at("blocks").get<std::vector<std::string>>()));
+}
+
+/// throws Json::exception where a value is missing or of another type
 Decisions decisions_of(const std::string& path, const ModelFile& file) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw ResourceError{{.what = "the plan cannot be read", .where = path, .fix = "check the path"}};
@@ -80,6 +90,7 @@ Decisions decisions_of(const std::string& path, const ModelFile& file) {
                          .where = fmt::format("{} applied to {}", path, file.path()),
                          .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
   }
+  if (plan.contains("cut")) return replayed_cut(plan["cut"], file);
   const std::string masks_path = (std::filesystem::path(path).parent_path() / plan["masks"].value("path", "")).string();
   if (sha256_of_file(masks_path) != plan["masks"].value("sha256", "")) damaged(masks_path, "the masks are not those of the plan");
   const MaskSet masks = read_masks(masks_path);
@@ -136,11 +147,23 @@ void write_plan(const std::string& folder, const ModelFile& file, const Decision
   }
   const std::string masks_path = (std::filesystem::path(folder) / "masks.safetensors").string();
   const std::string masks_sha256 = write_masks(masks_path, masks, overwrite);
-  const Json plan = {{"schema_version", 1},
+  Json plan = {{"schema_version", 1},
                      {"model", {{"path", file.path()}, {"sha256", file.sha256()}}},
                      {"masks", {{"path", "masks.safetensors"}, {"sha256", masks_sha256}}},
                      {"tensors", tensors},
                      {"graph", describe_nodes(file.model())}};
+  if (decisions.cut) {
+    plan["cut"] = {{"groups", Json::array()}, {"blocks", Json::array()}, {"tensors", Json::array()}};
+    for (const KeptUnits& group : kept_units(*decisions.cut)) {
+      plan["cut"]["groups"].push_back({{"name", group.group}, {"units", group.units}, {"kept", group.kept}});
+    }
+    for (const Block& block : decisions.cut->blocks) plan["cut"]["blocks"].push_back(block.name);
+    for (const TensorCut& tensor : decisions.cut->cut.tensors) {
+      Json axes = Json::object();
+      for (const AxisSlice& slice : tensor.kept) axes[std::to_string(slice.axis)] = slice.kept;
+      plan["cut"]["tensors"].push_back({{"tensor", tensor.tensor}, {"before", tensor.before}, {"after", tensor.after}, {"kept", axes}});
+    }
+  }
   write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);
 }
 

@@ -16,11 +16,15 @@
 #include "base/version.h"
 #include "pipeline/advice.h"
 #include "pipeline/check_output.h"
+#include "pipeline/correct.h"
+#include "pipeline/cut_stage.h"
 #include "pipeline/decide.h"
 #include "pipeline/evaluate.h"
 #include "pipeline/figures.h"
 #include "pipeline/gates.h"
+#include "pipeline/finetune.h"
 #include "pipeline/plan_file.h"
+#include "pipeline/train_stage.h"
 #include "report/mask_picture.h"
 #include "report/renderers.h"
 
@@ -87,9 +91,26 @@ class Run {
       data.emplace("eval", recipe_.data, file.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
     }
     watch_.stage("decide");
-    Decisions decisions = request_.plan.empty() ? decide(file, recipe_) : read_plan(request_.plan, file);
+    Decisions decisions = request_.hold_zeros       ? hold_zeros(file)
+                          : !request_.plan.empty() ? read_plan(request_.plan, file)
+                          : cuts(recipe_)          ? decide_cut(file, recipe_, {.inputs = request_.input_shapes})
+                                                   : decide(file, recipe_);
     for (const std::string& warning : decisions.warnings) warn(warning);
+    report_.notes = decisions.notes;
+    Correction correction;
+    if (!request_.dry_run && !decisions.cut && wants_correction(recipe_, decisions)) {
+      watch_.stage("correct");
+      correction = correct(file, recipe_, folder_, request_.resume, decisions);
+      for (const std::string& warning : correction.warnings) warn(warning);
+    }
+    WeightMap changed = correction.tensors;
+    if (trains_ && !request_.dry_run) {
+      watch_.stage("train");
+      train(file, decisions, changed);
+    }
     describe(file, decisions);
+    describe_correction(correction, decisions, report_);
+    if (decisions.cut) describe_cut_(report_, *decisions.cut);
     if (request_.dry_run) {
       watch_.total();
       return {.report = std::move(report_)};
@@ -99,19 +120,36 @@ class Run {
       measure(file, file, *data, /*before=*/true);
     }
     watch_.stage("write");
-    for (const Decision& decision : decisions.decided) file.mask_tensor_(decision.tensor.id, decision.mask);
-    const auto writer = file.write(recipe_.output, {.overwrite = request_.overwrite});
+    CutOutput cut;
+    if (decisions.cut) {
+      cut = write_cut(file, *decisions.cut, changed, recipe_.output, request_.overwrite);
+    } else {
+      for (const Decision& decision : decisions.decided) file.mask_tensor_(decision.tensor.id, decision.mask);
+      for (const auto& [id, weight] : changed) file.replace_tensor_(id, weight);
+    }
+    const auto writer = decisions.cut ? std::move(cut.writer) : file.write(recipe_.output, {.overwrite = request_.overwrite});
     const ModelFile written = writer->reopen();
     watch_.stage("verify");
-    const OutputCheck check = check_output(file, written, decisions);
-    report_.verification = check.results;
-    describe_result(written, decisions, check.zeros);
+    if (decisions.cut) {
+      report_.verification = verify_cut(*cut.masked, written, *decisions.cut,
+                                        {.inputs = request_.input_shapes,
+                                         .seed = static_cast<uint64_t>(recipe_.seed),
+                                         .threads = static_cast<int>(recipe_.threads),
+                                         .device = recipe_.device,
+                                         .data = data ? &*data : nullptr});
+      cut = {};
+      describe_cut_result(written, *decisions.cut);
+    } else {
+      const OutputCheck check = check_output(file, written, decisions, changed);
+      report_.verification = check.results;
+      describe_result(written, decisions, check.zeros);
+    }
     if (data) {
       watch_.stage("measure_after");
       measure(written, file, *data, /*before=*/false);
     }
     report_.gates = judge(recipe_, report_);
-    report_.notes = speed_notes(decisions, report_.sparsity);
+    for (std::string& note : speed_notes(decisions, report_.sparsity)) report_.notes.push_back(std::move(note));
     const bool passed = all_passed();
     watch_.stage("evidence");
     write_evidence_or_nothing(file, decisions, passed);
@@ -120,6 +158,7 @@ class Run {
       report_.result->path = saved.path;
       report_.result->sha256 = saved.sha256;
       report_.result->size_bytes = saved.size_bytes;
+      if (trains_) drop_checkpoints(folder_);
     } else {
       report_.result->path.clear();  // no model was written
     }
@@ -133,11 +172,24 @@ class Run {
   }
 
  private:
-  void check_request() const {
+  void train(const ModelFile& file, Decisions& decisions, WeightMap& changed) {
+    TrainOutcome outcome = train_stage({.file = file,
+                                        .recipe = recipe_,
+                                        .folder = folder_,
+                                        .resume = request_.resume,
+                                        .overwrite = request_.overwrite,
+                                        .allow_linked_data = request_.allow_linked_data},
+                                       decisions, changed);
+    for (auto& [id, weight] : outcome.weights) changed.insert_or_assign(id, std::move(weight));
+    report_.training = summary_of(outcome);
+  }
+
+  void check_request() {
     if (recipe_.model.empty()) {
       throw ConfigError{{.what = "no model is named", .where = "prune", .fix = "sparsify prune MODEL -o OUT, or `model:` in the recipe"}};
     }
-    if (recipe_.prune.empty() && request_.plan.empty()) {
+    trains_ = trains(recipe_);
+    if (recipe_.prune.empty() && request_.plan.empty() && !request_.hold_zeros) {
       throw ConfigError{{.what = "there is nothing to prune: no rule is given",
                          .where = "prune",
                          .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
@@ -232,6 +284,14 @@ class Run {
     report_.sparsity = report_.prunable == 0 ? 0 : static_cast<double>(total) / static_cast<double>(report_.prunable);
   }
 
+  /// Of a graph that became smaller: everything is counted on the new file.
+  void describe_cut_result(const ModelFile& written, const CutPlan& plan) {
+    const std::vector<PrunableTensor> tensors = find_tensors(written);
+    report_.result = figures_of(written, tensors, count_all_zeros(written, tensors), total_macs(count_macs(written, request_.input_shapes), tensors));
+    if (!report_.result->macs && plan.sizes_stated && plan.after.macs > 0) report_.result->macs = plan.after.macs;
+    report_.result->path = recipe_.output;
+  }
+
   void measure(const ModelFile& file, const ModelFile& dense, const DataSource& data, bool before) {
     const MetricResult result = evaluate(file, data,
                                          {.metric = recipe_.metric,
@@ -279,6 +339,13 @@ class Run {
     for (const auto& [stage, seconds] : report_.timings) {
       lines += nlohmann::ordered_json{{"event", "stage"}, {"stage", stage.substr(0, stage.size() - 2)}, {"seconds", seconds}}.dump() + "\n";
     }
+    if (report_.training) {
+      for (const TrainingRow& row : report_.training->epochs) {
+        lines += nlohmann::ordered_json{{"event", "epoch"}, {"step", row.step}, {"epoch", row.epoch}, {"loss", row.loss}, {"lr", row.lr},
+                                        {"sparsity", row.sparsity}, {"metric", row.metric ? nlohmann::ordered_json(*row.metric) : nullptr},
+                                        {"seconds", row.seconds}}.dump() + "\n";
+      }
+    }
     for (const std::string& warning : report_.warnings) {
       lines += nlohmann::ordered_json{{"event", "warning"}, {"text", warning}}.dump() + "\n";
     }
@@ -290,6 +357,7 @@ class Run {
   RunReport report_;
   Stopwatch watch_;
   std::string folder_;
+  bool trains_ = false;
   std::map<int, int64_t> zeros_;  ///< by tensor id: of the input, then of the output
 };
 

@@ -15,6 +15,8 @@ struct PruneRequest {
   std::string plan{};      ///< replay this plan.json instead of deciding anew; "" = decide
   bool dry_run = false;    ///< decide and report, write nothing
   bool overwrite = false;
+  bool resume = false;     ///< take finished work of an interrupted run from its checkpoints
+  bool hold_zeros = false; ///< decide nothing: the zeros that are there are the masks (`finetune`)
   bool allow_linked_data = false;
   std::map<std::string, Shape> input_shapes{};  ///< for MACs where the graph leaves shapes open
 };

@@ -15,6 +15,7 @@
 #include "criteria/criterion.h"
 #include "mask/scores.h"
 #include "patterns/pattern.h"
+#include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
 #include "pipeline/stored_weights.h"
 #include "pipeline/trial.h"
@@ -43,6 +44,7 @@ class Run {
     const Selections selections = select_tensors(find_tensors(file), recipe_.prune);
     const DataSource data = open_data(file);
     list_layers(file, selections);
+    collect_evidence(file);
     Trial trial(file, data, {.metric = recipe_.metric, .session = {.threads = static_cast<int>(recipe_.threads), .device = recipe_.device}});
     describe(file, data, trial);
     measure(file, trial);
@@ -95,10 +97,10 @@ class Run {
         throw;
       }
       named.options.reject_unread();
-      if (criteria_.back()->needs() != Evidence::None) {
-        throw ConfigError{{.what = fmt::format("the criterion {} needs evidence from data, which `sensitivity` does not collect", named.name),
+      if (needs(criteria_.back()->needs(), Evidence::Movement)) {
+        throw ConfigError{{.what = fmt::format("the criterion {} scores what training moved, and nothing is trained here", named.name),
                            .where = fmt::format("{} ({})", setting.mark().text(), path),
-                           .fix = "use a criterion that needs no data, such as magnitude"}};
+                           .fix = "choose a criterion that looks at the trained weights: magnitude, taylor"}};
       }
       report_.criterion += (i == 0 ? "" : ", ") + named.name;
     }
@@ -112,9 +114,13 @@ class Run {
     }
   }
 
+  std::string data_name() const {
+    return !request_.data.empty() ? request_.data : recipe_.data.contains("calibration") ? "calibration" : "eval";
+  }
+
   /// A limit on the samples is a seeded draw, so that a sorted data set is no trap.
-  DataSource open_data(const ModelFile& file) {
-    const std::string name = !request_.data.empty() ? request_.data : recipe_.data.contains("calibration") ? "calibration" : "eval";
+  DataSource open_data(const ModelFile& file) const {
+    const std::string name = data_name();
     if (!recipe_.data.contains(name)) {
       throw ConfigError{{.what = fmt::format("no data set \"{}\" is given", name), .where = "data",
                          .fix = "name one: --data FORMAT:PATH[,key=value...]; labels are not needed"}};
@@ -132,11 +138,16 @@ class Run {
   void list_layers(const ModelFile& file, const Selections& selections) {
     const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
     for (const Skipped& skipped : selections.skipped) report_.skipped.emplace_back(skipped.tensor.initializer, skipped.reason);
-    for (const Selected& one : selections.selected) {
+    std::vector<PrunableTensor> selected;
+    for (const Selected& one : selections.selected) selected.push_back(one.tensor);
+    const std::vector<LayerSurroundings> surroundings = find_surroundings(file, selected);
+    for (size_t index = 0; index < selected.size(); ++index) {
+      const Selected& one = selections.selected[index];
       const PrunableTensor& tensor = one.tensor;
       SensitivityLayer layer{.name = tensor.layer, .initializer = tensor.initializer, .op = tensor.op, .shape = tensor.shape,
                              .weights = tensor.count(), .first = tensor.first, .last = tensor.last};
       std::string reason = quantisation_refusal(file, tensor);
+      if (reason.empty()) reason = criteria_[one.rule]->refuses(tensor, surroundings[index]);
       bool any = false;
       for (const auto& pattern : patterns_) {
         const std::string refused = pattern->refuses(tensor);
@@ -155,6 +166,41 @@ class Run {
     }
     if (tensors_.empty()) {
       throw ConfigError{{.what = "no selected tensor can take the patterns", .where = "--patterns", .fix = "see `sparsify inspect MODEL` for what each layer allows"}};
+    }
+  }
+
+  /// In one pass for all rules; a layer whose evidence cannot be had is passed over with the reason.
+  void collect_evidence(const ModelFile& file) {
+    Recipe recipe = recipe_;  // without training data the evidence comes from what is measured on
+    if (!recipe.data.contains("calibration") && !recipe.data.contains("train")) recipe.data["calibration"] = recipe.data.at(data_name());
+    std::vector<EvidenceWish> wishes;
+    for (size_t rule = 0; rule < criteria_.size(); ++rule) {
+      EvidenceWish wish{.kinds = criteria_[rule]->needs(), .options = criteria_[rule]->evidence_options(), .wanted_by = "the criterion " + report_.criterion};
+      for (const Selected& one : tensors_) {
+        if (one.rule == rule) wish.layers.push_back(one.tensor);
+      }
+      wishes.push_back(std::move(wish));
+    }
+    EvidenceStage stage(file, recipe);
+    std::vector<std::vector<LayerEvidence>> found = stage.collect(wishes);
+    for (const std::string& warning : stage.warnings()) warn(warning);
+    std::vector<size_t> next(wishes.size());
+    std::vector<Selected> kept;
+    std::vector<SensitivityLayer> layers;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      LayerEvidence& evidence = found[tensors_[i].rule][next[tensors_[i].rule]++];
+      if (!evidence.missing.empty()) {
+        report_.skipped.emplace_back(tensors_[i].tensor.initializer, evidence.missing);
+        continue;
+      }
+      evidence_.push_back(std::move(evidence));
+      kept.push_back(tensors_[i]);
+      layers.push_back(std::move(report_.layers[i]));
+    }
+    tensors_ = std::move(kept);
+    report_.layers = std::move(layers);
+    if (tensors_.empty()) {
+      throw ConfigError{{.what = "no layer can be scored: " + report_.skipped.back().second, .where = "criterion", .fix = "choose another criterion"}};
     }
   }
 
@@ -178,12 +224,11 @@ class Run {
       total += static_cast<int64_t>(tensors_.size() * (fixed ? 1 : request_.sparsities.size()));
     }
     Progress progress("measuring sensitivity", total);
-    const LayerEvidence evidence{.seed = static_cast<uint64_t>(recipe_.seed)};
     std::vector<float> buffer;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       const PrunableTensor& tensor = tensors_[i].tensor;
       const HostTensor weights = weights_of(file, tensor);
-      const ScoreView scores = score_layer(*criteria_[tensors_[i].rule], tensor, weights, evidence, buffer);
+      const ScoreView scores = score_layer(*criteria_[tensors_[i].rule], tensor, weights, evidence_[i], buffer);
       for (const auto& pattern : patterns_) {
         if (!pattern->refuses(tensor).empty()) continue;
         const bool fixed = pattern->fixed_sparsity(tensor).has_value();
@@ -241,6 +286,7 @@ class Run {
   std::vector<std::unique_ptr<Criterion>> criteria_;  ///< by rule
   std::vector<std::unique_ptr<Pattern>> patterns_;
   std::vector<Selected> tensors_;  ///< parallel to the report's layers
+  std::vector<LayerEvidence> evidence_;  ///< parallel to tensors_
   SensitivityReport report_;
 };
 

@@ -21,6 +21,7 @@ Trial::Trial(const ModelFile& file, const DataSource& data, const TrialOptions& 
     if (!sample.target && !batch->outputs.empty()) sample.target = batch->outputs.front();
     samples_ += sample.count;
     batches_.push_back(std::move(sample));
+    if (options.samples > 0 && samples_ >= options.samples) break;
   }
   dense_ = run(*session_, /*dense=*/true);
 }

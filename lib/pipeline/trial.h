@@ -25,6 +25,7 @@ struct Damage {
 struct TrialOptions {
   std::string metric = "auto";  ///< auto: top1 with class labels, none without
   SessionOptions session{};
+  int64_t samples = 0;  ///< only the first so many, in whole batches; 0: all
 };
 
 /// A model on a fixed set of samples, measured again and again with some of its weights masked. The samples and the dense

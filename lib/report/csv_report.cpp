@@ -25,13 +25,13 @@ std::string number_or_empty(const std::optional<T>& value) {
 
 std::string to_csv(const RunReport& report) {
   std::string out =
-      "name,initializer,op,shape,type,pattern,params,prunable,kept,target,sparsity,sparsity_before,macs,skipped\r\n";
+      "name,initializer,op,shape,type,pattern,params,prunable,kept,target,sparsity,sparsity_before,macs,skipped,shape_after\r\n";
   for (const LayerRow& row : report.layers) {
-    out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\r\n", field(row.name),
+    out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\r\n", field(row.name),
                        field(row.initializer), field(row.op), shape_text(row.shape), field(row.type),
                        field(row.pattern), row.params, row.prunable, row.kept,
                        number_or_empty(row.target), row.sparsity, row.sparsity_before,
-                       number_or_empty(row.macs), field(row.skipped.value_or("")));
+                       number_or_empty(row.macs), field(row.skipped.value_or("")), row.shape_after.empty() ? "" : shape_text(row.shape_after));
   }
   return out;
 }

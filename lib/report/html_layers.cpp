@@ -46,7 +46,8 @@ std::string table_row(const LayerRow& row, size_t place) {
                      "<td class=\"minor number\" data-v=\"{}\">{}</td><td class=\"minor\">{}</td>{}{}{}"
                      "<td class=\"n minor\" data-v=\"{}\">{}</td><td class=\"n\" data-v=\"{}\">{}{}</td></tr>\n",
                      place, escape_markup(row.name), also, escape_markup(row.op), shape_text(row.shape),
-                     shape_text(row.shape), escape_markup(row.pattern), number_cell("n minor", row.params),
+                     row.shape_after.empty() ? shape_text(row.shape) : shape_text(row.shape) + " &rarr; " + shape_text(row.shape_after),
+                     escape_markup(row.pattern), number_cell("n minor", row.params),
                      number_cell("n", row.kept), number_cell("n minor", row.macs),
                      row.target ? fmt::format("{}", *row.target) : "",
                      row.target ? sparsity_text(*row.target) : "-", row.sparsity, sparsity_text(row.sparsity),

@@ -195,7 +195,7 @@ std::string to_html(const RunReport& report) {
   page += text_panel("Warnings", "warnings", report.warnings);
   page += layer_chart(report) + layer_table(report) + mask_pictures(report);
   page += "<div class=\"two\"><div>" + checks(report) + "</div><div>";
-  page += text_panel("Zeros and speed", "", report.notes) + timings(report) + "</div></div>\n";
+  page += text_panel("Notes", "", report.notes) + timings(report) + "</div></div>\n";
   page += skipped_tensors(report) + reproduction(report) + page_footer(report);
   return page;
 }

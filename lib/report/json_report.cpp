@@ -31,6 +31,22 @@ Json figures(const ModelFigures& model) {
           {"gzip_bytes", model.gzip_bytes > 0 ? Json(model.gzip_bytes) : Json(nullptr)}};
 }
 
+Json training_object(const TrainingSummary& training) {
+  Json json{{"samples", training.samples}, {"seconds", training.seconds}, {"wait_seconds", training.wait_seconds}};
+  json["samples_per_second"] = training.seconds > 0 ? Json(static_cast<double>(training.samples) / training.seconds) : Json(nullptr);
+  json["metric"] = text_or_null(training.metric);
+  json["best_epoch"] = or_null(training.best_epoch);
+  json["stopped_early"] = training.stopped_early;
+  json["resumed"] = training.resumed;
+  json["round_sparsities"] = training.round_sparsities;
+  json["epochs"] = Json::array();
+  for (const TrainingRow& row : training.epochs) {
+    json["epochs"].push_back({{"step", row.step}, {"epoch", row.epoch}, {"loss", row.loss}, {"lr", row.lr}, {"sparsity", row.sparsity},
+                              {"metric", or_null(row.metric)}, {"seconds", row.seconds}});
+  }
+  return json;
+}
+
 /// The counts of zeros are known even where no model was written, such as after a missed gate.
 Json result_figures(const RunReport& report) {
   Json json;
@@ -72,7 +88,11 @@ Json layer_object(const LayerRow& row) {
           {"sparsity", row.sparsity},
           {"sparsity_before", row.sparsity_before},
           {"macs", or_null(row.macs)},
-          {"skipped", or_null(row.skipped)}};
+          {"error_before", or_null(row.error_before)},
+          {"error", or_null(row.error)},
+          {"solve_s", or_null(row.solve_s)},
+                    {"skipped", or_null(row.skipped)},
+          {"shape_after", row.shape_after.empty() ? Json(nullptr) : Json(row.shape_after)}};
 }
 
 Json text_list(const std::vector<std::string>& texts) {
@@ -98,6 +118,12 @@ Json to_json(const RunReport& report) {
   json["metric"] = metric_object(report.metric);
   json["layers"] = Json::array();
   for (const LayerRow& row : report.layers) json["layers"].push_back(layer_object(row));
+  if (!report.groups.empty()) {
+    json["groups"] = Json::array();
+    for (const GroupRow& group : report.groups) {
+      json["groups"].push_back({{"name", printable(group.name)}, {"kind", group.kind}, {"units", group.units}, {"kept", group.kept}});
+    }
+  }
   json["gates"] = Json::array();
   for (const GateResult& gate : report.gates) {
     json["gates"].push_back({{"name", printable(gate.name)},
@@ -111,6 +137,7 @@ Json to_json(const RunReport& report) {
                                     {"passed", check.passed},
                                     {"detail", printable(check.detail)}});
   }
+  if (report.training) json["training"] = training_object(*report.training);
   json["timings"] = Json::object();
   for (const auto& [stage, seconds] : report.timings) json["timings"][printable(stage)] = seconds;
   json["warnings"] = text_list(report.warnings);

@@ -35,6 +35,19 @@ struct LayerRow {
   std::optional<int64_t> macs{};
   std::string pattern{};      ///< "" when skipped
   std::optional<std::string> skipped{};  ///< the reason
+  /// Of a corrected layer: ||W X - T||^2 / ||T||^2 on the calibration data, of the masked weights and of the corrected ones.
+  std::optional<double> error_before{};
+  std::optional<double> error{};
+  std::optional<double> solve_s{};
+  std::vector<int64_t> shape_after{};    ///< of a tensor that was cut; empty: as before
+};
+
+/// Units that a structured run removed together.
+struct GroupRow {
+  std::string name{};
+  std::string kind{};  ///< channel, head, layer
+  int64_t units = 0;
+  int64_t kept = 0;
 };
 
 struct MetricResult {
@@ -71,6 +84,29 @@ struct MaskPicture {
   std::vector<uint8_t> density{};  ///< rows * columns, 255 = all kept, 0 = all pruned
 };
 
+/// One epoch of training.
+struct TrainingRow {
+  int64_t step = 0;
+  double epoch = 0;
+  double loss = 0;
+  double lr = 0;
+  double sparsity = 0;
+  std::optional<double> metric{};  ///< of the validation data
+  double seconds = 0;              ///< since training began
+};
+
+struct TrainingSummary {
+  std::vector<TrainingRow> epochs{};     ///< of the last round
+  std::vector<double> round_sparsities{};  ///< of rounds of pruning and training; empty for one training
+  int64_t samples = 0;         ///< seen, repetitions included
+  double seconds = 0;
+  double wait_seconds = 0;     ///< of these, for data
+  std::string metric{};        ///< of the validation data; "" without
+  std::optional<int64_t> best_epoch{};  ///< index into `epochs` of what was exported; nullopt: the last
+  bool stopped_early = false;
+  int64_t resumed = 0;
+};
+
 struct RunReport {
   std::string command{};      ///< as typed
   std::string started{};      ///< ISO 8601, UTC
@@ -82,6 +118,8 @@ struct RunReport {
   int64_t pruned = 0;
   std::optional<MetricResult> metric{};
   std::vector<LayerRow> layers{};
+  std::optional<TrainingSummary> training{};
+  std::vector<GroupRow> groups{};  ///< of a structured run: those that lost units
   std::vector<GateResult> gates{};
   std::vector<VerificationResult> verification{};
   std::vector<std::pair<std::string, double>> timings{};  ///< seconds by stage, in order; total_s last

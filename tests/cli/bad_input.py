@@ -145,6 +145,7 @@ def recipes():
     for text in ("4:2", "4:4", "0:4", "2:0"):
         refused(f"the pattern {text}", 2, flags("--pattern", text), (), "--pattern", ())
     refused("a block of zero", 2, flags("--pattern", "{block: [0, 1]}", "--sparsity", "0.5"), "0", "--pattern", ())
+    refused("why of a layer that matches nothing", 2, ["why", "m.onnx", "no_such_layer"], ("no layer", "no_such_layer"), "LAYER", "all:")
     refused("include that matches nothing", 2, flags("--include", "fcx*", *PRUNE), ("no tensor", "fcx*"), (), "inspect")
     refused("a default selection that is empty", 2, flags("--sparsity", "0.5"), "no tensor", (), ())
     refused("2:4 together with a sparsity", 2, flags("--pattern", "2:4", *PRUNE), "2:4", "--sparsity", "remove sparsity")

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "config/density_limits.h"
 #include "config/fault.h"
 
 using namespace sparsify;
@@ -107,11 +108,36 @@ TEST_CASE("the resolved recipe has the keys in the order of the design", "[confi
   const Setting once = resolved(recipe_of(kComplete));
   std::string order;
   for (const auto& [key, value] : once.map()) order += key + " ";
-  CHECK(order == "model output seed device threads data prune schedule train metric gates report ");
+  CHECK(order == "model output seed device threads data prune schedule train metric repair gates report ");
   CHECK(once.find("data")->map()[0].first == "train");
   std::string rule;
   for (const auto& [key, value] : once.find("prune")->list()[0].map()) rule += key + " ";
   CHECK(rule == "select criterion pattern allocation sparsity solver min_density ");
+}
+
+TEST_CASE("density limits by layer are read, checked and written back", "[config][recipe]") {
+  const Recipe recipe = recipe_of("{prune: {sparsity: 0.5, max_density: 0.9, density_limits: {'*conv1*': [0.3, 0.8], 'fc': 0.5}}}");
+  const DensityLimits limits = density_limits_of(recipe, 0);
+  CHECK(limits.max_density == 0.9);
+  REQUIRE(limits.by_layer.size() == 2);
+  CHECK(limits.by_layer[0].layers == "*conv1*");
+  CHECK(limits.by_layer[0].min == 0.3);
+  CHECK(limits.by_layer[0].max == 0.8);
+  CHECK(limits.by_layer[1].min == 0.5);
+  CHECK(limits.by_layer[1].max == 1);
+  CHECK(resolved(recipe_of(to_yaml(resolved(recipe)))) == resolved(recipe));
+  CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: {a: [0.8, 0.3]}}}"), Catch::Contains("the density limits of \"a\""));
+  CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: {a: 2}}}"), Catch::Contains("[0, 1]"));
+  CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: 0.3}}"), Catch::Contains("density_limits is"));
+  CHECK_THROWS_WITH(recipe_of("{prune: {min_density: 0.5, max_density: 0.3}}"), Catch::Contains("below min_density"));
+}
+
+TEST_CASE("a table that an allocation names is found from the recipe, and from where it is written to", "[config][recipe]") {
+  const Setting tree = parse_yaml("prune:\n  - allocation: {name: sensitivity, table: s/sensitivity.json}\n    sparsity: 0.5\n", "configs/r.yaml");
+  const Recipe recipe = read_recipe(tree, "configs");
+  CHECK(recipe.prune.at(0).allocation.find("table")->text() == "configs/s/sensitivity.json");
+  const Setting there = resolved(recipe, "slim.sparsify");
+  CHECK(there.find("prune")->list()[0].find("allocation")->find("table")->text() == "../configs/s/sensitivity.json");
 }
 
 TEST_CASE("a recipe written into another folder points to the same files", "[config][recipe]") {
