@@ -11,4 +11,7 @@ namespace sparsify {
 /// Sources: docs/results.md, section "What the zeros buy".
 std::vector<std::string> speed_notes(const Decisions& decisions, double sparsity);
 
+/// What unlabelled data would buy this run; "" where it has some, or removes structure.
+std::string data_note(const Recipe& recipe, const Decisions& decisions);
+
 }  // namespace sparsify

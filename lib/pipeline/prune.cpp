@@ -150,6 +150,7 @@ class Run {
     }
     report_.gates = judge(recipe_, report_);
     for (std::string& note : speed_notes(decisions, report_.sparsity)) report_.notes.push_back(std::move(note));
+    if (std::string note = data_note(recipe_, decisions); !note.empty()) report_.notes.push_back(std::move(note));
     const bool passed = all_passed();
     watch_.stage("evidence");
     write_evidence_or_nothing(file, decisions, passed);

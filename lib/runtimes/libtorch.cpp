@@ -14,7 +14,7 @@ class LibTorchSession final : public Session {
   LibTorchSession(const ModelFile& file, const SessionOptions& options)
       : memory_(keep_memory()),
         program_(Program::build(file, {.device = options.device == "auto" ? "cpu" : options.device})),
-        optimise_(options.optimise) {
+        run_options_{.bfloat16 = options.bfloat16, .optimise = options.optimise} {
     if (options.threads > 0) at::set_num_threads(options.threads);
   }
 
@@ -22,7 +22,7 @@ class LibTorchSession final : public Session {
     std::vector<Value> values;
     for (const HostTensor& input : inputs) values.push_back(from_host(input));
     std::vector<HostTensor> outputs;
-    for (const Value& output : program_->run(values, {.optimise = optimise_}).outputs) outputs.push_back(to_host(output));
+    for (const Value& output : program_->run(values, run_options_).outputs) outputs.push_back(to_host(output));
     return outputs;
   }
 
@@ -42,7 +42,7 @@ class LibTorchSession final : public Session {
 
   bool memory_;
   std::unique_ptr<Program> program_;
-  bool optimise_;
+  RunOptions run_options_;
 };
 
 class LibTorch final : public Runtime {

@@ -14,6 +14,7 @@ struct SessionOptions {
   int threads = 0;             ///< 0: the runtime's own choice
   std::string device = "auto"; ///< cpu | cuda | cuda:1
   bool optimise = true;        ///< fusion and layout changes; off for bit-faithful comparison
+  bool bfloat16 = false;       ///< products and convolutions of float32 in bfloat16; weights stay float32
 };
 
 /// A loaded model that runs.

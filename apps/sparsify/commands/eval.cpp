@@ -13,6 +13,7 @@ namespace {
 struct Flags {
   RecipeFlags recipe;
   std::string runtime = "libtorch";
+  std::string precision = "float32";
 };
 
 int run(const Flags& flags, const Context& context) {
@@ -27,7 +28,8 @@ int run(const Flags& flags, const Context& context) {
   const MetricResult result = evaluate(file, data,
                                        {.metric = recipe.metric,
                                         .runtime = flags.runtime,
-                                        .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device}});
+                                        .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device,
+                                                    .bfloat16 = flags.precision == "bf16"}});
   if (context.json) {
     const nlohmann::ordered_json document = {
         {"metric", {{"name", result.name}, {"value", *result.after}, {"samples", result.samples}, {"unit", result.unit}}},
@@ -48,6 +50,9 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
   app.add_option("--runtime", flags->runtime, "what runs the model (`sparsify list runtime`)")->type_name("NAME")->capture_default_str();
+  app.add_option("--precision", flags->precision, "bf16: products and convolutions in bfloat16, weights in float32")
+      ->check(CLI::IsMember({"float32", "bf16"}))
+      ->capture_default_str();
   return [flags, &context] { return run(*flags, context); };
 }
 
