@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/zeros.h>
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "evidence/gatherer.h"
@@ -82,6 +82,12 @@ at::Tensor Loss::of(const RunResult& result, const Batch& batch) const {
                        .fix = "use data with labels, or loss: squared_outputs or pseudo_labels"}};
   }
   const at::Tensor labels = real_samples(from_host(*batch.labels).tensor().to(output.device()), batch);
+  if (kind == "mse" && labels.numel() != output.numel()) {
+    throw ConfigError{{.what = fmt::format("the loss mse compares with values of the output's shape, and the labels are [{}] for {}", fmt::join(labels.sizes(), ", "),
+                                           result.outputs[0].describe()),
+                       .where = "criterion (loss)",
+                       .fix = "use loss: cross_entropy for class labels, or squared_outputs"}};
+  }
   if (kind == "mse") return sum_of_each((output - labels.reshape(output.sizes()).to(output.scalar_type())).square()) / std::max<int64_t>(1, output.numel() / std::max<int64_t>(1, output.size(0)));
   const int64_t axis = class_axis(output, labels);
   if (axis < 0 || !has_classes) {

@@ -190,6 +190,7 @@ class Run {
       throw ConfigError{{.what = "no model is named", .where = "prune", .fix = "sparsify prune MODEL -o OUT, or `model:` in the recipe"}};
     }
     trains_ = trains(recipe_);
+    if (!request_.hold_zeros && request_.plan.empty() && cuts(recipe_)) refuse_beside_cut();
     if (recipe_.prune.empty() && request_.plan.empty() && !request_.hold_zeros) {
       throw ConfigError{{.what = "there is nothing to prune: no rule is given",
                          .where = "prune",
@@ -208,6 +209,16 @@ class Run {
     if (fs::equivalent(recipe_.model, recipe_.output, ignored)) {
       throw ConfigError{{.what = "the output is the input", .where = recipe_.output, .fix = "choose another name for the output"}};
     }
+  }
+
+  /// Training and repair hold zeros; a cut chooses what goes anew and would not be what was trained.
+  void refuse_beside_cut() const {
+    const Setting* repair = recipe_.source.find("repair");
+    const bool repairs = repair != nullptr && repair->is_text() && repair->text() == "statistics";
+    if (!trains_ && !repairs) return;
+    throw ConfigError{{.what = trains_ ? "a run that removes structure does not train as well" : "a run that removes structure does not repair statistics as well",
+                       .where = trains_ ? "train" : "repair",
+                       .fix = "make two runs: cut first, then `sparsify finetune` on the cut model"}};
   }
 
   void warn(const std::string& text) {

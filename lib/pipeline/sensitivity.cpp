@@ -15,6 +15,7 @@
 #include "criteria/criterion.h"
 #include "mask/scores.h"
 #include "patterns/pattern.h"
+#include "patterns/structured.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
 #include "pipeline/stored_weights.h"
@@ -106,6 +107,11 @@ class Run {
     }
     for (const Setting& setting : request_.patterns) {
       patterns_.push_back(make_pattern(setting, "--patterns"));
+      if (dynamic_cast<const StructuredPattern*>(patterns_.back().get()) != nullptr) {
+        throw ConfigError{{.what = fmt::format("the pattern {} removes structure, and sensitivity measures zeros", patterns_.back()->describe()),
+                           .where = "--patterns",
+                           .fix = "use unstructured, N:M or blocks"}};
+      }
       const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
       if (!patterns_.back()->fixed_sparsity(any) && request_.sparsities.empty()) {
         throw ConfigError{{.what = fmt::format("no sparsity is given for the pattern {}", patterns_.back()->describe()),

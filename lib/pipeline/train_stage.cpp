@@ -83,6 +83,14 @@ TrainOutcome train_by_movement(TrainRun& run, const MovementSchedule& movement, 
   for (const Decision& decision : run.decisions().decided) task.movement->keep.emplace(decision.tensor.id, decision.mask.kept());
   task.final_masks_from = movement.end();
   const TrainResult result = make_trainer()->train(task);
+  if (!movement.soft()) {
+    for (const auto& [id, keep] : task.movement->keep) {
+      if (result.masks.contains(id) && result.masks.at(id).kept() == keep) continue;
+      throw ConfigError{{.what = "the training ended before the movement scores chose the masks",
+                         .where = "train.epochs",
+                         .fix = "train longer, or let the schedule end sooner (schedule: {name: movement, end: 0.5})"}};
+    }
+  }
   run.take(result.masks);
   return {.weights = result.weights, .history = result.history};
 }
