@@ -86,6 +86,7 @@ TrainOutcome train_by_movement(TrainRun& run, const MovementSchedule& movement, 
   if (!movement.soft()) {
     for (const auto& [id, keep] : task.movement->keep) {
       if (result.masks.contains(id) && result.masks.at(id).kept() == keep) continue;
+      drop_checkpoints(run.stage().folder);  // going on from them would end the same way
       throw ConfigError{{.what = "the training ended before the movement scores chose the masks",
                          .where = "train.epochs",
                          .fix = "train longer, or let the schedule end sooner (schedule: {name: movement, end: 0.5})"}};

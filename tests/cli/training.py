@@ -67,6 +67,15 @@ def schedules(folder):
         check(all(one["passed"] for one in left["verification"]), left["verification"])
 
 
+def finetune_cut(folder):
+    cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
+    succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
+    run = sparsify("finetune", cut, "-o", out, *QUICK)
+    equal(run.returncode, 0, run.stderr)
+    check("no weight of the model is zero" in run.stderr, run.stderr)
+    equal(report(out)["model"]["params"], report(cut)["result"]["params"], "parameters of the cut model")
+
+
 def bad_input(folder):
     out = os.path.join(folder, "out.onnx")
     prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.5"]
@@ -78,7 +87,10 @@ def bad_input(folder):
     check_error(sparsify("prune", DIGITS, "-o", out, "--pattern", "2:4", "--set", "schedule=linear", *QUICK), 2, "this rule gives none")
     check_error(sparsify(*prune, "--epochs", "1", "--train-data", TRAIN + ",skip=100000"), 2, "skip is 100000")
     check_error(sparsify(*prune, *QUICK, "--set", "train.drop_last=true", "--set", "train.batch_size=100000"), 2, "makes no batch")
-    check_error(sparsify("finetune", DIGITS, "-o", out, *QUICK), 3, "no weight of the model is zero")
+    cut = ["prune", DIGITS, "-o", out, "--pattern", "channel", "--sparsity", "0.5"]
+    check_error(sparsify(*cut, *QUICK), 2, "does not train as well", fix="finetune")
+    check_error(sparsify(*cut, "--train-data", TRAIN, "--set", "repair=statistics"), 2, "does not repair statistics", fix="finetune")
+    check_error(sparsify(*prune, "--train-data", TRAIN + ",limit=256", "--epochs", "1", "--set", "schedule={name: movement}"), 2, "before the movement scores chose")
     check_error(sparsify("finetune", DIGITS, "-o", out, *QUICK, "--set", "prune.0.sparsity=0.5"), 2, "prunes nothing")
     check_error(sparsify(*prune, *QUICK, "--set", "train.optimizer={name: sgd, lr: 1000}", "--set", "train.steps=200"), 3, ("the loss became", "first bad number"),
                 ("step", "learning rate"), "clip_norm")
@@ -107,7 +119,7 @@ def interrupted(folder):
     check(not os.path.exists(out), "no model was written")
 
 
-for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("schedules", schedules),
+for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("schedules", schedules),
                        ("bad input", bad_input), ("interrupted", interrupted)):
     case(name, function)
 finish()
