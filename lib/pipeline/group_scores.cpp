@@ -6,27 +6,9 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "structure/cut.h"
+#include "tensor/slice.h"
 
 namespace sparsify {
-namespace {
-
-/// The axis in the middle: [outer, size, inner].
-struct Strides {
-  int64_t outer = 1;
-  int64_t size = 1;
-  int64_t inner = 1;
-};
-
-Strides strides_of(const Shape& shape, int axis) {
-  Strides strides;
-  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
-    (i < axis ? strides.outer : i == axis ? strides.size : strides.inner) *= shape[static_cast<size_t>(i)];
-  }
-  return strides;
-}
-
-}  // namespace
-
 const std::map<std::string, std::string>& GroupScorer::own_criteria() {
   static const auto* names = new std::map<std::string, std::string>{{"batchnorm_scale", "|gamma| of the normalisation behind a channel"},
                                                                     {"geometric_median", "distance to the other channels of the group"},
@@ -79,7 +61,7 @@ GroupScorer::AxisSums GroupScorer::sum_axes(const std::vector<size_t>& groups, c
       raised[static_cast<size_t>(i)] = power == 2.0 ? score * score : power == 1.0 ? score : std::pow(std::fabs(score), power);
     }
     for (const int axis : wanted) {
-      const Strides at = strides_of(tensor.shape, axis);
+      const AxisSplit at = split_at(tensor.shape, axis);
       std::vector<double>& sum = sums[{id, axis}];
       sum.assign(static_cast<size_t>(at.size), 0);
       for (int64_t i = 0; i < tensor.count(); ++i) sum[static_cast<size_t>(i / at.inner % at.size)] += raised[static_cast<size_t>(i)];
@@ -117,7 +99,7 @@ std::vector<double> GroupScorer::medians(const Group& group) const {
     const PrunableTensor& tensor = tensors_.at(member.tensor_id);
     std::vector<float> weights(static_cast<size_t>(tensor.count()));
     read_weights(file_, tensor, weights);
-    const Strides at = strides_of(tensor.shape, member.axis);
+    const AxisSplit at = split_at(tensor.shape, member.axis);
     for (size_t unit = 0; unit < filters.size(); ++unit) {
       for (const int64_t index : member.indices[unit]) {
         for (int64_t outer = 0; outer < at.outer; ++outer) {

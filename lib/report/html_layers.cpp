@@ -89,10 +89,9 @@ std::string layer_table(const RunReport& report) {
   if (rows.empty()) return "";
   std::string out =
       "<section class=\"panel\" aria-labelledby=\"layers-title\"><div class=\"bar\"><h2 id=\"layers-title\">Layers</h2>"
-      "<p class=\"key\"><span class=\"kept\">kept</span><span>pruned</span><span class=\"target\">target</span></p>"
-      "<div class=\"filter\" hidden><span id=\"count\" role=\"status\"></span><label><span class=\"hidden-text\">Filter "
-      "layers</span><input id=\"filter\" type=\"search\" placeholder=\"Filter by name, op, shape\" autocomplete=\"off\" "
-      "spellcheck=\"false\"></label></div></div>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"layers-title\" "
+      "<p class=\"key\"><span class=\"kept\">kept</span><span>pruned</span><span class=\"target\">target</span></p>" +
+      filter_box("name, op, shape") +
+      "</div>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"layers-title\" "
       "tabindex=\"0\"><table id=\"layers\" class=\"layers\"><thead><tr>";
   for (const Heading& heading : kHeadings) {
     const bool is_order = heading.title[0] == '#';

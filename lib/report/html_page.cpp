@@ -30,4 +30,10 @@ std::string html_head(const std::string& title, const std::string& version, cons
       script_hash(), escape_markup(version), escape_markup(title), kPageStyle, more_style);
 }
 
+std::string filter_box(const std::string& by) {
+  return "<div class=\"filter\" hidden><span id=\"count\" role=\"status\"></span><label><span class=\"hidden-text\">Filter "
+         "layers</span><input id=\"filter\" type=\"search\" placeholder=\"Filter by " +
+         escape_markup(by) + "\" autocomplete=\"off\" spellcheck=\"false\"></label></div>";
+}
+
 }  // namespace sparsify

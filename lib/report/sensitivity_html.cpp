@@ -184,10 +184,8 @@ std::string heat_map(const SensitivityReport& report, SensitivityMeasure measure
 std::string main_table(const SensitivityReport& report, SensitivityMeasure measure) {
   return fmt::format("<section class=\"panel\" aria-labelledby=\"layers-title\"><div class=\"bar\"><h2 id=\"layers-title\">{}</h2>"
                      "<p class=\"soft\" style=\"font-size:13px\">harmless<span class=\"scale\"></span>worst (square root of the damage)</p>"
-                     "<div class=\"filter\" hidden><span id=\"count\" role=\"status\"></span><label><span class=\"hidden-text\">Filter "
-                     "layers</span><input id=\"filter\" type=\"search\" placeholder=\"Filter by name, shape\" autocomplete=\"off\" "
-                     "spellcheck=\"false\"></label></div></div>\n{}<p id=\"none\" class=\"empty\" hidden>No layer matches.</p></section>\n",
-                     escape_markup("Heat map: " + measure_name(report, measure)), heat_map(report, measure, /*sortable=*/true));
+                     "{}</div>\n{}<p id=\"none\" class=\"empty\" hidden>No layer matches.</p></section>\n",
+                     escape_markup("Heat map: " + measure_name(report, measure)), filter_box("name, shape"), heat_map(report, measure, /*sortable=*/true));
 }
 
 std::string other_tables(const SensitivityReport& report, SensitivityMeasure shown) {

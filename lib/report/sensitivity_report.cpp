@@ -58,16 +58,6 @@ std::vector<std::string> point_labels(const SensitivityReport& report) {
 
 namespace {
 
-std::string field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + '"';
-}
-
 std::string number_or_empty(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? fmt::format("{}", *value) : "";
 }
@@ -78,8 +68,8 @@ std::string to_csv(const SensitivityReport& report) {
   std::string out = "name,initializer,op,shape,weights,macs,pattern,target,sparsity,kept,metric,loss,divergence,relative_error\r\n";
   for (const SensitivityLayer& layer : report.layers) {
     for (const SensitivityPoint& point : layer.points) {
-      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\r\n", field(layer.name), field(layer.initializer), field(layer.op),
-                         shape_text(layer.shape), layer.weights, layer.macs ? std::to_string(*layer.macs) : "", field(point.pattern),
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\r\n", csv_field(layer.name), csv_field(layer.initializer), csv_field(layer.op),
+                         shape_text(layer.shape), layer.weights, layer.macs ? std::to_string(*layer.macs) : "", csv_field(point.pattern),
                          number_or_empty(point.target), point.sparsity, point.kept, number_or_empty(point.metric),
                          number_or_empty(point.loss), number_or_empty(point.divergence), number_or_empty(point.relative_error));
     }

@@ -121,6 +121,16 @@ std::string shorten_middle(std::string_view utf8, int width, std::string_view ga
   return out;
 }
 
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
+
 std::string with_commas(int64_t number) {
   std::string digits = std::to_string(number);
   const int sign = number < 0;

@@ -24,6 +24,9 @@ int display_width(std::string_view utf8);
 /// because that is where names differ. `gap` stands for what was left out.
 std::string shorten_middle(std::string_view utf8, int width, std::string_view gap = "...");
 
+/// A field of a CSV line: in quotes where it holds a comma, a quote or a line end (RFC 4180).
+std::string csv_field(std::string_view text);
+
 /// `1,234,567`
 std::string with_commas(int64_t number);
 /// `1.23 M`, `269 k`, `950`: three digits.

@@ -292,15 +292,10 @@ class Cutter {
 };
 
 void prune_slice(BitMask& mask, const Shape& shape, int axis, int64_t index) {
-  int64_t outer = 1;
-  int64_t inner = 1;
-  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
-    if (i != axis) (i < axis ? outer : inner) *= shape[static_cast<size_t>(i)];
-  }
-  const int64_t size = shape[static_cast<size_t>(axis)];
-  for (int64_t i = 0; i < outer; ++i) {
-    const int64_t first = (i * size + index) * inner;
-    for (int64_t j = 0; j < inner; ++j) mask.prune(first + j);
+  const AxisSplit at = split_at(shape, axis);
+  for (int64_t i = 0; i < at.outer; ++i) {
+    const int64_t first = (i * at.size + index) * at.inner;
+    for (int64_t j = 0; j < at.inner; ++j) mask.prune(first + j);
   }
 }
 

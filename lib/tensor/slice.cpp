@@ -7,21 +7,6 @@
 namespace sparsify {
 namespace {
 
-/// [outer, size, inner]: the axis and what lies on both sides of it.
-struct Split {
-  int64_t outer = 1;
-  int64_t size = 1;
-  int64_t inner = 1;
-};
-
-Split split_at(const Shape& shape, int axis) {
-  Split split;
-  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
-    (i < axis ? split.outer : i == axis ? split.size : split.inner) *= shape[static_cast<size_t>(i)];
-  }
-  return split;
-}
-
 /// Elements of less than a byte share bytes, low bits first.
 void copy_bits(std::span<const std::byte> from, int64_t source, std::span<std::byte> to, int64_t target, int64_t count, int bits) {
   const int per_byte = 8 / bits;
@@ -36,7 +21,7 @@ void copy_bits(std::span<const std::byte> from, int64_t source, std::span<std::b
 }
 
 HostTensor sliced_once(const HostTensor& tensor, const AxisSlice& slice) {
-  const Split split = split_at(tensor.shape(), slice.axis);
+  const AxisSplit split = split_at(tensor.shape(), slice.axis);
   Shape shape = tensor.shape();
   const auto kept = static_cast<int64_t>(slice.kept.size());
   shape[static_cast<size_t>(slice.axis)] = kept;
@@ -71,6 +56,14 @@ HostTensor sliced_once(const HostTensor& tensor, const AxisSlice& slice) {
 }
 
 }  // namespace
+
+AxisSplit split_at(const Shape& shape, int axis) {
+  AxisSplit split;
+  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    (i < axis ? split.outer : i == axis ? split.size : split.inner) *= shape[static_cast<size_t>(i)];
+  }
+  return split;
+}
 
 Shape sliced_shape(const Shape& shape, const std::vector<AxisSlice>& slices) {
   Shape result = shape;

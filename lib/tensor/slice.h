@@ -12,6 +12,14 @@ struct AxisSlice {
   std::vector<int64_t> kept;
 };
 
+/// A tensor seen as [outer, size, inner]: the axis and what lies on both sides of it.
+struct AxisSplit {
+  int64_t outer = 1;
+  int64_t size = 1;
+  int64_t inner = 1;
+};
+AxisSplit split_at(const Shape& shape, int axis);
+
 /// The shape after all slices (each axis at most once).
 Shape sliced_shape(const Shape& shape, const std::vector<AxisSlice>& slices);
 

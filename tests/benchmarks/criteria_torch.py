@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from train_torch import ResNet20, load_images, load_weights, normalised
+from resnet_torch import ResNet
+from train_torch import load_images, load_weights, normalised
 
 
 def read_masks(path):
@@ -35,7 +36,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--sparsity", type=float, default=0.8)
     arguments = parser.parse_args()
-    network = ResNet20().eval()
+    network = ResNet().eval()
     load_weights(network, arguments.model)
     images, labels = load_images(arguments.cifar, ["data_batch_1"])
     weights = {name: weight for name, weight in network.named_parameters() if weight.dim() == 4 and name != "conv1.weight"}

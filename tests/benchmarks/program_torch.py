@@ -29,40 +29,7 @@ def networks():
     from torch import nn
     from torch.nn import functional as F
 
-    class Block(nn.Module):
-        def __init__(self, channels, width, stride):
-            super().__init__()
-            self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(width)
-            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-            self.bn2 = nn.BatchNorm2d(width)
-            self.stride, self.pad = stride, width // 4
-
-        def forward(self, x):
-            out = F.relu(self.bn1(self.conv1(x)))
-            out = self.bn2(self.conv2(out))
-            if self.stride != 1:
-                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
-            return F.relu(out + x)
-
-    class ResNet(nn.Module):
-        def __init__(self, blocks):
-            super().__init__()
-            self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(16)
-            layers, channels = [], 16
-            for stage in range(3):
-                for block in range(blocks):
-                    width = 16 << stage
-                    layers.append(Block(channels, width, 2 if stage > 0 and block == 0 else 1))
-                    channels = width
-            self.layers = nn.Sequential(*layers)
-            self.linear = nn.Linear(64, 10)
-
-        def forward(self, x):
-            out = self.layers(F.relu(self.bn1(self.conv1(x))))
-            out = F.avg_pool2d(out, out.size()[3])
-            return self.linear(out.view(out.size(0), -1))
+    from resnet_torch import ResNet
 
     class Attention(nn.Module):
         def __init__(self, width, heads):

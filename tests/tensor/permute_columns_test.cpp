@@ -5,6 +5,7 @@
 #include <random>
 
 #include "support/catch.h"
+#include "support/half_of_each_row.h"
 #include "tensor/n_of_m.h"
 
 using namespace sparsify;
@@ -24,17 +25,6 @@ bool is_permutation_of_columns(std::vector<int64_t> order, int64_t columns) {
   std::vector<int64_t> all(static_cast<size_t>(columns));
   std::iota(all.begin(), all.end(), int64_t{0});
   return order == all;
-}
-
-/// Half of each row, wherever it stands: what no permutation can beat.
-double half_of_each_row(const std::vector<float>& matrix, int64_t rows, int64_t columns) {
-  double sum = 0;
-  for (int64_t row = 0; row < rows; ++row) {
-    std::vector<float> values(matrix.begin() + row * columns, matrix.begin() + (row + 1) * columns);
-    std::sort(values.rbegin(), values.rend());
-    sum += std::accumulate(values.begin(), values.begin() + columns / 2, 0.0);
-  }
-  return sum;
 }
 
 }  // namespace
