@@ -34,7 +34,7 @@ void check_interrupt() {
   if (requested == 0) return;
   throw InterruptedError{{.what = "interrupted",
                           .where = "a signal from outside",
-                          .fix = "run the command again; no partial output was left"}};
+                          .fix = "run the command again; no partial output was left (with --resume, finished layers and checkpoints count)"}};
 }
 
 }  // namespace sparsify

@@ -105,8 +105,7 @@ Setting resolved(const Recipe& recipe, const std::string& folder) {
   set_given(map, "schedule", recipe.schedule);
   set_given(map, "train", resolved_train(recipe.train, folder));
   map.set("metric", Setting(recipe.metric));
-  const Setting* repair = recipe.source.find("repair");
-  map.set("repair", repair == nullptr || repair->is_null() ? Setting("auto") : Setting(repair->text()));
+  map.set("repair", Setting(recipe.repair));
   Setting gates;
   for (const Gate& gate : recipe.gates) gates.set(gate.name, Setting(gate.limit));
   set_given(map, "gates", gates);

@@ -9,7 +9,7 @@
 
 namespace sparsify {
 
-DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const std::string& wanted_by) {
+DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const std::string& wanted_by, int64_t samples) {
   const InputSignature& signature = file.model().graph.inputs;
   const auto seed = static_cast<uint64_t>(recipe.seed);
   if (recipe.data.contains("calibration")) {
@@ -24,14 +24,15 @@ DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const s
     throw ConfigError{{.what = fmt::format("{} needs calibration data, and {}", wanted_by,
                                            has_eval ? "only evaluation data is given, which must stay unseen" : "no data is given"),
                        .where = "data.calibration",
-                       .fix = "give training data: --train-data FORMAT:PATH,... (1,024 samples of it are used), or "
-                              "--calibration-data FORMAT:PATH,..., or data.calibration in the recipe"}};
+                       .fix = fmt::format("give training data: --train-data FORMAT:PATH,... ({} samples of it are used), or "
+                                          "--calibration-data FORMAT:PATH,..., or data.calibration in the recipe",
+                                          samples)}};
   }
   const DataSource train("train", recipe.data, signature, seed);
   std::map<std::string, Setting> sets = recipe.data;
   Setting calibration(Setting::Map{});
   calibration.set("from", Setting("train"));
-  calibration.set("samples", Setting(std::min(kCalibrationSamples, train.size())));
+  calibration.set("samples", Setting(std::min(samples, train.size())));
   sets["calibration"] = calibration;
   return DataSource("calibration", sets, signature, seed);
 }

@@ -8,14 +8,16 @@
 
 namespace sparsify {
 
-/// Samples that are taken of data.train where the recipe names no data.calibration.
+/// Samples that are taken of data.train where the recipe names no data.calibration: for decisions, and for correcting weights,
+/// whose unknowns are many more.
 inline constexpr int64_t kCalibrationSamples = 1024;
+inline constexpr int64_t kCorrectionSamples = 2048;
 
-/// The data that decisions may be made with: `data.calibration`, else 1,024 seeded samples of `data.train`. Never data.eval,
+/// The data that a run may look at: `data.calibration`, else `samples` seeded samples of `data.train`. Never data.eval,
 /// unless data.calibration says `{from: eval}`: what was calibrated on the evaluation data cannot be measured on it.
 ///
 ///   wanted_by  `the criterion taylor`, for messages
 ///   throws     ConfigError that says how to give calibration data
-DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const std::string& wanted_by);
+DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const std::string& wanted_by, int64_t samples = kCalibrationSamples);
 
 }  // namespace sparsify

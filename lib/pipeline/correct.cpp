@@ -9,21 +9,20 @@
 #include "base/module.h"
 #include "base/sha256.h"
 #include "config/option_check.h"
+#include "pipeline/calibration.h"
 
 namespace sparsify {
 namespace {
 
-/// Images (or other samples) that are taken from the training set when no calibration set is named.
-constexpr int64_t kCalibrationSamples = 2048;
-
 bool has_solver(const Decision& decision) { return split_name(decision.solver, "solver").name != "none"; }
 
 bool wants_repair(const Recipe& recipe, const Decisions& decisions) {
-  const Setting* repair = recipe.source.find("repair");
-  if (repair != nullptr && repair->is_text() && repair->text() != "auto") return repair->text() == "statistics";
+  if (recipe.repair != "auto") return recipe.repair == "statistics";
   return (recipe.data.contains("calibration") || recipe.data.contains("train")) && recipe.train.is_null() &&
          std::none_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
 }
+
+std::string state_folder(const std::string& evidence) { return (std::filesystem::path(evidence) / "checkpoints").string(); }
 
 /// What the result depends on beside the calibration data: model, rules, budgets, seed.
 std::string fingerprint_of(const ModelFile& file, const Recipe& recipe, const Decisions& decisions) {
@@ -36,24 +35,6 @@ std::string fingerprint_of(const ModelFile& file, const Recipe& recipe, const De
   return sha256_of(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-/// The set `calibration`, or a seeded part of `train` with its augmentation.
-DataSource calibration_of(const ModelFile& file, const Recipe& recipe) {
-  std::map<std::string, Setting> sets = recipe.data;
-  if (!sets.contains("calibration")) {
-    if (!sets.contains("train")) {
-      throw ConfigError{{.what = "correcting weights needs calibration data, and the recipe names none",
-                         .where = "data",
-                         .fix = "name samples without labels: --train-data FORMAT:PATH, or `data.calibration` in a recipe; or use solver: none"}};
-    }
-    Setting calibration{Setting::Map{}};
-    calibration.set("from", Setting("train"));
-    sets.emplace("calibration", calibration);
-    const DataSource all("calibration", sets, file.model().graph.inputs, static_cast<uint64_t>(recipe.seed));
-    if (all.size() > kCalibrationSamples) sets.at("calibration").set("samples", Setting(kCalibrationSamples));
-  }
-  return {"calibration", sets, file.model().graph.inputs, static_cast<uint64_t>(recipe.seed)};
-}
-
 }  // namespace
 
 bool wants_correction(const Recipe& recipe, const Decisions& decisions) {
@@ -61,15 +42,16 @@ bool wants_correction(const Recipe& recipe, const Decisions& decisions) {
 }
 
 Correction correct(const ModelFile& file, const Recipe& recipe, const std::string& folder, bool resume, Decisions& decisions) {
-  const DataSource calibration = calibration_of(file, recipe);
+  const bool repairs = wants_repair(recipe, decisions);
+  const DataSource calibration = open_calibration(file, recipe, repairs ? "statistics repair" : "a solver", kCorrectionSamples);
   CorrectionTask task;
   task.calibration = &calibration;
   task.threads = recipe.threads;
   task.device = recipe.device == "auto" ? "cpu" : recipe.device;
-  task.state_folder = (std::filesystem::path(folder) / "checkpoints").string();
+  task.state_folder = state_folder(folder);
   task.fingerprint = fingerprint_of(file, recipe, decisions);
   task.resume = resume;
-  task.repair_statistics = wants_repair(recipe, decisions);
+  task.repair_statistics = repairs;
   for (const Decision& decision : decisions.decided) {
     task.layers.push_back({.tensor = decision.tensor,
                            .pattern = decision.pattern_setting,
@@ -88,6 +70,17 @@ Correction correct(const ModelFile& file, const Recipe& recipe, const std::strin
     if (decision.share >= 0) decision.target = static_cast<double>(decision.mask.pruned()) / static_cast<double>(decision.mask.size());
   }
   return correction;
+}
+
+void drop_solved_layers(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<fs::path> solved;
+  for (const fs::directory_entry& entry : fs::directory_iterator(state_folder(folder), ignored)) {
+    if (entry.path().filename().string().starts_with("solved-")) solved.push_back(entry.path());
+  }
+  for (const fs::path& file : solved) fs::remove(file, ignored);
+  fs::remove(state_folder(folder), ignored);  // only if empty
 }
 
 void describe_correction(const Correction& correction, const Decisions& decisions, RunReport& report) {

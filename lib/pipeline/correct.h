@@ -19,6 +19,9 @@ bool wants_correction(const Recipe& recipe, const Decisions& decisions);
 ///   throws  ConfigError when there is no calibration data
 Correction correct(const ModelFile& file, const Recipe& recipe, const std::string& folder, bool resume, Decisions& decisions);
 
+/// Those files, once the run is done.
+void drop_solved_layers(const std::string& folder);
+
 /// Errors and times into the rows of the report.
 void describe_correction(const Correction& correction, const Decisions& decisions, RunReport& report);
 

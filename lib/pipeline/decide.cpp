@@ -46,6 +46,12 @@ bool divides_by_error(const PruneRule& rule) {
   return !rule.allocation.is_null() && split_name(rule.allocation, "allocation").name == "reconstruction";
 }
 
+/// What the recipe says, or the default: reconstruction makes up for uniform sparsity better than for what one ranking leaves.
+Setting allocation_of(const PruneRule& rule) {
+  if (!rule.allocation.is_null()) return rule.allocation;
+  return Setting(split_name(rule.solver, "").name == "none" ? "global" : "uniform");
+}
+
 RulePlugins plugins_of(const PruneRule& rule, size_t index) {
   const std::string path = fmt::format("prune.{}", index);
   RulePlugins plugins;
@@ -93,7 +99,7 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
     refuse(rule.sparsity.mark(), path + ".sparsity", "a criterion of several rounds needs to know the sparsity that it goes to",
            "give a number in [0, 1), or a criterion of one round");
   }
-  plugins.allocator = make_plugin<Allocator>(rule.allocation.is_null() ? Setting(solved ? "uniform" : "global") : rule.allocation, path + ".allocation");
+  plugins.allocator = make_plugin<Allocator>(allocation_of(rule), path + ".allocation");
   return plugins;
 }
 
@@ -303,7 +309,7 @@ class Decider {
   /// ranking. Kept as first or last layer, it still deserves a word.
   void warn_of_scale(const PruneRule& rule, const AllocationTask& task) {
     const bool by_magnitude = split_name(rule.criterion, "").name == "magnitude";
-    const bool global = rule.allocation.is_null() || split_name(rule.allocation, "").name == "global";
+    const bool global = split_name(allocation_of(rule), "").name == "global";
     if (!by_magnitude || !global || task.layers.size() < 3) return;
     std::vector<double> typical;
     for (const PrunableTensor& layer : task.layers) typical.push_back(typical_magnitude(weights_of(file_, layer)));

@@ -96,6 +96,7 @@ class Run {
                           : cuts(recipe_)          ? decide_cut(file, recipe_, {.inputs = request_.input_shapes})
                                                    : decide(file, recipe_);
     for (const std::string& warning : decisions.warnings) warn(warning);
+    if (!request_.plan.empty() && !recipe_.prune.empty()) warn("the plan decides: the rules of the recipe are not used");
     report_.notes = decisions.notes;
     Correction correction;
     if (!request_.dry_run && !decisions.cut && wants_correction(recipe_, decisions)) {
@@ -159,6 +160,7 @@ class Run {
       report_.result->path = saved.path;
       report_.result->sha256 = saved.sha256;
       report_.result->size_bytes = saved.size_bytes;
+      drop_solved_layers(folder_);
       if (trains_) drop_checkpoints(folder_);
     } else {
       report_.result->path.clear();  // no model was written
@@ -205,17 +207,28 @@ class Run {
     if (fs::exists(folder_) && !fs::is_directory(folder_)) {
       throw ResourceError{{.what = "the evidence needs a folder, and a file has its name", .where = folder_, .fix = "move that file, or choose another output"}};
     }
+    if (!request_.overwrite) keep_other_evidence();
     std::error_code ignored;
     if (fs::equivalent(recipe_.model, recipe_.output, ignored)) {
       throw ConfigError{{.what = "the output is the input", .where = recipe_.output, .fix = "choose another name for the output"}};
     }
   }
 
+  /// `k.onnx` and `k.bin` have the same folder: what another output's run left there is not replaced unasked.
+  void keep_other_evidence() const {
+    const fs::path written = fs::path(folder_) / "recipe.yaml";
+    if (!fs::exists(written)) return;
+    const Setting recipe = read_yaml_file(written.string());
+    const Setting* output = recipe.find("output");
+    if (output == nullptr || !output->is_text() || fs::path(output->text()).filename() == fs::path(recipe_.output).filename()) return;
+    throw ConfigError{{.what = fmt::format("the evidence folder belongs to \"{}\"", fs::path(output->text()).filename().string()),
+                       .where = folder_,
+                       .fix = "choose an output with another stem, or --overwrite"}};
+  }
+
   /// Training and repair hold zeros; a cut chooses what goes anew and would not be what was trained.
   void refuse_beside_cut() const {
-    const Setting* repair = recipe_.source.find("repair");
-    const bool repairs = repair != nullptr && repair->is_text() && repair->text() == "statistics";
-    if (!trains_ && !repairs) return;
+    if (!trains_ && recipe_.repair != "statistics") return;
     throw ConfigError{{.what = trains_ ? "a run that removes structure does not train as well" : "a run that removes structure does not repair statistics as well",
                        .where = trains_ ? "train" : "repair",
                        .fix = "make two runs: cut first, then `sparsify finetune` on the cut model"}};

@@ -176,6 +176,14 @@ def outputs():
     refused("the output is the input", 2, flags("m.onnx", "--overwrite"), "input", "m.onnx", ())
     refused("the output is the input by another name", 2, flags("link.onnx", "--overwrite"), "input", (), (), None,
             lambda folder: os.symlink("m.onnx", os.path.join(folder, "link.onnx")))
+
+    def other_evidence(folder):
+        os.mkdir(os.path.join(folder, "out.sparsify"))
+        write(os.path.join(folder, "out.sparsify", "recipe.yaml"), b"output: ../out.bin\n")
+
+    refused("the evidence of another output", 2, flags("out.onnx"), ("evidence", "out.bin"), "out.sparsify", "--overwrite", None, other_evidence)
+    refused("density limits on a cut", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--set", "prune.0.max_density=0.3"],
+            "no density limits", "max_density", "min_width")
     refused("a file where the evidence goes", 3, flags("out.onnx"), (), "out.sparsify", (), {"out.sparsify": "a file"})
 
     def too_large(folder):
