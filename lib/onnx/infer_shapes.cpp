@@ -1,6 +1,7 @@
 #include <onnx/shape_inference/implementation.h>
 
 #include "onnx/checker.h"
+#include "onnx/fold_integers.h"
 #include "onnx/proto_convert.h"
 
 namespace sparsify {
@@ -72,9 +73,11 @@ void sort_nodes(proto::GraphProto& graph, const Graph& picture) {
 
 bool infer(proto::ModelProto& model) {
   try {
-    proto::shape_inference::InferShapes(
-        model, proto::OpSchemaRegistry::Instance(),
-        proto::ShapeInferenceOptions(/*check_type=*/false, /*strict_mode=*/0, /*data_prop=*/true));
+    do {
+      proto::shape_inference::InferShapes(
+          model, proto::OpSchemaRegistry::Instance(),
+          proto::ShapeInferenceOptions(/*check_type=*/false, /*strict_mode=*/0, /*data_prop=*/true));
+    } while (fold_integers(*model.mutable_graph()));
     return true;
   } catch (const std::exception&) {
     return false;  // what it found until here is in the model
@@ -95,7 +98,7 @@ std::map<std::string, ValueInfo> infer_shapes(const ModelFile& file,
                                               const std::map<std::string, Shape>& inputs,
                                               const std::map<std::string, int64_t>& bindings) {
   proto::ModelProto model;
-  model.ParseFromString(file.skeleton("payload"));
+  model.ParseFromString(file.skeleton("payload", kFoldedElements * static_cast<int64_t>(sizeof(int64_t))));
   proto::GraphProto& graph = *model.mutable_graph();
   sort_nodes(graph, file.model().graph);
 

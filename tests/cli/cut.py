@@ -64,6 +64,15 @@ def families(folder):
         check(len(report["groups"]) > 0 and all(one["passed"] for one in report["verification"]), f"{name}: {report['verification']}")
 
 
+def counted(folder):
+    model = shared("models", "akamaster-resnet20-cifar10-bn.onnx")
+    if model is not None:
+        # 3x3 on 1,024, 256 and 64 places: the stem, 6 of 16x16, then 32x16 and 5 of 32x32, 64x32 and 5 of 64x64, and the classifier
+        stages = 9 * (3 * 16 + 6 * 256) * 1024 + 9 * (512 + 5 * 1024) * 256 + 9 * (2048 + 5 * 4096) * 64 + 640
+        equal(json.loads(succeeds("inspect", model, "--json").stdout)["model"]["macs"], stages, "MACs of ResNet-20")
+
+
+case("MACs are counted behind the option-A shortcuts, whose padding is computed from shapes", counted)
 case("half of the MACs go, exactly reported, and every check passes", half)
 case("a plan cuts the same again, byte for byte", replay)
 case("a dry run tells the widths and writes nothing", dry)
