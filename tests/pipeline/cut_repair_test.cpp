@@ -1,5 +1,8 @@
 #include "pipeline/cut_repair.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include "base/error.h"
 #include "pipeline/cut_stage.h"
 #include "pipeline/reconstruction_scores.h"
@@ -20,6 +23,14 @@ Recipe recipe_of(const std::string& rule, const std::string& more = "data: {cali
   return read_recipe(parse_yaml("prune: [" + rule + "]\n" + more, "recipe.yaml"), "");
 }
 
+/// In a folder of evidence that is gone afterwards.
+Correction repaired(const TextModel& text, const ModelFile& file, const Recipe& recipe, const Decisions& decisions) {
+  const std::string folder = text.path() + ".evidence";
+  Correction correction = repair_cut(file, recipe, folder, /*resume=*/false, decisions);
+  std::filesystem::remove_all(folder);
+  return correction;
+}
+
 std::vector<float> numbers(const ModelFile& file, const Correction& correction, const std::string& name) {
   for (const auto& [id, values] : correction.tensors) {
     if (file.tensor(id).name == name) return values.to_floats();
@@ -34,7 +45,7 @@ TEST_CASE("What reads a removed unit is solved again on the others", "[pipeline]
   ModelFile file = text.load();
   const Recipe exact = recipe_of("{pattern: channel, sparsity: 0.5, solver: {name: least_squares, damping: 0}}");
   const Decisions decisions = decide_cut(file, exact, {});
-  const Correction correction = repair_cut(file, exact, text.path(), false, decisions);
+  const Correction correction = repaired(text, file, exact, decisions);
   const std::vector<float> solved = numbers(file, correction, "w2");
   REQUIRE(solved.size() == 2);
   CHECK(solved[0] == Approx(5).epsilon(1e-5));
@@ -60,7 +71,7 @@ TEST_CASE("A cut with calibration data is repaired unless the recipe says otherw
   const std::string rule = "{pattern: channel, sparsity: 0.5}";
   const Recipe recipe = recipe_of(rule);
   REQUIRE(wants_cut_repair(recipe));
-  const Correction correction = repair_cut(file, recipe, text.path(), false, decide_cut(file, recipe, {}));
+  const Correction correction = repaired(text, file, recipe, decide_cut(file, recipe, {}));
   REQUIRE(numbers(file, correction, "w2").size() == 2);
   CHECK(numbers(file, correction, "w2")[0] == Approx(5.015 / 1.005).epsilon(1e-5));
   CHECK_FALSE(wants_cut_repair(recipe_of(rule, "repair: none\ndata: {calibration: {format: random, limit: 8}}")));
