@@ -154,8 +154,8 @@ void read_scalars(const Options& root, Recipe& recipe) {
   recipe.device = root.text("device", recipe.device, "auto, cpu, cuda, cuda:1");
   recipe.threads = read_threads(root);
   recipe.metric = root.text("metric", recipe.metric, "auto, top1, top5, loss, mse ...");
-  recipe.repair = root.choice("repair", recipe.repair, {"auto", "none", "statistics"},
-                              "match the statistics of every layer's outputs to the dense network's");
+  recipe.repair = root.choice("repair", recipe.repair, {"auto", "none", "least_squares", "statistics"},
+                              "bring every layer's outputs back to the dense network's: weights of what a cut leaves, or statistics");
   recipe.report_formats =
       root.section("report", "what the run leaves")
           .choices("formats", recipe.report_formats, {"json", "html", "csv", "junit"});

@@ -17,25 +17,34 @@ namespace {
 bool has_solver(const Decision& decision) { return split_name(decision.solver, "solver").name != "none"; }
 
 bool wants_repair(const Recipe& recipe, const Decisions& decisions) {
+  if (recipe.repair == "least_squares") {
+    throw ConfigError{{.what = "repair: least_squares is for what a cut leaves, and this run writes zeros",
+                       .where = "repair",
+                       .fix = "name a solver (`--solver gradual`), or use repair: auto, none, statistics"}};
+  }
   if (recipe.repair != "auto") return recipe.repair == "statistics";
   return (recipe.data.contains("calibration") || recipe.data.contains("train")) && recipe.train.is_null() &&
          std::none_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
 }
 
+std::string budgets_of(const Decisions& decisions) {
+  std::string text;
+  for (const Decision& decision : decisions.decided) text += fmt::format(";{}:{}", decision.tensor.id, decision.keep);
+  return text;
+}
+
+}  // namespace
+
 std::string state_folder(const std::string& evidence) { return (std::filesystem::path(evidence) / "checkpoints").string(); }
 
-/// What the result depends on beside the calibration data: model, rules, budgets, seed.
-std::string fingerprint_of(const ModelFile& file, const Recipe& recipe, const Decisions& decisions) {
+std::string correction_fingerprint(const ModelFile& file, const Recipe& recipe, const std::string& decided) {
   std::string text = file.sha256();
   Recipe relevant = recipe;
   relevant.output.clear();
   relevant.gates.clear();
-  text += to_yaml(resolved(relevant));
-  for (const Decision& decision : decisions.decided) text += fmt::format(";{}:{}", decision.tensor.id, decision.keep);
+  text += to_yaml(resolved(relevant)) + decided;
   return sha256_of(std::as_bytes(std::span(text.data(), text.size())));
 }
-
-}  // namespace
 
 bool wants_correction(const Recipe& recipe, const Decisions& decisions) {
   return wants_repair(recipe, decisions) || std::any_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
@@ -49,7 +58,7 @@ Correction correct(const ModelFile& file, const Recipe& recipe, const std::strin
   task.threads = recipe.threads;
   task.device = recipe.device == "auto" ? "cpu" : recipe.device;
   task.state_folder = state_folder(folder);
-  task.fingerprint = fingerprint_of(file, recipe, decisions);
+  task.fingerprint = correction_fingerprint(file, recipe, budgets_of(decisions));
   task.resume = resume;
   task.repair_statistics = repairs;
   for (const Decision& decision : decisions.decided) {
@@ -84,11 +93,13 @@ void drop_solved_layers(const std::string& folder) {
 }
 
 void describe_correction(const Correction& correction, const Decisions& decisions, RunReport& report) {
-  for (size_t i = 0; i < correction.layers.size(); ++i) {
-    const LayerCorrection& layer = correction.layers[i];
+  std::map<int, std::string> names;
+  for (const Decision& decision : decisions.decided) names[decision.tensor.id] = decision.tensor.initializer;
+  for (const Skipped& skipped : decisions.skipped) names[skipped.tensor.id] = skipped.tensor.initializer;
+  for (const LayerCorrection& layer : correction.layers) {
     if (!layer.error) continue;
     for (LayerRow& row : report.layers) {
-      if (row.initializer != decisions.decided[i].tensor.initializer) continue;
+      if (row.initializer != names[layer.id]) continue;
       row.error_before = layer.error_before;
       row.error = layer.error;
       row.solve_s = layer.seconds;

@@ -19,6 +19,11 @@ bool wants_correction(const Recipe& recipe, const Decisions& decisions);
 ///   throws  ConfigError when there is no calibration data
 Correction correct(const ModelFile& file, const Recipe& recipe, const std::string& folder, bool resume, Decisions& decisions);
 
+/// Where finished layers are kept, below the folder of the evidence.
+std::string state_folder(const std::string& evidence);
+/// What the result depends on beside the calibration data: model, rules, seed and what was `decided`.
+std::string correction_fingerprint(const ModelFile& file, const Recipe& recipe, const std::string& decided);
+
 /// Those files, once the run is done.
 void drop_solved_layers(const std::string& folder);
 

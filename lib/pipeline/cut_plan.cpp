@@ -11,10 +11,15 @@
 #include "criteria/criterion.h"
 #include "patterns/structured.h"
 #include "pipeline/cut_choice.h"
+#include "pipeline/cut_repair.h"
 #include "pipeline/evidence_stage.h"
+#include "pipeline/reconstruction_scores.h"
 
 namespace sparsify {
 namespace {
+
+/// Gram matrices of inputs settle sooner than weights that are solved with them.
+constexpr int64_t kEliminationSamples = 512;
 
 [[noreturn]] void refuse(const Mark& mark, const std::string& path, std::string what, std::string fix) {
   throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", mark.text(), path), .fix = std::move(fix)}};
@@ -30,6 +35,7 @@ struct CutRule {
   std::shared_ptr<const Criterion> plugin;  ///< null for criteria of units
   double sparsity = -1;
   std::optional<SparsityBudget> budget;
+  int64_t samples = 0;  ///< of calibration data, for the criterion reconstruction
 };
 
 void read_allocation(const PruneRule& rule, CutRule& made) {
@@ -47,6 +53,9 @@ void read_criterion(const PruneRule& rule, CutRule& made) {
   const NamedOptions named = split_name(rule.criterion, made.path + ".criterion");
   made.criterion = named.name;
   if (made.criterion != "random" && GroupScorer::own_criteria().contains(made.criterion)) {
+    if (made.criterion == "reconstruction") {
+      made.samples = named.options.integer("samples", kEliminationSamples, {.min = 1}, "of the calibration data, from its start");
+    }
     named.options.reject_unread();
     if (made.kind == "layer") {
       refuse(rule.criterion.mark(), made.path + ".criterion", fmt::format("{} scores channels, not blocks", made.criterion), "use a criterion of weights, such as magnitude");
@@ -77,10 +86,6 @@ CutRule read_cut_rule(const Recipe& recipe, size_t index) {
   }
   made.kind = structured->name();
   made.options = structured->structured();
-  if (split_name(rule.solver, made.path + ".solver").name != "none") {
-    refuse(rule.solver.mark(), made.path + ".solver", fmt::format("a solver corrects the weights that stay beside zeros, and the pattern {} removes them", made.kind),
-           "use solver: none, and recover accuracy with `sparsify finetune` on the cut model");
-  }
   const DensityLimits limits = density_limits_of(recipe, index);
   if (limits.max_density < 1 || !limits.by_layer.empty()) {
     refuse(rule.mark, made.path + (limits.by_layer.empty() ? ".max_density" : ".density_limits"), fmt::format("the pattern {} has no density limits", made.kind),
@@ -108,7 +113,8 @@ bool matches(const std::vector<std::string>& globs, const std::vector<std::strin
 class Planner {
  public:
   /// `evidence` may be null where no criterion needs data.
-  Planner(const ModelFile& file, const CutRequest& request, EvidenceStage* evidence) : file_(file), evidence_(evidence) {
+  Planner(const ModelFile& file, const CutRequest& request, EvidenceStage* evidence, const Recipe* recipe = nullptr)
+      : file_(file), recipe_(recipe), evidence_(evidence) {
     plan_.structure = std::make_shared<const Structure>(Structure::analyse(file, {.inputs = request.inputs}));
     plan_.removed = plan_.structure->nothing_removed();
     costs_ = std::make_unique<CutCosts>(file, *plan_.structure, request.inputs);
@@ -258,12 +264,18 @@ class Planner {
     if (cuttable.empty()) throw_nothing(rule, selected);
     GroupScorer scorer(file_, structure, rule.criterion, rule.options, seed, weights, rule.plugin && rule.plugin->is_per_channel());
     CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
+    std::optional<ReconstructionScores> reconstruction;
+    if (rule.criterion == "reconstruction") {
+      reconstruction.emplace(file_, *recipe_, structure, *costs_, rule.budget ? rule.budget->kind : "", cuttable, plan_.removed, rule.samples);
+      scorer.set_unit_scores_([&](size_t group, const Removed& removed) { return reconstruction->score(group, removed); });
+    }
     for (const auto& [index, scores] : scorer.score(cuttable, plan_.removed)) {
       if (!scores.empty()) {
         task.groups.push_back(index);
         continue;
       }
-      plan_.warnings.push_back(fmt::format("group \"{}\" is left alone: {} says nothing of it", structure.groups()[index].name, rule.criterion));
+      plan_.warnings.push_back(fmt::format("group \"{}\" is left alone: {} says nothing of it{}", structure.groups()[index].name, rule.criterion,
+                                           reconstruction ? " (" + reconstruction->notes().at(index) + ")" : ""));
     }
     if (rule.budget) {
       task.budget = rule.budget->kind;
@@ -376,6 +388,7 @@ class Planner {
   }
 
   const ModelFile& file_;
+  const Recipe* recipe_;  ///< null: no data
   EvidenceStage* evidence_;
   CutPlan plan_;
   std::unique_ptr<CutCosts> costs_;
@@ -395,8 +408,9 @@ bool cuts(const Recipe& recipe) { return std::any_of(recipe.prune.begin(), recip
 CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
   std::vector<CutRule> rules;
   for (size_t i = 0; i < recipe.prune.size(); ++i) rules.push_back(read_cut_rule(recipe, i));
+  cut_solver(recipe);  // refused before any weight is read
   EvidenceStage evidence(file, recipe);
-  Planner planner(file, request, &evidence);
+  Planner planner(file, request, &evidence, &recipe);
   for (const CutRule& rule : rules) planner.apply(rule, static_cast<uint64_t>(recipe.seed));
   CutPlan plan = planner.finish();
   plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());

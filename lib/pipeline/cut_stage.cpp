@@ -98,6 +98,9 @@ CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, Ho
     apply_mask_(mask, 0, masked.mutable_bytes(), bits_of(masked.type()) / 8);
     file.replace_tensor_(id, std::move(masked));
   }
+  for (const auto& [id, weight] : changed) {
+    if (!plan.masks.contains(id) && !plan.cut.edits.removed_tensors.contains(id)) file.replace_tensor_(id, weight);
+  }
   result.masked_writer = file.write(output + ".masked", {.overwrite = true});
   result.masked = std::make_unique<ModelFile>(result.masked_writer->reopen());
   file.edit_graph_(plan.cut.edits);

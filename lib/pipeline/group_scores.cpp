@@ -12,6 +12,7 @@ namespace sparsify {
 const std::map<std::string, std::string>& GroupScorer::own_criteria() {
   static const auto* names = new std::map<std::string, std::string>{{"batchnorm_scale", "|gamma| of the normalisation behind a channel"},
                                                                     {"geometric_median", "distance to the other channels of the group"},
+                                                                    {"reconstruction", "what is lost once the weights that read a channel are solved again, for each MAC saved"},
                                                                     {"random", "a seeded number for each unit: the baseline"}};
   return *names;
 }
@@ -146,6 +147,10 @@ void GroupScorer::normalise_(std::vector<double>& scores, const std::vector<bool
 
 std::map<size_t, std::vector<double>> GroupScorer::score(const std::vector<size_t>& groups, const Removed& removed) {
   std::map<size_t, std::vector<double>> result;
+  if (unit_scores_) {
+    for (const size_t index : groups) result[index] = unit_scores_(index, removed);
+    return result;
+  }
   const bool by_weight = criterion_ != "geometric_median" && criterion_ != "random";
   const AxisSums sums = by_weight ? sum_axes(groups, removed) : AxisSums{};
   for (const size_t index : groups) {

@@ -32,6 +32,10 @@ class GroupScorer {
   /// Weights of units that `removed` names count as zero.
   std::map<size_t, std::vector<double>> score(const std::vector<size_t>& groups, const Removed& removed);
 
+  /// [units] of a group for `criterion: reconstruction`, taken as they are; empty: nothing is said of the group.
+  using UnitScores = std::function<std::vector<double>(size_t group, const Removed& removed)>;
+  void set_unit_scores_(UnitScores scores) { unit_scores_ = std::move(scores); }
+
   /// Criteria that score units themselves, with a line of help each.
   static const std::map<std::string, std::string>& own_criteria();
 
@@ -51,6 +55,7 @@ class GroupScorer {
   uint64_t seed_;
   WeightScores weights_;
   bool outputs_only_;
+  UnitScores unit_scores_;
   std::map<int, PrunableTensor> tensors_;
   std::set<int> scales_;  ///< tensors that are the scale of a normalisation
 };

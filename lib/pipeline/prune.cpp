@@ -17,6 +17,7 @@
 #include "pipeline/advice.h"
 #include "pipeline/check_output.h"
 #include "pipeline/correct.h"
+#include "pipeline/cut_repair.h"
 #include "pipeline/cut_stage.h"
 #include "pipeline/decide.h"
 #include "pipeline/evaluate.h"
@@ -99,9 +100,10 @@ class Run {
     if (!request_.plan.empty() && !recipe_.prune.empty()) warn("the plan decides: the rules of the recipe are not used");
     report_.notes = decisions.notes;
     Correction correction;
-    if (!request_.dry_run && !decisions.cut && wants_correction(recipe_, decisions)) {
+    if (!request_.dry_run && (decisions.cut ? wants_cut_repair(recipe_) : wants_correction(recipe_, decisions))) {
       watch_.stage("correct");
-      correction = correct(file, recipe_, folder_, request_.resume, decisions);
+      correction = decisions.cut ? repair_cut(file, recipe_, folder_, request_.resume, decisions)
+                                 : correct(file, recipe_, folder_, request_.resume, decisions);
       for (const std::string& warning : correction.warnings) warn(warning);
     }
     WeightMap changed = correction.tensors;
@@ -226,11 +228,11 @@ class Run {
                        .fix = "choose an output with another stem, or --overwrite"}};
   }
 
-  /// Training and repair hold zeros; a cut chooses what goes anew and would not be what was trained.
+  /// Training holds zeros; a cut chooses what goes anew and would not be what was trained.
   void refuse_beside_cut() const {
-    if (!trains_ && recipe_.repair != "statistics") return;
-    throw ConfigError{{.what = trains_ ? "a run that removes structure does not train as well" : "a run that removes structure does not repair statistics as well",
-                       .where = trains_ ? "train" : "repair",
+    if (!trains_) return;
+    throw ConfigError{{.what = "a run that removes structure does not train as well",
+                       .where = "train",
                        .fix = "make two runs: cut first, then `sparsify finetune` on the cut model"}};
   }
 

@@ -31,11 +31,15 @@ struct LayerTask {
 
 struct CorrectionTask {
   std::vector<LayerTask> layers{};  ///< in node order
+  /// Other tensors that are zero in parts: the norms and biases of removed channels, by id (set = kept).
+  std::map<int, BitMask> held{};
   const DataSource* calibration = nullptr;
   int64_t threads = 0;  ///< 0: LibTorch's own choice
   std::string device = "cpu";
   /// Match statistics of every layer to the dense network's, after (or without) the solver.
   bool repair_statistics = false;
+  /// A layer that cannot be solved is an event worth a warning: somebody asked for its solver.
+  bool warn_unsolved = true;
   /// After each layer its result is written here, and found again by a run with the same fingerprint; "" = nowhere.
   std::string state_folder{};
   std::string fingerprint{};  ///< of everything that the results depend on

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "solvers/correction.h"
+#include "solvers/affected.h"
 #include "solvers/layer_fit.h"
 #include "solvers/reallocate.h"
 #include "solvers/state_file.h"
@@ -51,6 +52,7 @@ class Walk {
       : file_(file), task_(task), networks_(file, task.device == "auto" ? "cpu" : task.device, /*dense=*/true) {}
 
   Correction run() {
+    for (const auto& [id, mask] : task_.held) mask_(id, mask);
     find_layers();
     mask_the_others();
     if (!layers_.empty()) {
@@ -79,6 +81,7 @@ class Walk {
  private:
   void find_layers() {
     result_.layers.resize(task_.layers.size());
+    const Affected affected(networks_.pruned().plan(), pruned_tensors());
     for (size_t i = 0; i < task_.layers.size(); ++i) {
       const LayerTask& task = task_.layers[i];
       LayerCorrection& row = result_.layers[i];
@@ -89,10 +92,15 @@ class Walk {
       Layer layer{.index = i};
       layer.site = find_site(networks_.pruned(), task.tensor, row.note);
       if (!row.note.empty()) {
-        result_.warnings.push_back(fmt::format("layer \"{}\" is masked but not solved: {}", task.tensor.layer, row.note));
+        if (task_.warn_unsolved) result_.warnings.push_back(fmt::format("layer \"{}\" is masked but not solved: {}", task.tensor.layer, row.note));
         continue;
       }
       layer.solver = make_solver(task.solver, task.solver_path);
+      // What sees the dense network's values and keeps whole outputs needs no solver: its weights are the solution.
+      const bool sees_dense = !affected.contains(layer.site.input_slot) && !affected.contains(layer.site.skip_slot);
+      if (sees_dense && !layer.solver->picks_mask() && keeps_whole_rows(layer.site, task.mask)) continue;
+      // In a cut, what no weight reads is zero; elsewhere a weight that is gone says nothing of its input.
+      if (!task_.held.empty()) layer.site.live_inputs = live_inputs(layer.site, task.mask);
       layer.pattern = make_pattern(task.pattern, "pattern");
       layers_.push_back(std::move(layer));
     }
@@ -108,18 +116,30 @@ class Walk {
     }
   }
 
+  std::set<int> pruned_tensors() const {
+    std::set<int> ids;
+    for (const auto& [id, mask] : task_.held) ids.insert(id);
+    for (const LayerTask& task : task_.layers) {
+      if (task.mask.pruned() > 0) ids.insert(task.tensor.id);
+    }
+    return ids;
+  }
+
+  /// Parameters of the pruned network become +0.0 outside the mask.
+  void mask_(int id, const BitMask& mask) {
+    for (Parameter& parameter : networks_.pruned().parameters()) {
+      if (parameter.tensor_id != id) continue;
+      parameter.tensor.masked_fill_(bytes_of(mask, parameter.tensor.sizes()).logical_not(), 0);
+      changed_.insert(id);
+    }
+  }
+
   /// Layers that no solver takes are pruned before the walk: what comes behind them sees it.
   void mask_the_others() {
     for (size_t i = 0; i < task_.layers.size(); ++i) {
       const LayerTask& task = task_.layers[i];
       const bool solved = std::any_of(layers_.begin(), layers_.end(), [&](const Layer& layer) { return layer.index == i; });
-      if (solved) continue;
-      for (Parameter& parameter : networks_.pruned().parameters()) {
-        if (parameter.tensor_id == task.tensor.id) {
-          parameter.tensor.masked_fill_(bytes_of(task.mask, parameter.tensor.sizes()).logical_not(), 0);
-          changed_.insert(task.tensor.id);
-        }
-      }
+      if (!solved && task.mask.pruned() > 0) mask_(task.tensor.id, task.mask);
     }
   }
 
@@ -245,6 +265,9 @@ class Walk {
       row.mask = std::move(solution.mask);
       const std::vector<int> written = fit.write_(solution.weights);
       changed_.insert(written.begin(), written.end());
+      for (const int id : written) {  // the bias of a removed output is no bias
+        if (const auto held = task_.held.find(id); held != task_.held.end()) mask_(id, held->second);
+      }
       row.seconds = seconds_since(start);
       keep_state(layer, written);
     } catch (Error& error) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "solvers/linear_site.h"
@@ -48,6 +49,10 @@ struct LayerSolution {
 ///   mask     [O, columns] bool
 ///   throws   ResourceError when a Hessian is not positive definite
 at::Tensor solve_on_support(const at::Tensor& hessian, const at::Tensor& cross, const at::Tensor& mask);
+
+/// The same where all rows of a group that have a support have the same one, as when whole inputs are removed: one factorisation
+/// a group. nullopt: they differ, or a Hessian is not positive definite.
+std::optional<at::Tensor> solve_on_shared_support(const at::Tensor& hessian, const at::Tensor& cross, const at::Tensor& mask);
 
 /// sum over rows of s^2 (w H w^T - 2 w B^T): the objective but for a constant.
 double quadratic_objective(const LayerProblem& problem, const at::Tensor& weights);

@@ -40,6 +40,8 @@ struct LinearSite {
   int64_t rows = 0;          ///< O: outputs, of all groups
   int64_t columns = 0;       ///< inputs of one output
   int64_t groups = 1;
+  /// Input channels that are not zero for certain, ascending int64; undefined: all. Convolutions of one group only.
+  at::Tensor live_inputs{};
   at::Tensor scale{};        ///< [O] float64
   at::Tensor shift{};        ///< [O] float64
   std::vector<AddedConstant> constants{};  ///< that nothing else uses, and that may therefore move

@@ -1,6 +1,7 @@
 #include "solvers/moments.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/zeros.h>
 
@@ -28,30 +29,57 @@ void prepare(const LinearSite& site, Moments& moments) {
   moments.target_squares = at::zeros({site.rows}, at::kDouble);
 }
 
+/// The layer over its live inputs alone.
+LinearSite narrowed(const LinearSite& site) {
+  LinearSite narrow = site;
+  const int64_t kernel = site.columns / site.tensor.shape[1];
+  narrow.tensor.shape[1] = site.live_inputs.numel();
+  narrow.columns = site.live_inputs.numel() * kernel;
+  return narrow;
+}
+
+/// Where the columns of the narrowed layer stand in the whole one: [columns].
+at::Tensor places_of(const LinearSite& site) {
+  const int64_t kernel = site.columns / site.tensor.shape[1];
+  return (site.live_inputs.unsqueeze(1) * kernel + at::arange(kernel, at::kLong)).view({-1});
+}
+
 }  // namespace
 
 void add_moments(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
                  const TargetRows& target, bool with_gram, Moments& moments) {
   prepare(site, moments);
-  const at::Tensor values = input.to(at::kCPU);
+  const bool narrow = site.live_inputs.defined();
+  const LinearSite used = narrow ? narrowed(site) : site;
+  const at::Tensor places = narrow ? places_of(site) : at::Tensor();
+  const at::Tensor values = narrow ? input.to(at::kCPU).index_select(1, site.live_inputs) : input.to(at::kCPU);
   const bool whole = site.kind == LinearSite::Kind::Product;
   const int64_t samples = whole ? 1 : values.size(0);
-  const int64_t chunk = whole ? 1 : chunk_samples(site, values, output_shape);
+  const int64_t chunk = whole ? 1 : chunk_samples(used, values, output_shape);
   for (int64_t first = 0; first < samples; first += chunk) {
     const int64_t count = std::min(chunk, samples - first);
     std::vector<int64_t> shape = output_shape.vec();
     if (!whole) shape[0] = count;
-    at::Tensor columns = site_columns(site, step, whole ? values : values.narrow(0, first, count), shape);
+    at::Tensor columns = site_columns(used, step, whole ? values : values.narrow(0, first, count), shape);
     if (columns.scalar_type() != at::kDouble) columns = columns.to(at::kFloat);
     if (with_gram) {
-      moments.gram.add_(at::bmm(columns, columns.transpose(1, 2)));
-      moments.input_sum.add_(columns.sum(2));
+      const at::Tensor gram = at::bmm(columns, columns.transpose(1, 2)).to(at::kDouble);
+      const at::Tensor sums = columns.sum(2).to(at::kDouble);
+      if (narrow) {
+        moments.gram[0].index_put_({places.unsqueeze(1), places.unsqueeze(0)}, gram[0], /*accumulate=*/true);
+        moments.input_sum.index_add_(1, places, sums);
+      } else {
+        moments.gram.add_(gram);
+        moments.input_sum.add_(sums);
+      }
       moments.count += static_cast<double>(columns.size(2));
     }
     if (!target) continue;
     const at::Tensor rows = target(first, count, columns);
     const at::Tensor grouped = rows.view({site.groups, -1, rows.size(1)});
-    moments.cross.add_(at::bmm(grouped, columns.transpose(1, 2)).view({site.rows, site.columns}));
+    const at::Tensor cross = at::bmm(grouped, columns.transpose(1, 2)).view({site.rows, used.columns}).to(at::kDouble);
+    if (narrow) moments.cross.index_add_(1, places, cross);
+    else moments.cross.add_(cross);
     moments.target_sum.add_(rows.sum(1));
     moments.target_squares.add_(rows.square().sum(1, false, at::kDouble));
   }

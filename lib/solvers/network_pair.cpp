@@ -16,7 +16,7 @@ const at::Tensor& NetworkPair::dense_parameter(int id) const {
   __builtin_unreachable();
 }
 
-void NetworkPair::start(const DataSource& data, const std::vector<int>& pruned_pins, const std::vector<int>& dense_pins) {
+void NetworkPair::start(const DataSource& data, const std::vector<int>& pruned_pins, const std::vector<int>& dense_pins, int64_t limit) {
   const std::unique_ptr<DataSource::Stream> stream = data.stream({});
   while (const auto batch = stream->next()) {
     check_interrupt();
@@ -25,6 +25,7 @@ void NetworkPair::start(const DataSource& data, const std::vector<int>& pruned_p
     pruned_runs_.push_back(std::make_unique<Cursor>(*pruned_, inputs, pruned_pins));
     if (dense_) dense_runs_.push_back(std::make_unique<Cursor>(*dense_, inputs, dense_pins));
     samples_ += batch->count;
+    if (limit > 0 && samples_ >= limit) break;
   }
   if (samples_ == 0) {
     throw ResourceError{{.what = "the calibration data has no samples", .where = data.describe(), .fix = "use a data set that is not empty"}};

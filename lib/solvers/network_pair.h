@@ -22,7 +22,8 @@ class NetworkPair {
   /// A weight of the dense network.
   const at::Tensor& dense_parameter(int id) const;
   /// `pinned`: slots whose values stay until drop(). throws ResourceError when the data is empty
-  void start(const DataSource& data, const std::vector<int>& pruned_pins, const std::vector<int>& dense_pins);
+  ///   limit  stops after the batch with which so many samples are reached; 0 = all
+  void start(const DataSource& data, const std::vector<int>& pruned_pins, const std::vector<int>& dense_pins, int64_t limit = 0);
   /// Forgets all values; the weights stay.
   void stop();
   void drop(const std::vector<int>& pruned_slots, const std::vector<int>& dense_slots);

@@ -115,6 +115,7 @@ bool solve_row(const double* hessian, int64_t columns, const std::vector<int64_t
 }  // namespace
 
 at::Tensor solve_on_support(const at::Tensor& hessian, const at::Tensor& cross, const at::Tensor& mask) {
+  if (const std::optional<at::Tensor> shared = solve_on_shared_support(hessian, cross, mask)) return *shared;
   const int64_t rows = cross.size(0);
   const int64_t columns = cross.size(1);
   const int64_t group_rows = rows / hessian.size(0);

@@ -184,6 +184,11 @@ def outputs():
     refused("the evidence of another output", 2, flags("out.onnx"), ("evidence", "out.bin"), "out.sparsify", "--overwrite", None, other_evidence)
     refused("density limits on a cut", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--set", "prune.0.max_density=0.3"],
             "no density limits", "max_density", "min_width")
+    refused("a solver of single weights on a cut", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--solver", "gradual"],
+            "chooses single weights", "prune.0.solver", "least_squares")
+    refused("the repair of a cut for zeros", 2, [*flags("out.onnx"), "--set", "repair=least_squares"], "what a cut leaves", "repair", "--solver")
+    refused("a repair without data", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--set", "repair=least_squares"],
+            "needs calibration data", "data.calibration", "--train-data")
     refused("a file where the evidence goes", 3, flags("out.onnx"), (), "out.sparsify", (), {"out.sparsify": "a file"})
 
     def too_large(folder):

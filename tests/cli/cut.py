@@ -2,9 +2,10 @@
 import json
 import os
 
-from harness import DIGITS, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
+from harness import DIGITS, EVAL, SOURCE, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
 
 HALF = ["--pattern", "channel", "--set", "prune.0.sparsity={macs: 0.5}", "--set", "threads=1", "--set", "report.formats=[json,csv]"]
+TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
 SMALL = ["audio_m5_slim", "convnext_slim", "fcn_resnet_slim", "gpt2_slim_dynamo", "lstm_lm_dynamo", "mobilenetv2_slim", "resnet18_slim_bn",
          "resnet18_slim_fp16", "resnet18_slim_qdq_int8", "resnext_slim", "squeezenet_slim", "vgg11_bn_slim"]
 
@@ -38,6 +39,28 @@ def dry(folder):
     equal(listing(folder), {}, "files")
 
 
+def repaired(folder):
+    def run(name, *flags):
+        out = os.path.join(folder, name + ".onnx")
+        return out, json.loads(succeeds("prune", DIGITS, "-o", out, *HALF, "--data", EVAL, "--json", *flags).stdout)
+
+    raw, plain = run("raw")
+    solved, report = run("solved", "--train-data", TRAIN)
+    check(report["metric"]["after"] > plain["metric"]["after"], f"{report['metric']} after {plain['metric']}")
+    check(all(one["passed"] for one in report["verification"]), f"checks {report['verification']}")
+    rows = [row for row in report["layers"] if row["error"] is not None]
+    check(rows and all(row["error"] < row["error_before"] for row in rows), f"errors {[(row['error_before'], row['error']) for row in rows]}")
+    unrepaired, _ = run("none", "--train-data", TRAIN, "--set", "repair=none")
+    equal(read(unrepaired) == read(raw), True, "repair: none leaves what stays as it was")
+    again, _ = run("again", "--train-data", TRAIN, "--plan", os.path.join(folder, "raw.sparsify", "plan.json"))
+    equal(read(again) == read(solved), True, "a replayed plan is repaired as well")
+    _, matched = run("matched", "--train-data", TRAIN, "--set", "repair=statistics")
+    check(all(one["passed"] for one in matched["verification"]), f"checks {matched['verification']}")
+    _, chosen = run("chosen", "--train-data", TRAIN, "--criterion", "reconstruction")
+    check(chosen["metric"]["after"] > plain["metric"]["after"], f"{chosen['metric']} after {plain['metric']}")
+    check(chosen["result"]["macs"] <= 0.5 * chosen["model"]["macs"], "the budget holds")
+
+
 def refused(folder):
     out = os.path.join(folder, "slim.onnx")
 
@@ -51,6 +74,10 @@ def refused(folder):
     refuse("no sparsity", "say how much")
     refuse("measured latency", "macs", "prune.0.sparsity={latency: 0.5}")
     refuse("needs ", "calibration", "prune.0.sparsity=0.5", "prune.0.criterion=taylor")
+    refuse("needs calibration data", "--train-data", "prune.0.sparsity=0.5", "prune.0.criterion=reconstruction")
+    refuse("needs calibration data", "--train-data", "prune.0.sparsity=0.5", "repair=least_squares")
+    refuse("needs calibration data", "--train-data", "prune.0.sparsity=0.5", "prune.0.solver=least_squares")
+    refuse("chooses single weights", "least_squares", "prune.0.sparsity=0.5", "prune.0.solver=gradual")
     refuse("ranks units itself", "global", "prune.0.sparsity=0.5", "prune.0.allocation=erk")
 
 
@@ -75,6 +102,7 @@ def counted(folder):
 case("MACs are counted behind the option-A shortcuts, whose padding is computed from shapes", counted)
 case("half of the MACs go, exactly reported, and every check passes", half)
 case("a plan cuts the same again, byte for byte", replay)
+case("with calibration data the weights that stay are solved again", repaired)
 case("a dry run tells the widths and writes nothing", dry)
 case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)
 case("graphs of many families are cut to half and proven equal", families)
