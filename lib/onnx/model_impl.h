@@ -53,6 +53,7 @@ struct ModelFile::Impl {
                                     const Redirects& redirects = {});
   /// For friends of the class that need a file of an Impl.
   static ModelFile wrap(std::unique_ptr<Impl> impl) { return ModelFile(std::move(impl)); }
+  static const Impl& of(const ModelFile& file) { return *file.impl_; }
 
   const TensorRecord& record(int id) const;
   HostTensor data(int id) const;

@@ -13,7 +13,6 @@
 #include "base/rng.h"
 #include "onnx/checker.h"
 #include "pipeline/figures.h"
-#include "runtimes/runtime.h"
 #include "tensor/slice.h"
 
 namespace sparsify {
@@ -201,24 +200,28 @@ double proof_tolerance(const ModelFile& file, const FlatGraph& graph) {
   return epsilon * 16 * std::sqrt(static_cast<double>(depth_of(graph))) + steps;
 }
 
-VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk, const ProofInputs& inputs, double tolerance, const ProofOptions& options) {
-  const auto runtime = make_runtime(options.runtime);
-  const SessionOptions session{.threads = options.threads, .device = options.device};
-  const auto first = runtime->open(masked, session);
-  const auto second = runtime->open(shrunk, session);
+VerificationResult compare_sessions(Session& masked, Session& shrunk, const std::vector<ValueInfo>& outputs, const ProofInputs& inputs, double tolerance) {
   double worst = 0;
   for (const std::vector<HostTensor>& sample : inputs) {
     check_interrupt();
-    const std::vector<HostTensor> expected = first->run(sample);
-    const std::vector<HostTensor> actual = second->run(sample);
+    const std::vector<HostTensor> expected = masked.run(sample);
+    const std::vector<HostTensor> actual = shrunk.run(sample);
     for (size_t i = 0; i < expected.size(); ++i) {
-      const std::string difference = first_difference(masked.model().graph.outputs[i], expected[i], actual[i], tolerance, worst);
+      const std::string difference = first_difference(outputs[i], expected[i], actual.at(i), tolerance, worst);
       if (!difference.empty()) return {.check = "outputs_equal", .passed = false, .detail = difference};
     }
   }
   return {.check = "outputs_equal", .passed = true,
           .detail = fmt::format("masked and shrunk model agree on {} inputs: largest difference {:.2g} of the largest value, tolerance {:.2g}", inputs.size(), worst,
                                 tolerance)};
+}
+
+VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk, const ProofInputs& inputs, double tolerance, const ProofOptions& options) {
+  const auto runtime = make_runtime(options.runtime);
+  const SessionOptions session{.threads = options.threads, .device = options.device};
+  const auto first = runtime->open(masked, session);
+  const auto second = runtime->open(shrunk, session);
+  return compare_sessions(*first, *second, masked.model().graph.outputs, inputs, tolerance);
 }
 
 std::vector<VerificationResult> check_cut(const ModelFile& masked, const ModelFile& shrunk, const CutPlan& plan, const std::map<std::string, Shape>& inputs) {

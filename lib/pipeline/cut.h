@@ -7,6 +7,7 @@
 #include "onnx/model_file.h"
 #include "pipeline/cut_plan.h"
 #include "report/run_report.h"
+#include "runtimes/runtime.h"
 #include "tensor/host_tensor.h"
 
 namespace sparsify {
@@ -27,6 +28,10 @@ struct ProofOptions {
 /// How far outputs of the same arithmetic in another order may be apart, as a share of the largest: machine epsilon of the weakest
 /// element type on the way x 16 sqrt(weighted layers on the longest path). Quantised activations may fall on the next step.
 double proof_tolerance(const ModelFile& file, const FlatGraph& graph);
+
+/// Runs both models on the same inputs.
+///   outputs  of the models' signature, in graph order
+VerificationResult compare_sessions(Session& masked, Session& shrunk, const std::vector<ValueInfo>& outputs, const ProofInputs& inputs, double tolerance);
 
 /// Runs both models. The detail of a failure names the first output element that differs.
 VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk, const ProofInputs& inputs, double tolerance, const ProofOptions& options);

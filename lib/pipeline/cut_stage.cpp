@@ -6,6 +6,7 @@
 
 #include "pipeline/cut.h"
 #include "pipeline/cut_choice.h"
+#include "pipeline/second_opinion.h"
 #include "tensor/slice.h"
 
 namespace sparsify {
@@ -114,15 +115,22 @@ std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelF
   if (!sound) return results;  // such a file may not run at all
   const double tolerance = proof_tolerance(masked, plan.structure->graph());
   const ProofOptions options{.threads = proof.threads, .device = proof.device};
-  results.push_back(prove_equal(masked, written, random_inputs(masked, *plan.structure, proof.seed), tolerance, options));
+  const ProofInputs random = random_inputs(masked, *plan.structure, proof.seed);
+  results.push_back(prove_equal(masked, written, random, tolerance, options));
+  ProofInputs real;
   if (proof.data != nullptr) {
     const auto stream = proof.data->stream({});
-    if (auto batch = stream->next()) {
-      VerificationResult real = prove_equal(masked, written, {std::move(batch->inputs)}, tolerance, options);
-      real.check = "outputs_equal_on_data";
-      results.push_back(std::move(real));
-    }
+    if (auto batch = stream->next()) real.push_back(std::move(batch->inputs));
   }
+  if (!real.empty()) {
+    VerificationResult result = prove_equal(masked, written, real, tolerance, options);
+    result.check = "outputs_equal_on_data";
+    results.push_back(std::move(result));
+  }
+  if (proof.notes == nullptr) return results;
+  SecondOpinion opinion = prove_elsewhere(masked, written, random, real, tolerance, proof.threads);
+  for (VerificationResult& result : opinion.results) results.push_back(std::move(result));
+  if (!opinion.note.empty()) proof.notes->push_back(std::move(opinion.note));
   return results;
 }
 

@@ -38,9 +38,11 @@ struct CutProof {
   int threads = 0;
   std::string device = "auto";
   const DataSource* data = nullptr;  ///< its first batch is run as well; null: random inputs only
+  /// Where it is said why ONNX Runtime has not run the models as well; null: it is not asked.
+  std::vector<std::string>* notes = nullptr;
 };
 
-/// Static checks, then both models on the same inputs.
+/// Static checks, then both models on the same inputs: on LibTorch and, where it is installed, on ONNX Runtime.
 std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelFile& written, const CutPlan& plan, const CutProof& proof);
 
 }  // namespace sparsify

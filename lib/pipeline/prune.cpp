@@ -139,7 +139,8 @@ class Run {
                                          .seed = static_cast<uint64_t>(recipe_.seed),
                                          .threads = static_cast<int>(recipe_.threads),
                                          .device = recipe_.device,
-                                         .data = data ? &*data : nullptr});
+                                         .data = data ? &*data : nullptr,
+                                         .notes = &report_.notes});
       cut = {};
       describe_cut_result(written, *decisions.cut);
     } else {
