@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "config/solver_name.h"
 #include "base/names.h"
-#include "config/density_limits.h"
 #include "criteria/criterion.h"
 #include "patterns/structured.h"
 #include "pipeline/cut_choice.h"
@@ -77,11 +77,11 @@ CutRule read_cut_rule(const Recipe& recipe, size_t index) {
   }
   made.kind = structured->name();
   made.options = structured->structured();
-  if (split_name(rule.solver, made.path + ".solver").name != "none") {
+  if (solver_name(rule) != "none") {
     refuse(rule.solver.mark(), made.path + ".solver", fmt::format("a solver corrects the weights that stay beside zeros, and the pattern {} removes them", made.kind),
            "use solver: none, and recover accuracy with `sparsify finetune` on the cut model");
   }
-  const DensityLimits limits = density_limits_of(recipe, index);
+  const DensityLimits& limits = rule.limits;
   if (limits.max_density < 1 || !limits.by_layer.empty()) {
     refuse(rule.mark, made.path + (limits.by_layer.empty() ? ".max_density" : ".density_limits"), fmt::format("the pattern {} has no density limits", made.kind),
            "give `pattern: {" + made.kind + ": {min_width: N}}`, or leave layers out with select");
