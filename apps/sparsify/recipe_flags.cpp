@@ -71,6 +71,7 @@ void RecipeFlags::declare_pruning(CLI::App& app) {
   app.add_option("--allocation", allocation, "how layers share the sparsity: global, uniform ...")->type_name("NAME");
   app.add_option("--sparsity", sparsity, "fraction of zeros in [0, 1)")->type_name("S");
   app.add_option("--solver", solver, "corrects the weights that stay")->type_name("NAME");
+  app.add_flag("--permute", permute, "of an N:M pattern: first reorder channels so that it loses less magnitude");
   app.add_option("--include", include, "globs on node and initializer names")->type_name("GLOB");
   app.add_option("--exclude", exclude, "globs on node and initializer names")->type_name("GLOB");
   app.add_option("--train-data", train_data, "data set to train or calibrate with")->type_name("DATA");
@@ -105,6 +106,7 @@ Recipe RecipeFlags::recipe() const {
   set_rule(allocation, "allocation", "--allocation");
   set_rule(sparsity, "sparsity", "--sparsity");
   set_rule(solver, "solver", "--solver");
+  if (permute) set_rule("true", "permute", "--permute");
   const auto set_globs = [&tree](const std::vector<std::string>& globs, const char* key, const char* flag) {
     if (globs.empty()) return;
     Setting& rule = first_rule(tree);

@@ -16,6 +16,7 @@ struct RecipeFlags {
   std::string config;
   std::vector<std::string> sets;
   std::string criterion, pattern, allocation, sparsity, solver;
+  bool permute = false;
   std::vector<std::string> include, exclude;
   std::string data, train_data, calibration_data, metric;
   std::string epochs, lr, loss, teacher;

@@ -6,12 +6,10 @@
 
 namespace sparsify {
 
-DensityLimits read_density_limits(const Options& rule, const std::string& path) {
+DensityLimits read_density_limits(const Options& rule, double min_density, const std::string& path) {
   DensityLimits limits;
   limits.max_density = rule.number("max_density", limits.max_density, {.min = 0, .max = 1, .above_min = true},
                                    "most that a layer keeps, as a fraction");
-  const double min_density = rule.number("min_density", PruneRule().min_density, {.min = 0, .max = 1},
-                                         "least fraction that every layer keeps; 0 allows empty layers");
   if (limits.max_density < min_density) {
     throw ConfigError{{.what = fmt::format("max_density is {}, below min_density {}", limits.max_density, min_density),
                        .where = rule.where("max_density"),
@@ -35,15 +33,6 @@ DensityLimits read_density_limits(const Options& rule, const std::string& path) 
     limits.by_layer.push_back({.layers = glob, .min = pair[0], .max = pair.size() == 2 ? pair[1] : 1});
   }
   return limits;
-}
-
-DensityLimits density_limits_of(const Recipe& recipe, size_t rule) {
-  const Setting* rules = recipe.source.find("prune");
-  if (rules == nullptr || rules->is_null()) return {};
-  const Setting* tree = rules->is_list() ? (rule < rules->list().size() ? &rules->list()[rule] : nullptr) : rules;
-  if (tree == nullptr) return {};
-  const std::string path = fmt::format("prune.{}", rule);
-  return read_density_limits(Options(*tree, path), path);
 }
 
 }  // namespace sparsify

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "config/recipe.h"
+#include "config/options.h"
 
 namespace sparsify {
 
@@ -20,10 +20,7 @@ struct DensityLimits {
   std::vector<DensityLimit> by_layer; ///< in the place of min_density and max_density for layers that match; the last match counts
 };
 
-/// Reads `max_density` and `density_limits`. throws ConfigError for limits out of range or order
-DensityLimits read_density_limits(const Options& rule, const std::string& path);
-
-/// Of a rule of a recipe that was read, from its tree; none for a recipe that was made without one.
-DensityLimits density_limits_of(const Recipe& recipe, size_t rule);
+/// Reads `max_density` and `density_limits` of a rule. throws ConfigError for limits out of range or order
+DensityLimits read_density_limits(const Options& rule, double min_density, const std::string& path);
 
 }  // namespace sparsify

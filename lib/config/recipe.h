@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/density_limits.h"
 #include "config/options.h"
 #include "config/setting.h"
 
@@ -31,6 +32,9 @@ struct PruneRule {
   Setting solver{"none"};
   /// Least fraction that every layer keeps, and at least one weight per output channel; 0 turns both off.
   double min_density = 0.01;
+  DensityLimits limits{};  ///< beside min_density
+  /// Of an N:M rule: channels are reordered first, so that groups of M lose less; the dense model computes the same.
+  bool permute = false;
   Mark mark;
 };
 

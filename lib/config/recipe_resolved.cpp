@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "config/density_limits.h"
 #include "config/recipe.h"
 
 namespace sparsify {
@@ -37,7 +36,7 @@ Setting with_table_from(Setting plugin, const std::string& folder) {
   return plugin;
 }
 
-Setting resolved_rule(const PruneRule& rule, const DensityLimits& more, const std::string& folder) {
+Setting resolved_rule(const PruneRule& rule, const std::string& folder) {
   Setting select;
   select.set("ops", list_of(rule.select.ops));
   select.set("include", list_of(rule.select.include));
@@ -53,9 +52,10 @@ Setting resolved_rule(const PruneRule& rule, const DensityLimits& more, const st
   set_given(map, "sparsity", rule.sparsity);
   set_given(map, "solver", rule.solver);
   map.set("min_density", Setting(rule.min_density));
-  if (more.max_density < 1) map.set("max_density", Setting(more.max_density));
+  if (rule.permute) map.set("permute", Setting(true));
+  if (rule.limits.max_density < 1) map.set("max_density", Setting(rule.limits.max_density));
   Setting limits;
-  for (const DensityLimit& limit : more.by_layer) {
+  for (const DensityLimit& limit : rule.limits.by_layer) {
     limits.set(limit.layers, Setting(Setting::List{Setting(limit.min), Setting(limit.max)}));
   }
   set_given(map, "density_limits", limits);
@@ -98,9 +98,7 @@ Setting resolved(const Recipe& recipe, const std::string& folder) {
   map.set("threads", recipe.threads == 0 ? Setting("auto") : Setting(recipe.threads));
   set_given(map, "data", resolved_data(recipe.data, folder));
   Setting::List rules;
-  for (size_t i = 0; i < recipe.prune.size(); ++i) {
-    rules.push_back(resolved_rule(recipe.prune[i], density_limits_of(recipe, i), folder));
-  }
+  for (const PruneRule& rule : recipe.prune) rules.push_back(resolved_rule(rule, folder));
   if (!rules.empty()) map.set("prune", Setting(std::move(rules)));
   set_given(map, "schedule", recipe.schedule);
   set_given(map, "train", resolved_train(recipe.train, folder));

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/names.h"
-#include "config/density_limits.h"
 #include "config/recipe_parts.h"
 
 namespace sparsify {
@@ -92,11 +91,13 @@ PruneRule read_rule(const Options& options, const std::string& path) {
   rule.allocation =
       read_plugin(options, "allocation", {}, "how many each layer keeps", path + ".allocation");
   rule.sparsity = read_sparsity(options, path);
-  rule.solver = read_plugin(options, "solver", rule.solver, "corrects the weights that stay",
+  rule.solver = read_plugin(options, "solver", Setting("auto"), "corrects the weights that stay",
                             path + ".solver");
   rule.min_density = options.number("min_density", rule.min_density, {.min = 0, .max = 1},
                                     "least fraction that every layer keeps; 0 allows empty layers");
-  read_density_limits(options, path);  // checked here, asked for with density_limits_of()
+  rule.limits = read_density_limits(options, rule.min_density, path);
+  rule.permute = options.flag("permute", rule.permute,
+                              "of an N:M pattern: first reorder channels so that it loses less magnitude");
   return rule;
 }
 

@@ -239,7 +239,7 @@ Json recipe_schema(const Plugins& plugins) {
                       {"criterion", plugin_schema(plugins, "criterion")},
                       {"pattern", plugin_schema(plugins, "pattern", {}, "^[0-9]+:[0-9]+$")},
                       {"allocation", plugin_schema(plugins, "allocation")},
-                      {"solver", plugin_schema(plugins, "solver", {"none"})},
+                      {"solver", plugin_schema(plugins, "solver", {"none", "auto"})},
                       {"schedule", plugin_schema(plugins, "schedule")},
                       {"sparsity", sparsity_schema()},
                       {"data_set", data_set_schema(plugins)},

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "base/names.h"
@@ -48,6 +49,18 @@ std::string refusal(const PrunableTensor& tensor, const Selection& select) {
   return "";
 }
 
+/// Where the globs take everything: why each tensor is left, most frequent reason first.
+std::string what_there_is(const std::vector<PrunableTensor>& tensors, const Selection& select) {
+  std::map<std::string, int> counts;
+  for (const PrunableTensor& tensor : tensors) ++counts[refusal(tensor, select)];
+  std::vector<std::pair<std::string, int>> reasons(counts.begin(), counts.end());
+  std::stable_sort(reasons.begin(), reasons.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::string> texts;
+  for (const auto& [reason, count] : reasons) texts.push_back(fmt::format("{} x {}", count, reason));
+  if (texts.empty()) return "the model has no weights; `sparsify inspect MODEL` lists what it has";
+  return fmt::format("the model has {}; set select.ops, select.kinds or select.first_last, or name a layer without a wildcard", join(texts, "; "));
+}
+
 }  // namespace
 
 Selections select_tensors(const std::vector<PrunableTensor>& tensors, const std::vector<PruneRule>& rules) {
@@ -75,7 +88,8 @@ Selections select_tensors(const std::vector<PrunableTensor>& tensors, const std:
       if (tensor.kind == "weight") names.push_back(tensor.initializer);
     }
     const Selection& select = rules[i].select;
-    const std::string nearest = select.include.empty() ? "" : closest_name(select.include.front(), names);
+    const bool takes_all = select.include == std::vector<std::string>{"*"} && select.exclude.empty();
+    const std::string nearest = takes_all || select.include.empty() ? "" : closest_name(select.include.front(), names);
     const bool overtaken = std::any_of(result.selected.begin(), result.selected.end(), [&](const Selected& selected) {
       return refusal(selected.tensor, select).empty();
     });
@@ -85,7 +99,8 @@ Selections select_tensors(const std::vector<PrunableTensor>& tensors, const std:
                                          join(select.include), select.exclude.empty() ? "nothing" : join(select.exclude)),
          .where = rules[i].mark.source.empty() ? fmt::format("prune.{}", i)
                                                : fmt::format("{} (prune.{})", rules[i].mark.text(), i),
-         .fix = nearest.empty() ? "widen the globs; `sparsify inspect MODEL` lists the layers and what they are"
+         .fix = takes_all && !overtaken ? what_there_is(tensors, select)
+                : nearest.empty() ? "widen the globs; `sparsify inspect MODEL` lists the layers and what they are"
                                 : fmt::format("did you mean \"{}\"? `sparsify inspect MODEL` lists all layers", nearest)}};
   }
   return result;

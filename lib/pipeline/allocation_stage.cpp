@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/names.h"
-#include "config/density_limits.h"
 #include "pipeline/calibration.h"
 #include "pipeline/size_budget.h"
 #include "pipeline/trial.h"
@@ -27,7 +26,7 @@ std::string name_of_allocation(const PruneRule& rule) { return rule.allocation.i
 }  // namespace
 
 UnitLimits limits_of(const Recipe& recipe, size_t rule, const PrunableTensor& layer, int64_t units) {
-  const DensityLimits limits_given = density_limits_of(recipe, rule);
+  const DensityLimits& limits_given = recipe.prune[rule].limits;
   double least = recipe.prune[rule].min_density;
   double most = limits_given.max_density;
   for (const DensityLimit& limit : limits_given.by_layer) {

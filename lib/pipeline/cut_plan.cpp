@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "config/solver_name.h"
 #include "base/names.h"
-#include "config/density_limits.h"
 #include "criteria/criterion.h"
 #include "patterns/structured.h"
 #include "pipeline/cut_choice.h"
@@ -86,7 +86,7 @@ CutRule read_cut_rule(const Recipe& recipe, size_t index) {
   }
   made.kind = structured->name();
   made.options = structured->structured();
-  const DensityLimits limits = density_limits_of(recipe, index);
+  const DensityLimits& limits = rule.limits;
   if (limits.max_density < 1 || !limits.by_layer.empty()) {
     refuse(rule.mark, made.path + (limits.by_layer.empty() ? ".max_density" : ".density_limits"), fmt::format("the pattern {} has no density limits", made.kind),
            "give `pattern: {" + made.kind + ": {min_width: N}}`, or leave layers out with select");

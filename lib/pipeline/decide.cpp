@@ -7,6 +7,7 @@
 
 #include "allocators/allocator.h"
 #include "base/error.h"
+#include "config/solver_name.h"
 #include "criteria/criterion.h"
 #include "patterns/pattern.h"
 #include "pipeline/allocation_stage.h"
@@ -49,18 +50,48 @@ bool divides_by_error(const PruneRule& rule) {
 /// What the recipe says, or the default: reconstruction makes up for uniform sparsity better than for what one ranking leaves.
 Setting allocation_of(const PruneRule& rule) {
   if (!rule.allocation.is_null()) return rule.allocation;
-  return Setting(split_name(rule.solver, "").name == "none" ? "global" : "uniform");
+  return Setting(solver_name(rule) == "none" ? "global" : "uniform");
 }
 
-RulePlugins plugins_of(const PruneRule& rule, size_t index) {
+/// A pattern that fixes the density keeps to limits that allow it; others it cannot honour.
+void require_density(const PruneRule& rule, const Pattern& pattern, const std::string& path) {
+  const PrunableTensor wide{.shape = {64, 720720}, .output_axis = 0, .input_axis = 1};  // a multiple of every M up to 16
+  const double density = 1 - *pattern.fixed_sparsity(wide);
+  const auto check = [&](double least, double most, const std::string& key) {
+    if (least <= density + 1e-3 && most >= density - 1e-3) return;
+    refuse(rule.mark, path + key, fmt::format("the pattern {} keeps {:.4g} of every layer, and {} asks for {} {:.4g}", pattern.describe(), density, key.substr(1),
+                                              least > density ? "at least" : "at most", least > density ? least : most),
+           "leave the layer out (select.exclude), change the limit, or choose another pattern");
+  };
+  check(rule.min_density, 1, ".min_density");
+  check(0, rule.limits.max_density, ".max_density");
+  for (const DensityLimit& limit : rule.limits.by_layer) check(limit.min, limit.max, ".density_limits");
+}
+
+/// The movement criteria score what training moves: the schedule of that name does, and what is decided before it is only how many weights
+/// each layer keeps, by magnitude.
+std::unique_ptr<Criterion> before_movement(const PruneRule& rule, const Recipe& recipe, const std::string& path) {
+  const bool soft = split_name(rule.criterion, path).name == "soft_movement";
+  const NamedOptions schedule = split_name(recipe.schedule, "schedule");
+  const bool moves = schedule.name == "movement" && !recipe.train.is_null();
+  const std::string wanted = soft ? "`schedule: {name: movement, soft: true}`" : "`schedule: movement`";
+  if (!moves) {
+    refuse(rule.criterion.mark(), path, "the criterion scores what training moved, and this run does not train by movement",
+           "give " + wanted + " and `train:`, or choose a criterion that looks at the trained weights: magnitude, taylor");
+  }
+  if (schedule.options.flag("soft", false) != soft) {
+    refuse(rule.criterion.mark(), path, fmt::format("the schedule movement is {}soft, and the criterion is {}", soft ? "not " : "", soft ? "soft_movement" : "movement"),
+           "give " + wanted);
+  }
+  return Registry<Criterion>::instance().make("magnitude", Options());
+}
+
+RulePlugins plugins_of(const PruneRule& rule, size_t index, const Recipe& recipe) {
   const std::string path = fmt::format("prune.{}", index);
   RulePlugins plugins;
   plugins.criterion = make_plugin<Criterion>(rule.criterion, path + ".criterion");
   plugins.pattern = make_pattern(rule.pattern, path + ".pattern");
-  if (needs(plugins.criterion->needs(), Evidence::Movement)) {
-    refuse(rule.criterion.mark(), path + ".criterion", "the criterion scores what training moved, and this run does not train",
-           "train while pruning (schedule and train), or choose a criterion that looks at the trained weights: magnitude, taylor");
-  }
+  if (needs(plugins.criterion->needs(), Evidence::Movement)) plugins.criterion = before_movement(rule, recipe, path + ".criterion");
   const std::string within_channels = split_name(rule.pattern, path + ".pattern").name;
   const bool chooses_within = within_channels == "per_row" || within_channels.find(':') != std::string::npos || within_channels == "n_of_m";
   if (plugins.criterion->is_per_channel() && chooses_within) {
@@ -68,7 +99,7 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
            fmt::format("the criterion gives all weights of an output channel one score, and the pattern {} chooses among them", plugins.pattern->describe()),
            "use a criterion that scores single weights (magnitude, taylor, wanda), or a pattern of whole channels or blocks");
   }
-  const bool solved = split_name(rule.solver, path + ".solver").name != "none";
+  const bool solved = solver_name(rule) != "none";
   if (solved) {
     const std::string refused = make_solver(rule.solver, path + ".solver")->refuses(*plugins.pattern);
     if (!refused.empty()) refuse(rule.solver.mark(), path + ".solver", refused, "choose another pattern or solver (`sparsify list solver`)");
@@ -88,6 +119,7 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index) {
       refuse(rule.allocation.mark(), path + ".allocation", fmt::format("the pattern {} leaves nothing to allocate", plugins.pattern->describe()),
              "remove allocation, or choose another pattern");
     }
+    require_density(rule, *plugins.pattern, path);
     return plugins;
   }
   if (rule.sparsity.is_null()) {
@@ -129,7 +161,7 @@ class Decider {
   Decisions run() {
     std::vector<RulePlugins> plugins;
     for (size_t i = 0; i < recipe_.prune.size(); ++i) {
-      plugins.push_back(plugins_of(recipe_.prune[i], i));
+      plugins.push_back(plugins_of(recipe_.prune[i], i, recipe_));
       if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].allocator, fmt::format("prune.{}", i));
     }
     Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
@@ -277,7 +309,7 @@ class Decider {
     for (size_t i = 0; i < task.layers.size(); ++i) {
       Decision decision{.tensor = task.layers[i], .pattern = pattern.describe(), .pattern_setting = rule.pattern};
       decision.keep = budget[i];
-      decision.solver = rule.solver;
+      if (solver_name(rule) != "none") decision.solver = rule.solver;
       decision.solver_path = fmt::format("prune.{}.solver", rule_task.index);
       if (divides_by_error(rule)) decision.share = static_cast<int>(rule_task.index);
       decision.floor = task.floors[i];

@@ -62,6 +62,17 @@ std::vector<std::string> describe_nodes(const ModelGraph& model) {
   throw ResourceError{{.what = what, .where = path, .fix = "use the plan.json that a run wrote, with its masks.safetensors beside it"}};
 }
 
+Json parsed(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw ResourceError{{.what = "the plan cannot be read", .where = path, .fix = "check the path"}};
+  const Json plan = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (plan.is_discarded() || !plan.is_object() || plan.value("schema_version", 0) != 1 || !plan.contains("graph") ||
+      !plan.contains("tensors") || !plan.contains("masks")) {
+    damaged(path, "the file is not a plan of this version");
+  }
+  return plan;
+}
+
 /// throws Json::exception where a value is missing or of another type
 Decisions replayed_cut(const Json& cut, const ModelFile& file) {
   std::vector<KeptUnits> groups;
@@ -73,13 +84,7 @@ Decisions replayed_cut(const Json& cut, const ModelFile& file) {
 
 /// throws Json::exception where a value is missing or of another type
 Decisions decisions_of(const std::string& path, const ModelFile& file) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw ResourceError{{.what = "the plan cannot be read", .where = path, .fix = "check the path"}};
-  const Json plan = Json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (plan.is_discarded() || !plan.is_object() || plan.value("schema_version", 0) != 1 || !plan.contains("graph") ||
-      !plan.contains("tensors") || !plan.contains("masks")) {
-    damaged(path, "the file is not a plan of this version");
-  }
+  const Json plan = parsed(path);
   const std::vector<std::string> here = describe_nodes(file.model());
   const auto there = plan["graph"].get<std::vector<std::string>>();
   for (size_t i = 0; i < std::max(here.size(), there.size()); ++i) {
@@ -131,7 +136,8 @@ Decisions decisions_of(const std::string& path, const ModelFile& file) {
 
 }  // namespace
 
-void write_plan(const std::string& folder, const ModelFile& file, const Decisions& decisions, bool overwrite) {
+void write_plan(const std::string& folder, const ModelFile& file, const Decisions& decisions, bool overwrite,
+                const std::vector<GroupOrder>& orders) {
   MaskSet masks;
   Json tensors = Json::array();
   for (const Decision& decision : decisions.decided) {
@@ -152,6 +158,7 @@ void write_plan(const std::string& folder, const ModelFile& file, const Decision
                      {"masks", {{"path", "masks.safetensors"}, {"sha256", masks_sha256}}},
                      {"tensors", tensors},
                      {"graph", describe_nodes(file.model())}};
+  for (const GroupOrder& one : orders) plan["permutation"].push_back({{"group", one.group}, {"order", one.order}});
   if (decisions.cut) {
     plan["cut"] = {{"groups", Json::array()}, {"blocks", Json::array()}, {"tensors", Json::array()}};
     for (const KeptUnits& group : kept_units(*decisions.cut)) {
@@ -165,6 +172,18 @@ void write_plan(const std::string& folder, const ModelFile& file, const Decision
     }
   }
   write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);
+}
+
+std::vector<GroupOrder> read_plan_orders(const std::string& path) {
+  try {
+    std::vector<GroupOrder> orders;
+    const Json plan = parsed(path);
+    if (!plan.contains("permutation")) return orders;
+    for (const Json& one : plan["permutation"]) orders.push_back({one.at("group").get<std::string>(), one.at("order").get<std::vector<int64_t>>()});
+    return orders;
+  } catch (const Json::exception& e) {
+    damaged(path, fmt::format("the plan is damaged: {}", e.what()));
+  }
 }
 
 Decisions read_plan(const std::string& path, const ModelFile& file) {

@@ -20,10 +20,12 @@
 #include "pipeline/cut_repair.h"
 #include "pipeline/cut_stage.h"
 #include "pipeline/decide.h"
+#include "pipeline/default_solver.h"
 #include "pipeline/evaluate.h"
 #include "pipeline/figures.h"
 #include "pipeline/gates.h"
 #include "pipeline/finetune.h"
+#include "pipeline/permute_stage.h"
 #include "pipeline/plan_file.h"
 #include "pipeline/train_stage.h"
 #include "report/mask_picture.h"
@@ -85,12 +87,16 @@ class Run {
   PruneOutcome run() {
     check_request();
     watch_.stage("load");
-    ModelFile file = ModelFile::load(recipe_.model, {.allow_linked_data = request_.allow_linked_data});
-    for (const std::string& warning : file.warnings()) warn(warning);
+    ModelFile given = ModelFile::load(recipe_.model, {.allow_linked_data = request_.allow_linked_data});
+    for (const std::string& warning : given.warnings()) warn(warning);
     std::optional<DataSource> data;
     if (!request_.dry_run && recipe_.data.contains("eval")) {
-      data.emplace("eval", recipe_.data, file.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+      data.emplace("eval", recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
     }
+    const std::string solver_note = choose_solver_(recipe_, given, request_.plan.empty() && !request_.hold_zeros, request_.input_shapes);
+    if (!solver_note.empty()) log_info("{}", solver_note);
+    reorder(given);
+    ModelFile& file = permuted_ ? *permuted_->file : given;
     watch_.stage("decide");
     Decisions decisions = request_.hold_zeros       ? hold_zeros(file)
                           : !request_.plan.empty() ? read_plan(request_.plan, file)
@@ -99,6 +105,12 @@ class Run {
     for (const std::string& warning : decisions.warnings) warn(warning);
     if (!request_.plan.empty() && !recipe_.prune.empty()) warn("the plan decides: the rules of the recipe are not used");
     report_.notes = decisions.notes;
+    if (!solver_note.empty()) report_.notes.push_back(solver_note);
+    if (!request_.plan.empty()) {
+      const std::string note = solve_plan_(recipe_, decisions);
+      if (!note.empty()) log_info("{}", note);
+      if (!note.empty()) report_.notes.push_back(note);
+    }
     Correction correction;
     if (!request_.dry_run && (decisions.cut ? wants_cut_repair(recipe_) : wants_correction(recipe_, decisions))) {
       watch_.stage("correct");
@@ -112,6 +124,11 @@ class Run {
       train(file, decisions, changed);
     }
     describe(file, decisions);
+    if (permuted_) {
+      report_.model.path = given.path();
+      report_.model.sha256 = given.sha256();
+      report_.model.size_bytes = given.size_bytes();
+    }
     describe_correction(correction, decisions, report_);
     if (decisions.cut) describe_cut_(report_, *decisions.cut);
     if (request_.dry_run) {
@@ -120,7 +137,7 @@ class Run {
     }
     if (data) {
       watch_.stage("measure_before");
-      measure(file, file, *data, /*before=*/true);
+      measure(given, given, *data, /*before=*/true);
     }
     watch_.stage("write");
     CutOutput cut;
@@ -148,6 +165,7 @@ class Run {
       report_.verification = check.results;
       describe_result(written, decisions, check.zeros);
     }
+    if (permuted_) report_.verification.insert(report_.verification.begin(), permuted_->checks.begin(), permuted_->checks.end());
     if (data) {
       watch_.stage("measure_after");
       measure(written, file, *data, /*before=*/false);
@@ -157,7 +175,7 @@ class Run {
     if (std::string note = data_note(recipe_, decisions); !note.empty()) report_.notes.push_back(std::move(note));
     const bool passed = all_passed();
     watch_.stage("evidence");
-    write_evidence_or_nothing(file, decisions, passed);
+    write_evidence_or_nothing(given, decisions, passed);
     if (passed) {
       const SavedFile saved = writer->commit();
       report_.result->path = saved.path;
@@ -178,6 +196,28 @@ class Run {
   }
 
  private:
+  /// Where a rule or the plan asks for it, the run goes on with the reordered model, which computes the same.
+  void reorder(const ModelFile& given) {
+    const bool replays = !request_.plan.empty();
+    if (request_.hold_zeros || (!replays && !permutes(recipe_))) return;
+    std::vector<GroupOrder> orders;
+    if (replays) orders = read_plan_orders(request_.plan);
+    if (replays && orders.empty()) return;
+    watch_.stage("permute");
+    const PermuteRequest request{.inputs = request_.input_shapes,
+                                 .seed = static_cast<uint64_t>(recipe_.seed),
+                                 .threads = static_cast<int>(recipe_.threads),
+                                 .device = recipe_.device};
+    if (!replays) orders = find_permutation(given, recipe_, request);
+    if (orders.empty()) return warn("permute: no order of the channels was found in which the layers keep more magnitude");
+    if (!request_.dry_run) {
+      permuted_ = permute(given, orders, recipe_.output, request);
+      for (const std::string& warning : permuted_->warnings) warn(warning);
+      orders = permuted_->orders;
+    }
+    if (!replays) kept_magnitudes_ = kept_magnitudes(given, recipe_, orders, request);
+  }
+
   void train(const ModelFile& file, Decisions& decisions, WeightMap& changed) {
     TrainOutcome outcome = train_stage({.file = file,
                                         .recipe = recipe_,
@@ -280,6 +320,11 @@ class Run {
       report_.pruned += decision.mask.pruned();
       masks.emplace_back(decision.tensor.initializer, Mask{decision.tensor.shape, decision.mask});
       output_axes[decision.tensor.initializer] = decision.tensor.output_axis;
+      for (const KeptMagnitude& kept : kept_magnitudes_) {
+        if (kept.tensor_id != decision.tensor.id) continue;
+        row.kept_magnitude_before = kept.before;
+        row.kept_magnitude = kept.after;
+      }
       rows.emplace_back(decision.tensor.node_order, std::move(row));
     }
     for (const Skipped& skipped : decisions.skipped) {
@@ -358,7 +403,7 @@ class Run {
     fs::create_directories(folder_);
     report_.recipe_yaml = to_yaml(resolved(recipe_));
     write_file_atomically((fs::path(folder_) / "recipe.yaml").string(), to_yaml(resolved(recipe_, folder_)), /*overwrite=*/true);
-    if (passed) write_plan(folder_, file, decisions, /*overwrite=*/true);
+    if (passed) write_plan(folder_, file, decisions, /*overwrite=*/true, permuted_ ? permuted_->orders : std::vector<GroupOrder>{});
   }
 
   /// `log.jsonl`: what happened, a JSON object a line.
@@ -381,11 +426,13 @@ class Run {
   }
 
   const PruneRequest& request_;
-  const Recipe& recipe_;
+  Recipe recipe_;  ///< with what was left open decided
   RunReport report_;
   Stopwatch watch_;
   std::string folder_;
   bool trains_ = false;
+  std::optional<PermutedModel> permuted_;
+  std::vector<KeptMagnitude> kept_magnitudes_;
   std::map<int, int64_t> zeros_;  ///< by tensor id: of the input, then of the output
 };
 

@@ -101,7 +101,7 @@ void TrainRun::take(const MaskMap& masks) {
 }
 
 MaskMap TrainRun::decide_at(const WeightMap& weights, const std::function<double(double)>& sparsity) const {
-  const ScratchModel scratch(stage_.recipe.model, stage_.allow_linked_data, weights, stage_.folder);
+  const ScratchModel scratch(stage_.file.path(), stage_.allow_linked_data, weights, stage_.folder);
   Recipe recipe = stage_.recipe;
   for (PruneRule& rule : recipe.prune) {
     if (!rule.sparsity.is_number()) continue;
@@ -115,7 +115,7 @@ MaskMap TrainRun::decide_at(const WeightMap& weights, const std::function<double
 }
 
 double TrainRun::validate(const WeightMap& weights) const {
-  const ScratchModel scratch(stage_.recipe.model, stage_.allow_linked_data, weights, stage_.folder);
+  const ScratchModel scratch(stage_.file.path(), stage_.allow_linked_data, weights, stage_.folder);
   const MetricResult result = evaluate(scratch.file(), *validation_,
                                        {.metric = metric_,
                                         .session = {.threads = static_cast<int>(stage_.recipe.threads), .device = stage_.recipe.device},

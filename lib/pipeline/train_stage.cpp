@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "config/solver_name.h"
 #include "pipeline/train_run.h"
 #include "schedules/dynamic.h"
 #include "schedules/movement.h"
@@ -26,7 +27,7 @@ void require_free_sparsity(const Recipe& recipe, const std::string& schedule) {
                          .where = fmt::format("{} (prune.{}.sparsity)", rule.mark.text(), i),
                          .fix = "give a number, or use schedule: one_shot for patterns that fix the density"}};
     }
-    if (split_name(rule.solver, "solver").name != "none") {
+    if (solver_name(rule) != "none") {
       throw ConfigError{{.what = fmt::format("a solver corrects weights once, and the schedule \"{}\" goes on changing them", schedule),
                          .where = fmt::format("{} (prune.{}.solver)", rule.mark.text(), i),
                          .fix = "use schedule: one_shot with train, or no solver"}};

@@ -91,6 +91,8 @@ Json layer_object(const LayerRow& row) {
           {"error_before", or_null(row.error_before)},
           {"error", or_null(row.error)},
           {"solve_s", or_null(row.solve_s)},
+          {"kept_magnitude_before", or_null(row.kept_magnitude_before)},
+          {"kept_magnitude", or_null(row.kept_magnitude)},
                     {"skipped", or_null(row.skipped)},
           {"shape_after", row.shape_after.empty() ? Json(nullptr) : Json(row.shape_after)}};
 }

@@ -39,6 +39,9 @@ struct LayerRow {
   std::optional<double> error_before{};
   std::optional<double> error{};
   std::optional<double> solve_s{};
+  /// Of a layer whose inputs were reordered: share of its magnitude that N:M keeps in the given order and in the new one.
+  std::optional<double> kept_magnitude_before{};
+  std::optional<double> kept_magnitude{};
   std::vector<int64_t> shape_after{};    ///< of a tensor that was cut; empty: as before
 };
 

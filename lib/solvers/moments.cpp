@@ -3,15 +3,21 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+
+#include "solvers/correlate.h"
 
 namespace sparsify {
 namespace {
 
 /// Elements of one chunk's columns: they stay in the cache of the processor, or nearly.
 constexpr int64_t kChunk = int64_t{1} << 22;
+
+/// Samples whose products with the target are summed in float32.
+constexpr int64_t kGradientSamples = 32;
 
 int64_t chunk_samples(const LinearSite& site, const at::Tensor& input, at::IntArrayRef output_shape) {
   if (site.kind == LinearSite::Kind::Product || input.dim() < 3) return input.size(0);
@@ -44,6 +50,23 @@ at::Tensor places_of(const LinearSite& site) {
   return (site.live_inputs.unsqueeze(1) * kernel + at::arange(kernel, at::kLong)).view({-1});
 }
 
+void add_without_columns(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
+                         const TargetRows& target, bool with_gram, Moments& moments) {
+  const at::Tensor values = input.scalar_type() == at::kDouble ? input : input.to(at::kFloat);
+  if (with_gram) add_correlations(site, values, moments);
+  if (!target) return;
+  const at::Tensor rows = target(0, values.size(0), at::empty({site.groups, site.columns, 0}, values.options()));
+  const at::Tensor outputs = rows.reshape({site.rows, values.size(0), values.size(2), values.size(3)}).transpose(0, 1).contiguous();
+  for (int64_t first = 0; first < values.size(0); first += kGradientSamples) {
+    const int64_t count = std::min(kGradientSamples, values.size(0) - first);
+    std::vector<int64_t> shape = output_shape.vec();
+    shape[0] = count;
+    moments.cross.add_(site_weight_gradient(site, step, values.narrow(0, first, count), shape, outputs.narrow(0, first, count)));
+  }
+  moments.target_sum.add_(rows.sum(1));
+  moments.target_squares.add_(rows.square().sum(1, false, at::kDouble));
+}
+
 }  // namespace
 
 void add_moments(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
@@ -53,6 +76,7 @@ void add_moments(const LinearSite& site, const Step& step, const at::Tensor& inp
   const LinearSite used = narrow ? narrowed(site) : site;
   const at::Tensor places = narrow ? places_of(site) : at::Tensor();
   const at::Tensor values = narrow ? input.to(at::kCPU).index_select(1, site.live_inputs) : input.to(at::kCPU);
+  if (!narrow && correlates(site, step, values, output_shape)) return add_without_columns(site, step, values, output_shape, target, with_gram, moments);
   const bool whole = site.kind == LinearSite::Kind::Product;
   const int64_t samples = whole ? 1 : values.size(0);
   const int64_t chunk = whole ? 1 : chunk_samples(used, values, output_shape);

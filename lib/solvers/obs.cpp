@@ -5,13 +5,14 @@
 //
 // Rows share H but lose different weights. Unstructured: every row's sequence of losses is recorded and the cheapest
 // removals over all rows are taken. The final weights are solved on the support at once, which the updates equal but for
-// rounding.
+// rounding. A row costs columns^3 and a copy of the inverse: of wide layers blocks of columns are gone through one by one, the
+// others held as they are (H^-1 is then that of the block's H), and compete in the end; the support is solved over all of them.
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cholesky_inverse.h>
+#include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_cholesky_ex.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
@@ -19,14 +20,16 @@
 #include <queue>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "solvers/layer_problem.h"
 #include "solvers/n_of_m_steps.h"
 
 namespace sparsify {
 namespace {
 
-/// One row's removals: which column, and what it cost.
+/// One row's removals in one block of columns: which column, and what it cost.
 struct Trace {
+  int64_t row = 0;
   std::vector<int64_t> columns;
   std::vector<double> costs;
 };
@@ -108,7 +111,9 @@ class RowSurgeon {
 
 class Obs final : public Solver {
  public:
-  explicit Obs(const Options& options) : target_(read_target(options, {.dense_target = false, .shortcut = false, .bias = false})) {}
+  explicit Obs(const Options& options)
+      : target_(read_target(options, {.dense_target = false, .shortcut = false, .bias = false})),
+        block_(options.integer("block", 768, {.min = 1, .max = 1 << 20}, "columns whose removals see each other; a row costs columns * block^2")) {}
 
   TargetOptions target() const override { return target_; }
 
@@ -122,31 +127,34 @@ class Obs final : public Solver {
     const int64_t rows = problem.weights.size(0);
     const int64_t columns = problem.weights.size(1);
     const Quota quota = n_of_m ? quota_of(*problem.site, *n_of_m) : Quota{};
-    int64_t removals = columns;
-    if (n_of_m) {
-      removals = 0;
-      for (const int64_t left : quota.left) removals += left;
-    }
-    std::vector<Trace> traces(static_cast<size_t>(rows));
+    const int64_t width = n_of_m ? whole_groups(*problem.site, *n_of_m) : block_;
+    const int64_t blocks = (columns + width - 1) / width;
+    std::vector<Trace> traces(static_cast<size_t>(rows * blocks));
     const int64_t group_rows = problem.group_rows();
     for (int64_t group = 0; group < problem.hessian.size(0); ++group) {
-      const auto [lower, info] = at::linalg_cholesky_ex(problem.hessian[group]);
-      if (info.item<int>() != 0) {
-        throw ResourceError{{.what = "the inputs of the layer do not determine its weights (singular Hessian)",
-                             .where = "solver",
-                             .fix = "use more calibration samples, or a larger damping"}};
-      }
-      const at::Tensor inverse = at::cholesky_inverse(lower).contiguous();
       // The unpruned solution: the dense weights, unless the target is the dense network's.
-      const at::Tensor start = at::mm(problem.cross.narrow(0, group * group_rows, group_rows), inverse).contiguous();
-      const double* matrix = inverse.data_ptr<double>();
+      const at::Tensor cross = problem.cross.narrow(0, group * group_rows, group_rows);
+      const at::Tensor start = at::cholesky_solve(cross.t(), factor_of(problem.hessian[group])).t().contiguous();
       const double* weights = start.data_ptr<double>();
-      at::parallel_for(0, group_rows, 1, [&](int64_t first, int64_t last) {
-        for (int64_t row = first; row < last; ++row) {
-          RowSurgeon surgeon({matrix, matrix + columns * columns}, {weights + row * columns, weights + (row + 1) * columns});
-          traces[static_cast<size_t>(group * group_rows + row)] = surgeon.run(removals, quota);
-        }
-      });
+      for (int64_t block = 0; block < blocks; ++block) {
+        check_interrupt();
+        const int64_t first = block * width;
+        const int64_t count = std::min(width, columns - first);
+        const at::Tensor inverse = at::cholesky_inverse(factor_of(problem.hessian[group].narrow(0, first, count).narrow(1, first, count))).contiguous();
+        const double* matrix = inverse.data_ptr<double>();
+        const Quota own = part_of(quota, first, count);
+        int64_t removals = n_of_m ? 0 : count;
+        for (const int64_t left : own.left) removals += left;
+        at::parallel_for(0, group_rows, 1, [&](int64_t begin, int64_t end) {
+          for (int64_t row = begin; row < end; ++row) {
+            const double* from = weights + row * columns + first;
+            Trace& trace = traces[static_cast<size_t>((group * group_rows + row) * blocks + block)];
+            trace = RowSurgeon({matrix, matrix + count * count}, {from, from + count}).run(removals, own);
+            trace.row = group * group_rows + row;
+            for (int64_t& column : trace.columns) column += first;
+          }
+        });
+      }
     }
     BitMask mask = n_of_m ? mask_of(problem, traces) : problem.select(*problem.pattern, ranks(problem, traces), problem.keep);
     const at::Tensor solved = solve_on_support(problem.hessian, problem.cross, problem.as_matrix(mask));
@@ -154,6 +162,31 @@ class Obs final : public Solver {
   }
 
  private:
+  static at::Tensor factor_of(const at::Tensor& hessian) {
+    const auto [lower, info] = at::linalg_cholesky_ex(hessian);
+    if (info.item<int>() == 0) return lower;
+    throw ResourceError{{.what = "the inputs of the layer do not determine its weights (singular Hessian)",
+                         .where = "solver",
+                         .fix = "use more calibration samples, or a larger damping"}};
+  }
+
+  /// Columns of a block that cuts no group of M channels.
+  int64_t whole_groups(const LinearSite& site, const NOfMNumbers& numbers) const {
+    int64_t positions = 1;
+    for (size_t axis = 2; axis < site.tensor.shape.size(); ++axis) positions *= site.tensor.shape[axis];
+    const int64_t group = numbers.m * positions;
+    return std::max<int64_t>(1, block_ / group) * group;
+  }
+
+  static Quota part_of(const Quota& all, int64_t first, int64_t count) {
+    Quota part;
+    if (all.left.empty()) return part;
+    part.group_of.assign(all.group_of.begin() + first, all.group_of.begin() + first + count);
+    part.left.assign(all.left.size(), 0);
+    for (const int64_t group : part.group_of) part.left[static_cast<size_t>(group)] = all.left[static_cast<size_t>(group)];
+    return part;
+  }
+
   /// N:M groups run along the channels at one kernel position; a last group of r keeps min(N, r).
   static Quota quota_of(const LinearSite& site, const NOfMNumbers& numbers) {
     int64_t positions = 1;
@@ -173,10 +206,8 @@ class Obs final : public Solver {
 
   static BitMask mask_of(const LayerProblem& problem, const std::vector<Trace>& traces) {
     at::Tensor kept = at::ones(problem.weights.sizes(), at::kBool);
-    for (size_t row = 0; row < traces.size(); ++row) {
-      for (const int64_t column : traces[row].columns) {
-        kept.data_ptr<bool>()[static_cast<int64_t>(row) * kept.size(1) + column] = false;
-      }
+    for (const Trace& trace : traces) {
+      for (const int64_t column : trace.columns) kept.data_ptr<bool>()[trace.row * kept.size(1) + column] = false;
     }
     return problem.as_mask(kept);
   }
@@ -185,25 +216,27 @@ class Obs final : public Solver {
   static at::Tensor ranks(const LayerProblem& problem, const std::vector<Trace>& traces) {
     at::Tensor scores = at::empty(problem.weights.sizes(), at::kFloat);
     const double* scale = problem.row_scale.data_ptr<double>();
-    using Next = std::tuple<double, int64_t, size_t>;  // cost, row (of equal costs the higher goes first), position
+    // Cost, row (of equal costs the higher goes first), trace, position in it.
+    using Next = std::tuple<double, int64_t, size_t, size_t>;
     std::priority_queue<Next, std::vector<Next>, std::greater<>> open;
-    const auto push = [&](int64_t row, size_t position) {
-      const Trace& trace = traces[static_cast<size_t>(row)];
-      if (position < trace.costs.size()) open.emplace(trace.costs[position] * scale[row] * scale[row], -row, position);
+    const auto push = [&](size_t index, size_t position) {
+      const Trace& trace = traces[index];
+      if (position < trace.costs.size()) open.emplace(trace.costs[position] * scale[trace.row] * scale[trace.row], -trace.row, index, position);
     };
-    for (int64_t row = 0; row < scores.size(0); ++row) push(row, 0);
+    for (size_t index = 0; index < traces.size(); ++index) push(index, 0);
     float rank = 0;
     while (!open.empty()) {
-      const auto [cost, negative_row, position] = open.top();
+      const auto [cost, negative_row, index, position] = open.top();
       open.pop();
-      scores.data_ptr<float>()[-negative_row * scores.size(1) + traces[static_cast<size_t>(-negative_row)].columns[position]] = rank;
+      scores.data_ptr<float>()[-negative_row * scores.size(1) + traces[index].columns[position]] = rank;
       rank += 1;
-      push(-negative_row, position + 1);
+      push(index, position + 1);
     }
     return scores;
   }
 
   TargetOptions target_;
+  int64_t block_;
 };
 
 const Register<Solver, Obs> entry{"obs", "removes the weight that costs least, again and again, exactly (ExactOBS)"};

@@ -331,6 +331,19 @@ std::vector<int64_t> Structure::kept(const std::string& value, int axis, const R
   return impl_->kept(own, 0, std::max<int64_t>(own.length, 0), removed);
 }
 
+std::vector<int64_t> Structure::indices_a_unit(const std::string& value, int axis, const Group& group) const {
+  std::vector<int64_t> counts(static_cast<size_t>(group.units), 0);
+  const auto found = impl_->analysis.values.find(value);
+  if (found == impl_->analysis.values.end() || axis < 0 || axis >= found->second.rank()) return counts;
+  const Axis& own = found->second.axes[static_cast<size_t>(axis)];
+  for (int64_t i = 0; !own.is_fixed() && i < own.length; ++i) {
+    for (const Place& place : impl_->places_of(own.at(i))) {
+      if (place.group == group.id) ++counts[static_cast<size_t>(place.unit)];
+    }
+  }
+  return counts;
+}
+
 std::vector<int64_t> Structure::kept(int tensor_id, int axis, const Removed& removed) const {
   const auto found = impl_->analysis.tensor_axes.find(tensor_id);
   if (found == impl_->analysis.tensor_axes.end() || axis < 0 || axis >= static_cast<int>(found->second.size())) return {};

@@ -137,6 +137,8 @@ class Structure {
   /// Ascending indices that remain of an axis of a value; {} for a value, axis or length that is not known (nothing of it
   /// is ever cut) and for an axis that is emptied, which callers must not let happen (see empties()).
   std::vector<int64_t> kept(const std::string& value, int axis, const Removed& removed) const;
+  /// How many indices of an axis of a value each unit of the group is; frozen units count none.
+  std::vector<int64_t> indices_a_unit(const std::string& value, int axis, const Group& group) const;
   /// By stored tensor and its stored axis.
   std::vector<int64_t> kept(int tensor_id, int axis, const Removed& removed) const;
   /// What the number becomes.

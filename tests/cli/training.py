@@ -67,6 +67,19 @@ def schedules(folder):
         check(all(one["passed"] for one in left["verification"]), left["verification"])
 
 
+def movement_criteria(folder):
+    out = os.path.join(folder, "out.onnx")
+    prune = ["prune", DIGITS, "-o", out, "--overwrite", "--sparsity", "0.7"]
+    for name, schedule in (("movement", "{name: movement, every: 2}"), ("soft_movement", "{name: movement, soft: true, every: 2}")):
+        succeeds(*prune, "--criterion", name, "--set", f"schedule={schedule}", *QUICK)
+        if name == "movement":  # the penalty of the soft one decides how many go, in twenty steps none
+            check(report(out)["result"]["pruned"] > 0, "movement prunes")
+        other = "soft_movement" if name == "movement" else "movement"
+        check_error(sparsify(*prune, "--criterion", other, "--set", f"schedule={schedule}", *QUICK), 2, "the schedule movement is", "prune.0.criterion", "schedule")
+        check_error(sparsify(*prune, "--criterion", name, *QUICK), 2, "does not train by movement", "prune.0.criterion", "movement")
+        check_error(sparsify(*prune, "--criterion", name), 2, "does not train by movement", "prune.0.criterion", "train")
+
+
 def finetune_cut(folder):
     cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
     succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
@@ -119,7 +132,7 @@ def interrupted(folder):
     check(not os.path.exists(out), "no model was written")
 
 
-for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("schedules", schedules),
+for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("interrupted", interrupted)):
     case(name, function)
 finish()

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 
-#include "config/density_limits.h"
 #include "config/fault.h"
 
 using namespace sparsify;
@@ -86,7 +85,7 @@ TEST_CASE("an empty recipe is all defaults", "[config][recipe]") {
   CHECK(one.prune[0].criterion.text() == "magnitude");
   CHECK(one.prune[0].pattern.text() == "unstructured");
   CHECK(one.prune[0].allocation.is_null());
-  CHECK(one.prune[0].solver.text() == "none");
+  CHECK(one.prune[0].solver.text() == "auto");
 }
 
 TEST_CASE("the resolved recipe gives the same run when it is read again", "[config][recipe]") {
@@ -117,7 +116,7 @@ TEST_CASE("the resolved recipe has the keys in the order of the design", "[confi
 
 TEST_CASE("density limits by layer are read, checked and written back", "[config][recipe]") {
   const Recipe recipe = recipe_of("{prune: {sparsity: 0.5, max_density: 0.9, density_limits: {'*conv1*': [0.3, 0.8], 'fc': 0.5}}}");
-  const DensityLimits limits = density_limits_of(recipe, 0);
+  const DensityLimits& limits = recipe.prune[0].limits;
   CHECK(limits.max_density == 0.9);
   REQUIRE(limits.by_layer.size() == 2);
   CHECK(limits.by_layer[0].layers == "*conv1*");

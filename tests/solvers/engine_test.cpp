@@ -8,6 +8,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "program/model_text.h"
 #include "program/program.h"
@@ -148,6 +150,51 @@ TEST_CASE("Solvers keep exactly as many weights as they are told, zeros are +0.0
     }
     REQUIRE(*done.layers[0].error < *done.layers[0].error_before);
   }
+}
+
+TEST_CASE("Every solver with every pattern on every kind of layer is exact, or refused with a reason", "[solvers][engine][composition]") {
+  std::vector<std::string> layers = kLayers;
+  layers.push_back("g (float[N,16,4,4] x) => (float[N,8,4,4] y) <" + tensor("w", {8, 8, 3, 3}, .2) + "> { y = Conv <group = 2, pads = [1, 1, 1, 1]> (x, w) }");
+  layers.push_back("g (float[N,12] x) => (float[N,8] y) <" + tensor("w", {8, 12}, .3) + "> { y = Gemm <transB = 1> (x, w) }");
+  layers.push_back("g (float[N,3,12] x) => (float[N,3,8] y) <" + tensor("w", {12, 8}, .3) + "> { y = MatMul (x, w) }");
+  std::map<std::string, int> ran;
+  std::set<std::string> reasons;
+  for (const std::string& text : layers) {
+    const Case layer(text, 24);
+    for (const std::string& solver : Registry<Solver>::instance().names()) {
+      for (const char* pattern_text : {"unstructured", "per_row", "'2:4'", "'1:3'", "{n_of_m: {n: 2, m: 4, transposable: true}}", "{block: [2, 3]}"}) {
+        INFO(solver << " x " << pattern_text << " on " << text.substr(0, 60));
+        const auto pattern = make_pattern(parse_yaml(pattern_text, "test"), "pattern");
+        std::string refused = make_solver(Setting(solver), "solver")->refuses(*pattern);
+        if (refused.empty()) {
+          for (const PrunableTensor& tensor : find_tensors(layer.file)) {
+            if (tensor.initializer == "w") refused = pattern->refuses(tensor);
+          }
+        }
+        if (!refused.empty()) {
+          reasons.insert(refused);
+          continue;
+        }
+        const LayerTask task = layer.layer("w", 0.4, solver, pattern_text);
+        const Correction done = layer.correct({task});
+        CHECK(done.layers[0].note.empty());
+        CHECK(done.layers[0].mask.kept() == task.mask.kept());
+        CHECK(make_pattern(task.pattern, "pattern")->violation(task.tensor, done.layers[0].mask).empty());
+        const HostTensor& values = done.tensors.at(task.tensor.id);
+        for (int64_t i = 0; i < values.count(); ++i) {
+          const float value = values.data<float>()[i];
+          CHECK(std::isfinite(value));
+          if (!done.layers[0].mask[i]) CHECK(__builtin_bit_cast(uint32_t, value) == 0);
+        }
+        ++ran[solver];
+      }
+    }
+  }
+  for (const std::string& solver : Registry<Solver>::instance().names()) {
+    INFO(solver);
+    CHECK(ran[solver] >= 20);
+  }
+  CHECK(reasons.size() >= 5);
 }
 
 TEST_CASE("The gradual solver leaves less error than least squares on the magnitude mask", "[solvers][engine]") {

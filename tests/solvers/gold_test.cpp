@@ -104,6 +104,28 @@ TEST_CASE("ExactOBS finds the best 2:4 of the same row, not the sum of single up
   }
 }
 
+TEST_CASE("ExactOBS in blocks is ExactOBS where the blocks of the Hessian do not touch", "[solvers][obs]") {
+  const std::vector<double> two = {1, -2, 0, 0, 0, 0, -2, 5, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, 0, 1, 2, 0.5, 0, 0, 0, 0, 0.5, 1};
+  for (const char* pattern : {"unstructured", "2:3"}) {
+    const RowProblem six(matrix(two), row({4, 2, 3, 1, 2, -1}), pattern, 3);
+    Setting blocks{Setting::Map{}};
+    blocks.set("name", Setting("obs"));
+    blocks.set("block", Setting(3));
+    const LayerSolution in_blocks = make_solver(blocks, "solver")->solve(six.problem);
+    const LayerSolution at_once = six.solve("obs");
+    REQUIRE(in_blocks.mask == at_once.mask);
+    REQUIRE((in_blocks.weights - at_once.weights).abs().max().item<double>() < 1e-12);
+  }
+  // Blocks that touch: still as many weights as asked for, and no better than all at once.
+  const RowProblem four(matrix(kFourInputs), row({1, -2, 2, 1}), "unstructured", 2);
+  Setting halves{Setting::Map{}};
+  halves.set("name", Setting("obs"));
+  halves.set("block", Setting(2));
+  const LayerSolution apart = make_solver(halves, "solver")->solve(four.problem);
+  REQUIRE(apart.mask.kept() == 2);
+  REQUIRE(four.loss(apart.weights) >= 21.0 / 16 - 1e-12);
+}
+
 TEST_CASE("Least squares keeps the given mask and solves the rest jointly", "[solvers][gold]") {
   RowProblem fisher(matrix({2, .5, .5, 1.5}), row({1, 2}), "unstructured", 1);  // E5: WoodFisher's F, index 0 pruned
   fisher.problem.mask.prune(0);

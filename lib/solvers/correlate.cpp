@@ -1,0 +1,100 @@
+#include "solvers/correlate.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace sparsify {
+namespace {
+
+constexpr int64_t kPositions = 32768;  ///< of one chunk: sums of float32 products this long keep six digits
+
+/// Part of an axis: all, the first or the last index.
+enum class Part { All, First, Last };
+
+at::Tensor part_of(const at::Tensor& values, int64_t axis, Part part) {
+  if (part == Part::All) return values;
+  return values.narrow(axis, part == Part::First ? 0 : values.size(axis) - 1, 1);
+}
+
+/// `wide` has two more zeros on either side: the part, and two indices around it.
+at::Tensor surroundings_of(const at::Tensor& wide, int64_t axis, Part part) {
+  if (part == Part::All) return wide;
+  return wide.narrow(axis, part == Part::First ? 0 : wide.size(axis) - 5, 5);
+}
+
+/// Where an output at the edge would read position p of the kernel from, no output exists: p = 0 never sees the last row as its own, p = 2 never the first.
+std::optional<Part> missing(int64_t p) {
+  if (p == 1) return std::nullopt;
+  return p == 0 ? Part::Last : Part::First;
+}
+
+size_t slot_of(Part rows, Part columns) { return static_cast<size_t>(rows) * 3 + static_cast<size_t>(columns); }
+
+}  // namespace
+
+bool correlates(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape) {
+  if (site.kind != LinearSite::Kind::Conv || input.dim() != 4 || output_shape.size() != 4) return false;
+  const Shape& kernel = site.tensor.shape;
+  const Node& node = *step.node;
+  const auto all = [](const std::vector<int64_t>& values, int64_t value) {
+    return std::all_of(values.begin(), values.end(), [value](int64_t one) { return one == value; });
+  };
+  const std::string automatic = node.text("auto_pad", "NOTSET");
+  const bool same = automatic == "SAME_UPPER" || automatic == "SAME_LOWER" || (automatic == "NOTSET" && all(node.integers("pads", {0, 0, 0, 0}), 1));
+  return kernel.size() == 4 && kernel[2] == 3 && kernel[3] == 3 && same && all(node.integers("strides", {1, 1}), 1) && all(node.integers("dilations", {1, 1}), 1) &&
+         input.size(2) >= 3 && input.size(3) >= 3 && output_shape[2] == input.size(2) && output_shape[3] == input.size(3);
+}
+
+void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& moments) {
+  const int64_t channels = input.size(1) / site.groups;
+  const int64_t positions = input.size(2) * input.size(3);
+  const int64_t chunk = std::clamp<int64_t>(kPositions / positions, 1, input.size(0));
+  const at::Tensor kernel = at::empty({input.size(1), channels, 5, 5}, input.options());
+  std::array<at::Tensor, 9> correlation;  // [groups, channels, channels, 5, 5] by slot_of()
+  std::array<at::Tensor, 9> sums;         // [groups, channels]
+  for (int64_t first = 0; first < input.size(0); first += chunk) {
+    const at::Tensor values = input.narrow(0, first, std::min(chunk, input.size(0) - first)).contiguous();
+    const at::Tensor wide = at::constant_pad_nd(values, {2, 2, 2, 2}, 0);
+    for (const Part rows : {Part::All, Part::First, Part::Last}) {
+      for (const Part columns : {Part::All, Part::First, Part::Last}) {
+        const at::Tensor own = part_of(part_of(values, 2, rows), 3, columns).contiguous();
+        const at::Tensor around = surroundings_of(surroundings_of(wide, 2, rows), 3, columns).contiguous();
+        const auto gradients = at::convolution_backward(own, around, kernel, std::nullopt, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, site.groups, {false, true, false});
+        const at::Tensor product = std::get<1>(gradients).to(at::kDouble).view({site.groups, channels, channels, 5, 5});
+        const at::Tensor sum = own.sum({0, 2, 3}).to(at::kDouble).view({site.groups, channels});
+        const size_t slot = slot_of(rows, columns);
+        correlation[slot] = correlation[slot].defined() ? correlation[slot] + product : product;
+        sums[slot] = sums[slot].defined() ? sums[slot] + sum : sum;
+      }
+    }
+  }
+  // Of one kernel place, what the outputs see: all less the missing row and column, and what both have in common once.
+  const auto seen = [](const std::array<at::Tensor, 9>& parts, int64_t y, int64_t x, const auto& take) {
+    const std::optional<Part> row = missing(y);
+    const std::optional<Part> column = missing(x);
+    at::Tensor result = take(parts[slot_of(Part::All, Part::All)]).clone();
+    if (row) result.sub_(take(parts[slot_of(*row, Part::All)]));
+    if (column) result.sub_(take(parts[slot_of(Part::All, *column)]));
+    if (row && column) result.add_(take(parts[slot_of(*row, *column)]));
+    return result;
+  };
+  const at::Tensor gram = moments.gram.view({site.groups, channels, 9, channels, 9});
+  const at::Tensor input_sum = moments.input_sum.view({site.groups, channels, 9});
+  for (int64_t p = 0; p < 9; ++p) {
+    input_sum.select(2, p).add_(seen(sums, p / 3, p % 3, [](const at::Tensor& sum) { return sum; }));
+    for (int64_t q = 0; q < 9; ++q) {
+      const int64_t down = q / 3 - p / 3 + 2;
+      const int64_t along = q % 3 - p % 3 + 2;
+      gram.select(2, p).select(3, q).add_(seen(correlation, p / 3, p % 3, [&](const at::Tensor& all) { return all.select(4, along).select(3, down); }));
+    }
+  }
+  moments.count += static_cast<double>(input.size(0) * positions);
+}
+
+}  // namespace sparsify
