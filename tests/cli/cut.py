@@ -1,8 +1,9 @@
 """cut.py PROGRAM [NAME]: what a structured run leaves, and what it says of targets that cannot be met."""
 import json
 import os
+import subprocess
 
-from harness import DIGITS, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
+from harness import DIGITS, EVAL, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
 
 HALF = ["--pattern", "channel", "--set", "prune.0.sparsity={macs: 0.5}", "--set", "threads=1", "--set", "report.formats=[json,csv]"]
 SMALL = ["audio_m5_slim", "convnext_slim", "fcn_resnet_slim", "gpt2_slim_dynamo", "lstm_lm_dynamo", "mobilenetv2_slim", "resnet18_slim_bn",
@@ -64,9 +65,25 @@ def families(folder):
         check(len(report["groups"]) > 0 and all(one["passed"] for one in report["verification"]), f"{name}: {report['verification']}")
 
 
+def elsewhere(folder):
+    """Without ONNX Runtime the report says so; with one (SPARSIFY_PYTHON of the caller) it is asked as well."""
+    for python, words in (("", "switched off"), ("/nonexistent/python", "cannot be started"), ("/bin/true", "ended unexpectedly")):
+        report = json.loads(succeeds("prune", DIGITS, "-o", os.path.join(folder, "slim.onnx"), "--overwrite", *HALF, "--json", env=os.environ | {"SPARSIFY_PYTHON": python}).stdout)
+        check(not [one for one in report["verification"] if "onnxruntime" in one["check"]], f"{python!r}: {report['verification']}")
+        check(any("LibTorch alone" in note and words in note for note in report["notes"]), f"{python!r}: notes {report['notes']}")
+    python = os.environ.get("SPARSIFY_PYTHON", "python3")
+    if subprocess.run([python, "-c", "import onnxruntime"], capture_output=True).returncode != 0:
+        print("SKIPPED: the proof on ONNX Runtime: no Python here has it")
+        return
+    report = json.loads(succeeds("prune", DIGITS, "-o", os.path.join(folder, "slim.onnx"), "--overwrite", *HALF, "--data", EVAL, "--json").stdout)
+    checks = {one["check"]: one["passed"] for one in report["verification"]}
+    equal([checks.get("outputs_equal_onnxruntime"), checks.get("outputs_equal_onnxruntime_on_data")], [True, True], "checks on ONNX Runtime")
+
+
 case("half of the MACs go, exactly reported, and every check passes", half)
 case("a plan cuts the same again, byte for byte", replay)
 case("a dry run tells the widths and writes nothing", dry)
 case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)
+case("ONNX Runtime is asked where it is installed, and a report says where it was not", elsewhere)
 case("graphs of many families are cut to half and proven equal", families)
 finish()
