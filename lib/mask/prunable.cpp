@@ -178,10 +178,15 @@ class Finder {
   void record(const FlatNode& flat, int order, size_t position, const Alias& alias) {
     const StoredTensor& stored = flat_.tensors[alias.tensor].tensor;
     const bool quantised = alias.scale_id >= 0;
-    if (!is_prunable_float(stored.type) && !quantised) return;
+    const bool integer = !quantised && (stored.type == DType::Int8 || stored.type == DType::UInt8);
+    if (!is_prunable_float(stored.type) && !quantised && !integer) return;
     if (stored.shape.empty() && file_.model().graph.find_initializer(stored.name) == nullptr) return;
     const auto other = position == 0 ? flat.inputs.size() > 1 && aliases_.contains(flat.inputs[1]) : false;
-    const WeightUse use = use_of(flat, position, static_cast<int>(alias.shape.size()), other);
+    WeightUse use = use_of(flat, position, static_cast<int>(alias.shape.size()), other);
+    if (integer) {  // of ConvInteger, QLinearConv, MatMulInteger ...: can be cut, but 0 need not be zero, so that it is not pruned
+      if (use.kind != "weight") return;
+      use.kind = "integer weight";
+    }
     const auto stored_axis = [&](int axis) { return axis < 0 ? -1 : alias.axes[static_cast<size_t>(axis)]; };
     const auto [entry, fresh] = found_.try_emplace(stored.id);
     PrunableTensor& tensor = entry->second;

@@ -16,7 +16,7 @@ struct PrunableTensor {
   std::string initializer{};   ///< its name in the file (for a Constant node: the node's output)
   std::string layer{};         ///< label of the first node that uses it
   std::string op{};            ///< that node's operator type
-  std::string kind{};          ///< weight, bias, norm, embedding, other
+  std::string kind{};          ///< weight, integer weight, bias, norm, embedding, other
   DType type = DType::Undefined;
   Shape shape{};             ///< as stored
   /// Axes of `shape`, seen through Transpose, Reshape, Cast and DequantizeLinear. -1 where there is none.

@@ -83,6 +83,7 @@ WeightUse use_of(const FlatNode& flat, size_t position, int rank, bool other_is_
     if (position >= 2) return kOther;
     return product(position, rank, node.integer("transA", 0) != 0, node.integer("transB", 0) != 0, other_is_stored);
   }
+  if (op == "QLinearMatMul") return position == 3 ? product(1, rank, false, false, false) : kOther;
   if (op == "Einsum") return einsum(node, position);
   if (op == "LSTM" || op == "GRU" || op == "RNN") {
     if (position == 1 || position == 2) return {.kind = "weight", .output_axis = 1, .input_axis = 2};

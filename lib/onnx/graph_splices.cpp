@@ -16,10 +16,10 @@ using wire::Field;
 constexpr uint32_t kModelGraph = 7, kModelFunction = 25;
 constexpr uint32_t kGraphNode = 1, kGraphInitializer = 5, kGraphInput = 11, kGraphOutput = 12, kGraphValue = 13;
 constexpr uint32_t kFunctionNode = 7;
-constexpr uint32_t kNodeInput = 1, kNodeAttribute = 5;
-constexpr uint32_t kAttributeName = 1, kAttributeInt = 3, kAttributeInts = 8, kAttributeType = 20;
+constexpr uint32_t kNodeInput = 1, kNodeOutput = 2, kNodeName = 3, kNodeOp = 4, kNodeAttribute = 5;
+constexpr uint32_t kAttributeName = 1, kAttributeFloat = 2, kAttributeInt = 3, kAttributeInts = 8, kAttributeType = 20;
 constexpr uint32_t kInfoName = 1, kInfoType = 2, kTypeTensor = 1, kTensorShape = 2, kShapeDim = 1, kDimValue = 1;
-constexpr uint64_t kTypeInt = 2, kTypeInts = 7;  // AttributeProto.AttributeType
+constexpr uint64_t kTypeFloat = 1, kTypeInt = 2, kTypeInts = 7;  // AttributeProto.AttributeType
 
 class GraphSplicer {
  public:
@@ -99,26 +99,52 @@ class GraphSplicer {
       return;
     }
     const auto inputs = edits_.inputs.find(place);
-    if (inputs != edits_.inputs.end()) edit_inputs(field, frame_of(field, graph), inputs->second);
-    const auto attributes = edits_.attributes.find(place);
-    if (attributes == edits_.attributes.end()) return;
-    const int frame = frame_of(field, graph);
-    std::string added;  // behind what changes in the attributes that are there
-    for (const Attribute& attribute : attributes->second) added += edit_attribute(field, frame, attribute);
-    if (!added.empty()) kept_.push_back(replace_bytes(field.end, field.end, frame, std::move(added)));
+    if (inputs != edits_.inputs.end()) rename(field, frame_of(field, graph), kNodeInput, inputs->second);
+    const NodeEdits& nodes = impl_.node_edits;
+    std::vector<Attribute> changed;
+    if (const auto found = edits_.attributes.find(place); found != edits_.attributes.end()) changed = found->second;
+    if (place.function < 0) {
+      const auto outputs = nodes.outputs.find(place.node);
+      if (outputs != nodes.outputs.end()) rename(field, frame_of(field, graph), kNodeOutput, outputs->second);
+      const auto floats = nodes.floats.find(place.node);
+      if (floats != nodes.floats.end()) {
+        for (const auto& [name, value] : floats->second) changed.push_back({name, "", value});
+      }
+    }
+    if (!changed.empty()) {
+      const int frame = frame_of(field, graph);
+      std::string added;  // behind what changes in the attributes that are there
+      for (const Attribute& attribute : changed) added += edit_attribute(field, frame, attribute);
+      if (!added.empty()) kept_.push_back(replace_bytes(field.end, field.end, frame, std::move(added)));
+    }
+    for (const AddedNode& node : nodes.added) {
+      if (place.function < 0 && node.behind == place.node) kept_.push_back(replace_bytes(field.end, field.end, graph, message_of(node)));
+    }
   }
 
-  void edit_inputs(const Field& node, int frame, const std::map<int, std::string>& names) {
+  /// Names of inputs or outputs, by their number.
+  void rename(const Field& node, int frame, uint32_t kind, const std::map<int, std::string>& names) {
     int number = 0;
     each(node.payload, node.end, [&](const Field& field) {
-      if (!field.is(kNodeInput, wire::Bytes)) return;
+      if (!field.is(kind, wire::Bytes)) return;
       const auto found = names.find(number++);
       if (found == names.end()) return;
       std::string bytes;
-      wire::append_bytes(bytes, kNodeInput, found->second);
+      wire::append_bytes(bytes, kind, found->second);
       kept_.push_back(replace_bytes(field.begin, field.end, frame, std::move(bytes)));
     });
-    invariant(names.empty() || names.rbegin()->first < number, "a node is rewired at an input that it has");
+    invariant(names.empty() || names.rbegin()->first < number, "a node is rewired where it has inputs or outputs");
+  }
+
+  static std::string message_of(const AddedNode& node) {
+    std::string message;
+    for (const std::string& input : node.inputs) wire::append_bytes(message, kNodeInput, input);
+    for (const std::string& output : node.outputs) wire::append_bytes(message, kNodeOutput, output);
+    wire::append_bytes(message, kNodeName, node.name);
+    wire::append_bytes(message, kNodeOp, node.op_type);
+    std::string field;
+    wire::append_bytes(field, kGraphNode, message);
+    return field;
   }
 
   static std::string encode(const Attribute& attribute) {
@@ -131,8 +157,11 @@ class GraphSplicer {
       number(kAttributeInt, *one);
     } else if (const auto* many = std::get_if<std::vector<int64_t>>(&attribute.value)) {
       for (const int64_t value : *many) number(kAttributeInts, value);
+    } else if (const auto* real = std::get_if<float>(&attribute.value)) {
+      wire::append_tag(bytes, kAttributeFloat, wire::Fixed32);
+      bytes.append(reinterpret_cast<const char*>(real), sizeof *real);
     } else {
-      invariant(false, "an edited attribute is int or ints");
+      invariant(false, "an edited attribute is int, ints or float");
     }
     return bytes;
   }
@@ -140,7 +169,8 @@ class GraphSplicer {
   /// Returns the bytes of an attribute that the node lacks.
   std::string edit_attribute(const Field& node, int frame, const Attribute& attribute) {
     const bool is_int = std::holds_alternative<int64_t>(attribute.value);
-    const uint32_t number = is_int ? kAttributeInt : kAttributeInts;
+    const bool is_float = std::holds_alternative<float>(attribute.value);
+    const uint32_t number = is_int ? kAttributeInt : is_float ? kAttributeFloat : kAttributeInts;
     std::string value = encode(attribute);
     bool found = false;
     each(node.payload, node.end, [&](const Field& field) {
@@ -158,7 +188,7 @@ class GraphSplicer {
     wire::append_bytes(message, kAttributeName, attribute.name);
     message += value;
     wire::append_tag(message, kAttributeType, wire::Varint);
-    wire::append_varint(message, is_int ? kTypeInt : kTypeInts);
+    wire::append_varint(message, is_int ? kTypeInt : is_float ? kTypeFloat : kTypeInts);
     std::string bytes;
     wire::append_bytes(bytes, kNodeAttribute, message);
     return bytes;
@@ -279,7 +309,7 @@ class GraphSplicer {
 }  // namespace
 
 void add_graph_splices(const ModelFile::Impl& impl, std::vector<Frame>& frames, std::vector<Splice>& splices) {
-  if (!impl.edits.empty()) GraphSplicer(impl, frames, splices).run();
+  if (!impl.edits.empty() || !impl.node_edits.empty()) GraphSplicer(impl, frames, splices).run();
 }
 
 }  // namespace sparsify

@@ -203,8 +203,10 @@ void ModelFile::edit_graph_(GraphEdits edits) {
   impl_->edits = std::move(edits);
 }
 
+void edit_nodes_(ModelFile& file, NodeEdits edits) { ModelFile::Impl::of(file).node_edits = std::move(edits); }
+
 const GraphEdits& ModelFile::graph_edits() const { return impl_->edits; }
 
-bool ModelFile::has_edits() const { return !impl_->masks.empty() || !impl_->replacements.empty() || !impl_->edits.empty(); }
+bool ModelFile::has_edits() const { return !impl_->masks.empty() || !impl_->replacements.empty() || !impl_->edits.empty() || !impl_->node_edits.empty(); }
 
 }  // namespace sparsify

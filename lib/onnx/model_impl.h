@@ -10,6 +10,7 @@
 #include "onnx/external_data.h"
 #include "onnx/mapped_file.h"
 #include "onnx/model_file.h"
+#include "onnx/node_edits.h"
 #include "onnx/tensor_scan.h"
 #include "onnx/typed_fields.h"
 
@@ -45,6 +46,7 @@ struct ModelFile::Impl {
   std::map<int, BitMask> masks;
   std::map<int, HostTensor> replacements;
   GraphEdits edits;
+  NodeEdits node_edits;
 
   mutable std::once_flag digest_once;
   mutable std::string digest;
@@ -54,6 +56,7 @@ struct ModelFile::Impl {
   /// For friends of the class that need a file of an Impl.
   static ModelFile wrap(std::unique_ptr<Impl> impl) { return ModelFile(std::move(impl)); }
   static const Impl& of(const ModelFile& file) { return *file.impl_; }
+  static Impl& of(ModelFile& file) { return *file.impl_; }
 
   const TensorRecord& record(int id) const;
   HostTensor data(int id) const;

@@ -124,7 +124,7 @@ std::string tensor_difference(const ModelFile& masked, const ModelFile& shrunk, 
 }
 
 /// Nodes, names and inputs, but for those edited.
-std::string graph_difference(const ModelFile& masked, const ModelFile& shrunk, const GraphEdits& edits) {
+std::string graph_difference(const ModelFile& masked, const ModelFile& shrunk, const GraphEdits& edits, const NodeEdits& nodes) {
   const Graph& before = masked.model().graph;
   const Graph& after = shrunk.model().graph;
   size_t at = 0;
@@ -137,8 +137,20 @@ std::string graph_difference(const ModelFile& masked, const ModelFile& shrunk, c
     if (rewired != edits.inputs.end()) {
       for (const auto& [input, name] : rewired->second) inputs[static_cast<size_t>(input)] = name;
     }
-    if (other.name != node.name || other.op_type != node.op_type || other.domain != node.domain || other.outputs != node.outputs || other.inputs != inputs) {
+    std::vector<std::string> outputs = node.outputs;
+    const auto renamed = nodes.outputs.find(node.index);
+    if (renamed != nodes.outputs.end()) {
+      for (const auto& [output, name] : renamed->second) outputs[static_cast<size_t>(output)] = name;
+    }
+    if (other.name != node.name || other.op_type != node.op_type || other.domain != node.domain || other.outputs != outputs || other.inputs != inputs) {
       return fmt::format("node \"{}\" changed beyond the edits", node.label());
+    }
+    for (const AddedNode& added : nodes.added) {
+      if (added.behind != node.index) continue;
+      const bool there = at < after.nodes.size() && after.nodes[at].op_type == added.op_type && after.nodes[at].domain.empty() &&
+                         after.nodes[at].inputs == added.inputs && after.nodes[at].outputs == added.outputs;
+      if (!there) return fmt::format("node \"{}\" is missing", added.name);
+      ++at;
     }
   }
   if (at != after.nodes.size()) return "there are nodes that nobody added";
@@ -227,7 +239,7 @@ VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk,
 std::vector<VerificationResult> check_cut(const ModelFile& masked, const ModelFile& shrunk, const CutPlan& plan, const std::map<std::string, Shape>& inputs) {
   std::vector<VerificationResult> results;
   results.push_back({.check = "reload", .passed = true, .detail = "the written file loads again"});
-  results.push_back(verdict("graph_kept", graph_difference(masked, shrunk, plan.cut.edits), "nodes, names and signatures are those of the input, but for the cut"));
+  results.push_back(verdict("graph_kept", graph_difference(masked, shrunk, plan.cut.edits, plan.cut.nodes), "nodes, names and signatures are those of the input, but for the cut"));
   results.push_back(verdict("weights_exact", tensor_difference(masked, shrunk, plan.cut.edits),
                             fmt::format("{} tensors are slices of the input's, all others have its bytes", plan.cut.tensors.size())));
   const std::string before = full_check(masked);

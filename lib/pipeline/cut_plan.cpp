@@ -220,6 +220,7 @@ class Planner {
         *held = HostTensor(DType::Float32, tensor.shape);
         read_weights(file_, tensor, {held->mutable_data<float>(), static_cast<size_t>(held->count())});
       }
+      if (!is_prunable_float(held->type())) *held = HostTensor::of<float>(DType::Float32, tensor.shape, held->to_floats());  // integers of one scale
       require_finite(tensor, *held);
       if (evidence) return score_layer(*plugin, tensor, *held, evidence->at(tensor.id), buffer);
       if (plugin) return score_layer(*plugin, tensor, *held, LayerEvidence{.seed = seed}, buffer);

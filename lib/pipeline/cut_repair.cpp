@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/module.h"
 #include "config/option_check.h"
+#include "config/solver_name.h"
 #include "pipeline/calibration.h"
 #include "pipeline/correct.h"
 #include "pipeline/cut_plan.h"
@@ -22,7 +23,7 @@ const PruneRule* solving_rule(const Recipe& recipe, std::string& path) {
   const PruneRule* found = nullptr;
   for (size_t i = 0; i < recipe.prune.size(); ++i) {
     const PruneRule& rule = recipe.prune[i];
-    if (is_none(rule.solver)) continue;
+    if (solver_name(rule) == "none") continue;
     const std::string own = fmt::format("prune.{}.solver", i);
     if (found != nullptr && rule.solver.describe() != found->solver.describe()) {
       throw ConfigError{{.what = "the rules name different solvers, and a cut is corrected in one walk through the network",

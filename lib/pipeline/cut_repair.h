@@ -18,7 +18,7 @@ Setting cut_solver(const Recipe& recipe);
 bool wants_cut_repair(const Recipe& recipe);
 
 /// The masked dense model, layer by layer: every Conv, Gemm and MatMul that lost inputs, or sees values that are not the dense
-/// network's any more, is solved anew on what it keeps, against what the dense network has there (docs/cutting.md). The masks stay
+/// network's any more, is solved anew on what it keeps, against what the dense network has there (docs/structured.md). The masks stay
 /// as they are.
 ///
 ///   folder  of the evidence: finished layers are kept in its `checkpoints/`

@@ -16,13 +16,12 @@ namespace {
 BitMask mask_of(const TensorCut& tensor) {
   BitMask mask(element_count(tensor.before));
   for (const AxisSlice& slice : tensor.kept) {
-    const auto axis = static_cast<size_t>(slice.axis);
-    int64_t inner = 1;
-    for (size_t i = axis + 1; i < tensor.before.size(); ++i) inner *= tensor.before[i];
-    std::vector<bool> stays(static_cast<size_t>(tensor.before[axis]), false);
+    const AxisSplit at = split_at(tensor.before, slice.axis);
+    std::vector<bool> stays(static_cast<size_t>(at.size), false);
     for (const int64_t index : slice.kept) stays[static_cast<size_t>(index)] = true;
-    for (int64_t i = 0; i < mask.size(); ++i) {
-      if (!stays[static_cast<size_t>(i / inner % tensor.before[axis])]) mask.prune(i);
+    for (int64_t part = 0; part < at.outer * at.size; ++part) {
+      if (stays[static_cast<size_t>(part % at.size)]) continue;
+      for (int64_t i = part * at.inner; i < (part + 1) * at.inner; ++i) mask.prune(i);
     }
   }
   return mask;
@@ -89,6 +88,7 @@ void describe_cut_(RunReport& report, const CutPlan& plan) {
 CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, HostTensor>& changed, const std::string& output, bool overwrite) {
   CutOutput result;
   file.edit_graph_({});
+  edit_nodes_(file, {});
   for (const auto& [id, mask] : plan.masks) {
     const auto other = changed.find(id);
     if (other == changed.end()) {
@@ -105,6 +105,7 @@ CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, Ho
   result.masked_writer = file.write(output + ".masked", {.overwrite = true});
   result.masked = std::make_unique<ModelFile>(result.masked_writer->reopen());
   file.edit_graph_(plan.cut.edits);
+  edit_nodes_(file, plan.cut.nodes);
   result.writer = file.write(output, {.overwrite = overwrite});
   return result;
 }

@@ -55,8 +55,9 @@ GroupScorer::AxisSums GroupScorer::sum_axes(const std::vector<size_t>& groups, c
     if (scores.empty()) continue;
     const auto mask = masks.find(id);
     const double power = options_.power > 0 ? options_.power : 1.0;
-    std::vector<double> raised(static_cast<size_t>(tensor.count()));
-    for (int64_t i = 0; i < tensor.count(); ++i) {
+    const int64_t count = tensor.count();
+    std::vector<double> raised(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) {
       if (mask != masks.end() && !mask->second[i]) continue;
       const double score = scores[i];
       raised[static_cast<size_t>(i)] = power == 2.0 ? score * score : power == 1.0 ? score : std::pow(std::fabs(score), power);
@@ -65,7 +66,12 @@ GroupScorer::AxisSums GroupScorer::sum_axes(const std::vector<size_t>& groups, c
       const AxisSplit at = split_at(tensor.shape, axis);
       std::vector<double>& sum = sums[{id, axis}];
       sum.assign(static_cast<size_t>(at.size), 0);
-      for (int64_t i = 0; i < tensor.count(); ++i) sum[static_cast<size_t>(i / at.inner % at.size)] += raised[static_cast<size_t>(i)];
+      const double* next = raised.data();
+      for (int64_t outer = 0; outer < at.outer; ++outer) {
+        for (double& one : sum) {
+          for (int64_t inner = 0; inner < at.inner; ++inner) one += *next++;
+        }
+      }
     }
   }
   return sums;

@@ -25,6 +25,7 @@ const RuleTable& rules() {
     add_recurrent_rules(rules);
     add_attention_rules(rules);
     add_quantization_rules(rules);
+    add_sampling_rules(rules);
     return rules;
   }();
   return table;
@@ -212,6 +213,12 @@ std::optional<std::vector<int64_t>> Analysis::attribute_or_input(const std::stri
 
 Label Analysis::because(const std::string& reason, const std::string& fix) {
   return labels.anchor({.node = node_->label, .op = node_->node->op_type, .reason = reason, .fix = fix});
+}
+
+bool Analysis::is_zero(size_t input) {
+  if (!has(input)) return true;
+  const auto held = integers(input);
+  return held && std::all_of(held->begin(), held->end(), [](int64_t value) { return value == 0; });
 }
 
 void Analysis::passive(size_t input) {

@@ -87,6 +87,8 @@ class Analysis {
   /// Index axis from the front.
   static int normal(int64_t axis, int rank) { return static_cast<int>(axis < 0 ? axis + rank : axis); }
 
+  /// An integer operand that is absent or stored as nothing but zeros.
+  bool is_zero(size_t input);
   /// The stored tensor is cut but not masked.
   void passive(size_t input);
   /// These indices are independent parts of an attention product.
@@ -99,7 +101,9 @@ class Analysis {
   void bind(const ExpressionPtr& expression, const Axis& axis);
   /// Lengths that stand in the expression stay as they are.
   void freeze_lengths(const ExpressionPtr& expression, Label anchor);
-  void rescale(const std::string& value, const Axis& line);
+  /// The first output of the node divides by the length of this axis, see Rescale. False (nothing is noted) where no node can be
+  /// put behind it: in a function or a body, or an output whose type is not known.
+  bool rescale(const Axis& line, double power, float epsilon = 0);
   /// Makes an operand of the current node a constant; -1 if that cannot be: in a function or a body, or an odd type.
   int pin(size_t input, const std::vector<int64_t>& numbers);
   /// The pin changes with this axis.
@@ -159,9 +163,13 @@ void add_reduction_rules(RuleTable& table);
 void add_recurrent_rules(RuleTable& table);
 void add_attention_rules(RuleTable& table);
 void add_quantization_rules(RuleTable& table);
+void add_sampling_rules(RuleTable& table);
 
 /// Shape arithmetic of the current node on known integers; false if it is none.
 bool evaluate_integers(Analysis& analysis);
+
+/// Whether an activation that a fused operator names maps 0 to 0.
+bool maps_zero_to_zero(const std::string& activation);
 
 /// Merges the axes of broadcast operands from the right; `zero` of the result is left all false.
 LabelledValue broadcast(Analysis& analysis, const std::vector<const LabelledValue*>& operands);

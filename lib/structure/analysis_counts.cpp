@@ -133,13 +133,30 @@ void Analysis::bind(const ExpressionPtr& expression, const Axis& axis) {
   }
 }
 
-void Analysis::rescale(const std::string& value, const Axis& line) {
+bool Analysis::rescale(const Axis& line, double power, float epsilon) {
+  if (node_->nested || node_->label != node().label() || node_->outputs.empty()) return false;
+  DType type = DType::Undefined;
+  for (const std::string& value : {node_->outputs[0], node_->inputs[0]}) {
+    const auto info = shapes_.find(value);
+    if (type == DType::Undefined && info != shapes_.end()) type = info->second.type;
+  }
+  if (!is_prunable_float(type)) return false;
   lines.push_back(line);
-  rescales.push_back({.node = &node(), .label = flat().label, .value = value, .line = static_cast<int>(lines.size()) - 1, .total = line.length});
+  rescales.push_back({.node = &node(), .type = type, .power = power, .epsilon = epsilon, .line = static_cast<int>(lines.size()) - 1, .total = line.length});
+  return true;
 }
 
+namespace {
+
+void collect_lengths(const Expression& expression, std::vector<Axis>& axes) {
+  if (expression.kind == Expression::Kind::Length && !expression.axis.is_fixed()) axes.push_back(expression.axis);
+  for (const ExpressionPtr& part : expression.parts) collect_lengths(*part, axes);
+}
+
+}  // namespace
+
 int Analysis::pin(size_t input, const std::vector<int64_t>& numbers) {
-  if (!options.allow_pins || node_->nested || node_->label != node().label()) return -1;
+  if (node_->nested || node_->label != node().label()) return -1;
   for (size_t i = 0; i < pins.size(); ++i) {
     if (pins[i].node == &node() && pins[i].input == static_cast<int>(input)) return static_cast<int>(i);
   }
@@ -153,7 +170,13 @@ int Analysis::pin(size_t input, const std::vector<int64_t>& numbers) {
   else if (type == DType::Float32) value = HostTensor::of<float>(type, shape, std::vector<float>(numbers.begin(), numbers.end()));
   else return -1;
   pins.push_back({.node = &node(), .label = node_->label, .input = static_cast<int>(input), .value = std::move(value)});
-  return static_cast<int>(pins.size()) - 1;
+  const int made = static_cast<int>(pins.size()) - 1;
+  std::vector<Axis> sources;
+  if (in(input).integers) {
+    for (const ExpressionPtr& one : *in(input).integers) collect_lengths(*one, sources);
+  }
+  for (const Axis& axis : sources) pin_moves(made, axis);
+  return made;
 }
 
 void Analysis::count_pinned(int pin, int64_t element, const Axis& line) {
@@ -167,15 +190,6 @@ void Analysis::pin_moves(int pin, const Axis& line) {
   pins[static_cast<size_t>(pin)].lines.push_back(static_cast<int>(lines.size()));
   lines.push_back(line);
 }
-
-namespace {
-
-void collect_lengths(const Expression& expression, std::vector<Axis>& axes) {
-  if (expression.kind == Expression::Kind::Length && !expression.axis.is_fixed()) axes.push_back(expression.axis);
-  for (const ExpressionPtr& part : expression.parts) collect_lengths(*part, axes);
-}
-
-}  // namespace
 
 /// Numbers made of lengths enter the computation: they stay what they are, as a constant if they are none yet.
 void Analysis::keep_lengths(size_t input) {

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <set>
 #include <tuple>
 
@@ -59,6 +61,7 @@ class Cutter {
   Cut run() {
     slice_tensors();
     rewrite_counts();
+    rescale_means();
     state_shapes();
     return std::move(cut_);
   }
@@ -121,6 +124,42 @@ class Cutter {
       cut_.edits.added.emplace_back(name, std::move(value));
       cut_.edits.inputs[place][pin.input] = name;
     }
+  }
+
+  /// A mean that divides by fewer is multiplied back by a node of its own; the value keeps its name.
+  void rescale_means() {
+    std::map<const Node*, std::pair<const Rescale*, double>> factors;
+    for (const Rescale& rescale : structure_.rescales()) {
+      const double share = structure_.share(rescale, removed_);
+      if (share == 1) continue;
+      const auto [known, fresh] = factors.try_emplace(rescale.node, &rescale, 1.0);
+      known->second.second *= std::pow(share, rescale.power);
+      if (rescale.epsilon != 0) cut_.nodes.floats[rescale.node->index]["epsilon"] = static_cast<float>(rescale.epsilon / share);
+    }
+    for (const auto& [node, made] : factors) {
+      const std::string& value = node->outputs.at(0);
+      const std::string mean = free_name(value + "_mean");
+      const std::string factor = free_name(value + "_kept");
+      HostTensor number(made.first->type, {});
+      const auto bytes = number.mutable_bytes();
+      const auto put = [&](auto one) { std::memcpy(bytes.data(), &one, sizeof one); };
+      const auto single = static_cast<float>(made.second);
+      switch (number.type()) {
+        case DType::Float64: put(made.second); break;
+        case DType::Float16: put(float_to_half(single)); break;
+        case DType::BFloat16: put(float_to_bfloat16(single)); break;
+        default: put(single);
+      }
+      cut_.edits.added.emplace_back(factor, std::move(number));
+      cut_.nodes.outputs[node->index][0] = mean;
+      cut_.nodes.added.push_back({.behind = node->index, .name = node->label() + "_rescale", .op_type = "Mul", .inputs = {mean, factor}, .outputs = {value}});
+    }
+  }
+
+  std::string free_name(const std::string& base) const {
+    std::string name = base;
+    for (int number = 1; is_taken(name); ++number) name = fmt::format("{}{}", base, number);
+    return name;
   }
 
   static void store(HostTensor& tensor, int64_t element, int64_t value) {

@@ -6,6 +6,7 @@
 
 #include "onnx/graph_edits.h"
 #include "onnx/model_file.h"
+#include "onnx/node_edits.h"
 #include "structure/structure.h"
 #include "tensor/bit_mask.h"
 
@@ -22,6 +23,7 @@ struct TensorCut {
 
 struct Cut {
   GraphEdits edits;
+  NodeEdits nodes;  ///< means that divide by fewer are multiplied behind
   std::vector<TensorCut> tensors;  ///< in order of id
 };
 

@@ -1,5 +1,6 @@
 // Conv and ConvTranspose, grouped and depthwise.
 #include <algorithm>
+#include <cstdint>
 
 #include "structure/analysis.h"
 
@@ -69,9 +70,22 @@ Axis connect(Analysis& a, const Axis& channels, const Axis& weight_inputs, const
   return result;
 }
 
-void convolution(Analysis& a, bool transposed) {
+/// Which inputs are what; integer convolutions have scales and zero points among them.
+struct Operands {
+  bool transposed = false;
+  size_t weight = 1;
+  size_t bias = 2;
+  std::vector<size_t> per_output{};  ///< scales and zero points of the weight: one, or one a channel
+  std::vector<size_t> scalars{};     ///< those of the operand and the result
+  size_t zero_point = SIZE_MAX;      ///< of the weight
+};
+
+void convolution(Analysis& a, const Operands& is) {
+  const bool transposed = is.transposed;
   const LabelledValue& x = a.in(0);
-  const LabelledValue& weight = a.in(1);
+  LabelledValue weight = a.in(is.weight);
+  // A masked weight holds the integer 0, which is no zero beside another zero point.
+  if (is.zero_point != SIZE_MAX && !a.is_zero(is.zero_point)) weight.zero.assign(weight.zero.size(), 0);
   const int64_t groups = a.node().integer("group", 1);
   const size_t input_axis = transposed ? 0 : 1;
   const size_t output_axis = 1 - input_axis;
@@ -85,13 +99,48 @@ void convolution(Analysis& a, bool transposed) {
   }
   const Axis channels = connect(a, x.axes[1], weight.axes[input_axis], weight.axes[output_axis], groups, transposed);
   bool zero = weight.zero[output_axis] != 0;
-  if (a.has(2) && a.in(2).rank() == 1) {
-    if (a.in(2).axes[0].length == channels.length) a.labels.unite(a.in(2).axes[0], channels);
-    zero = zero && a.in(2).zero[0] != 0;
+  if (a.has(is.bias) && a.in(is.bias).rank() == 1) {
+    if (a.in(is.bias).axes[0].length == channels.length) a.labels.unite(a.in(is.bias).axes[0], channels);
+    zero = zero && a.in(is.bias).zero[0] != 0;
   }
+  for (const size_t input : is.per_output) {
+    if (!a.has(input)) continue;
+    a.passive(input);
+    if (a.in(input).rank() == 1 && a.in(input).axes[0].length == channels.length) a.labels.unite(a.in(input).axes[0], channels);
+  }
+  for (const size_t input : is.scalars) a.passive(input);
   std::vector<int64_t> kernel;
   for (int axis = 2; axis < weight.rank(); ++axis) kernel.push_back(weight.axes[static_cast<size_t>(axis)].length);
+  const bool fused = a.node().op_type == "FusedConv";  // + Z, then an activation
+  if (fused && a.has(3)) {
+    const LabelledValue& sum = a.in(3);
+    if (sum.rank() != x.rank() || sum.axes[1].length != channels.length) return a.freeze_all("what it adds has another shape", "export without fusion");
+    a.labels.unite(sum.axes[1], channels);
+    zero = zero && sum.zero[1] != 0;
+  }
+  const std::string activation = a.node().text("activation", "");
+  if (fused && !activation.empty()) zero = zero && maps_zero_to_zero(activation);
   a.out(0, with_channels(a, x, channels, zero, kernel, transposed));
+}
+
+/// Where each tap looks is computed in inputs 2 (offsets) and 4 (their weights), which have no channels of x.
+void deformable(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  const LabelledValue& weight = a.in(1);
+  const bool fits = x.rank() == 4 && weight.rank() == 4 && x.axes[1].length == weight.axes[1].length && a.node().integer("group", 1) == 1 &&
+                    a.node().integer("offset_group", 1) == 1;
+  if (!fits) return a.freeze_all("its channels come in groups that offsets belong to", "exclude these layers");
+  for (const size_t input : {size_t{2}, size_t{4}}) {
+    for (const Axis& axis : a.in(input).axes) a.labels.freeze(axis, a.because("it gives places to look at, a number for each tap"));
+  }
+  a.labels.unite(x.axes[1], weight.axes[1]);
+  if (weight.zero[1] == 0 && x.zero[1] == 0) a.labels.freeze(x.axes[1], a.because("it sums over channels that are not zero where they were removed"));
+  bool zero = weight.zero[0] != 0;
+  if (a.has(3)) {
+    a.labels.unite(a.in(3).axes.at(0), weight.axes[0]);
+    zero = zero && a.in(3).zero.at(0) != 0;
+  }
+  a.out(0, with_channels(a, x, weight.axes[0], zero, {weight.axes[2].length, weight.axes[3].length}));
 }
 
 void pool(Analysis& a) {
@@ -152,8 +201,14 @@ void resize(Analysis& a) {
 }  // namespace
 
 void add_convolution_rules(RuleTable& table) {
-  table["Conv"] = [](Analysis& a) { convolution(a, false); };
-  table["ConvTranspose"] = [](Analysis& a) { convolution(a, true); };
+  table["Conv"] = [](Analysis& a) { convolution(a, {}); };
+  table["ConvInteger"] = [](Analysis& a) { convolution(a, {.bias = SIZE_MAX, .per_output = {3}, .scalars = {2}, .zero_point = 3}); };
+  table["QLinearConv"] = [](Analysis& a) {
+    convolution(a, {.weight = 3, .bias = 8, .per_output = {4, 5}, .scalars = {1, 2, 6, 7}, .zero_point = 5});
+  };
+  table["com.microsoft.FusedConv"] = table["Conv"];
+  table["DeformConv"] = deformable;
+  table["ConvTranspose"] = [](Analysis& a) { convolution(a, {.transposed = true}); };
   for (const char* op : {"MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"}) table[op] = pool;
   table["Resize"] = resize;
   table["Upsample"] = resize;

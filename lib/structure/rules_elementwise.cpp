@@ -1,5 +1,6 @@
 // Operators that work index by index, with broadcasting.
 #include <algorithm>
+#include <set>
 
 #include "structure/analysis.h"
 
@@ -27,14 +28,21 @@ std::vector<const LabelledValue*> operands_of(const Analysis& a) {
 }
 
 /// 0 op 0 = 0: the result is zero where all operands are.
-void sum_like(Analysis& a) {
-  const std::vector<const LabelledValue*> operands = operands_of(a);
+void add_up(Analysis& a, const std::vector<const LabelledValue*>& operands) {
   LabelledValue result = broadcast(a, operands);
   for (int axis = 0; axis < result.rank(); ++axis) {
     result.zero[static_cast<size_t>(axis)] =
         std::all_of(operands.begin(), operands.end(), [&](const LabelledValue* operand) { return is_zero(*operand, axis, result.rank()); });
   }
   a.out(0, std::move(result));
+}
+
+void sum_like(Analysis& a) { add_up(a, operands_of(a)); }
+
+/// A, its scale and zero point, B, its own, those of the result: zero is what its own zero point says.
+void quantised_sum(Analysis& a) {
+  for (const size_t input : {1, 2, 4, 5, 6, 7}) a.passive(input);
+  add_up(a, {&a.in(0), &a.in(3)});
 }
 
 /// 0 op x = 0: the result is zero where any operand is.
@@ -143,6 +151,11 @@ void prelu(Analysis& a) {
 
 }  // namespace
 
+bool maps_zero_to_zero(const std::string& activation) {
+  static const std::set<std::string> names = {"Relu", "LeakyRelu", "Tanh", "Elu", "Selu", "Gelu", "HardSwish", "Softsign", "Swish", "Mish"};
+  return names.contains(activation);
+}
+
 LabelledValue broadcast(Analysis& a, const std::vector<const LabelledValue*>& operands) {
   int rank = 0;
   for (const LabelledValue* operand : operands) rank = std::max(rank, operand->rank());
@@ -181,6 +194,7 @@ void add_elementwise_rules(RuleTable& table) {
   for (const char* op : {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor", "BitwiseOr", "BitwiseXor", "BitShift"}) {
     table[op] = unknown_like;
   }
+  table["com.microsoft.QLinearAdd"] = quantised_sum;
   table["Div"] = divide;
   table["Mod"] = divide;
   table["Pow"] = power;

@@ -73,12 +73,31 @@ void group_normalization(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// x / sqrt(mean(x^2) + epsilon) * scale over the last axis: removed channels that are zero add nothing to the sum, and the mean
+/// over fewer is a factor (Rescale). False where that does not hold.
+bool root_mean_square(Analysis& a, int axis) {
+  const LabelledValue& x = a.in(0);
+  const bool skip = a.node().op_type.starts_with("Skip");  // x is the sum of the first two inputs
+  const auto last = static_cast<size_t>(x.rank() - 1);
+  if (x.rank() < 1 || axis != x.rank() - 1 || x.axes[last].is_fixed() || x.zero[last] == 0) return false;
+  const auto zero_at_last = [&](size_t input) { return a.in(input).rank() > 0 && a.in(input).zero.back() != 0; };
+  if (skip && (!zero_at_last(1) || (a.has(3) && !zero_at_last(3)))) return false;
+  for (size_t output = 1; output < a.flat().outputs.size(); ++output) {
+    const bool sum = skip && output == 3;
+    if (!a.flat().outputs[output].empty() && !sum) return false;  // mean and deviation are asked for
+  }
+  return a.rescale(x.axes[last], -0.5, a.node().number("epsilon", skip ? 1e-12F : 1e-5F));  // the operators' defaults
+}
+
 /// Axes from `axis` on are normalised over; vectors of their shape follow.
 void layer_normalization(Analysis& a) {
   const LabelledValue& x = a.in(0);
   const int axis = Analysis::normal(a.node().integer("axis", -1), x.rank());
+  const std::string& op = a.node().op_type;
+  const bool skip = op.starts_with("Skip");
+  const bool rescaled = (op == "RMSNormalization" || op.find("Simplified") != std::string::npos) && root_mean_square(a, axis);
   for (size_t i = 0; i < x.axes.size(); ++i) {
-    if (static_cast<int>(i) >= axis) a.labels.freeze(x.axes[i], normalised(a));
+    if (static_cast<int>(i) >= axis && !rescaled) a.labels.freeze(x.axes[i], normalised(a));
   }
   for (size_t input = 1; input < a.flat().inputs.size(); ++input) {
     if (!a.has(input)) continue;
@@ -94,6 +113,7 @@ void layer_normalization(Analysis& a) {
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
+  if (rescaled) result.zero.back() = 1;
   for (size_t output = 0; output < a.flat().outputs.size(); ++output) {
     if (output == 0) {
       a.out(0, result);
@@ -104,7 +124,7 @@ void layer_normalization(Analysis& a) {
       for (int i = 0; i < axis; ++i) extra.axes[static_cast<size_t>(i)] = x.axes[static_cast<size_t>(i)];
     }
     // Skip*Normalization give the sum of their inputs as the last output.
-    if (a.node().op_type.starts_with("Skip") && output == 3) extra = result;
+    if (skip && output == 3) extra = result;
     a.out(output, std::move(extra));
   }
 }
@@ -144,7 +164,17 @@ void add_normalization_rules(RuleTable& table) {
   }
   for (const char* op : {"Softmax", "LogSoftmax", "Hardmax"}) table[op] = softmax;
   const std::string mean = "it normalises over this axis: a mean over fewer channels is another function";
-  table["LpNormalization"] = [mean](Analysis& a) { over_axes(a, {a.node().integer("axis", -1)}, mean); };
+  // Zeros add nothing to a norm.
+  table["LpNormalization"] = [mean](Analysis& a) {
+    const LabelledValue& x = a.in(0);
+    const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", -1), x.rank()));
+    if (at >= x.axes.size() || x.zero[at] == 0) return over_axes(a, {static_cast<int64_t>(at)}, mean);
+    LabelledValue result;
+    result.known = true;
+    result.axes = x.axes;
+    result.zero = x.zero;
+    a.out(0, std::move(result));
+  };
   table["LRN"] = [](Analysis& a) { over_axes(a, {1}, "it normalises over neighbouring channels: a cut changes who is a neighbour"); };
   table["MeanVarianceNormalization"] = [mean](Analysis& a) { over_axes(a, a.node().integers("axes", {0, 2, 3}), mean); };
   table["CumSum"] = [](Analysis& a) {

@@ -103,15 +103,21 @@ void unite_vector(Analysis& a, size_t input, const Axis& axis) {
   if (own.length == axis.length) a.labels.unite(own, axis);
 }
 
-/// Zero points along the columns are cut, not masked.
-void matmul_integer(Analysis& a) {
-  LabelledValue result = matrix_product(a, a.in(0), a.in(1), false, false);
-  for (size_t input : {size_t{2}, size_t{3}}) {
-    if (!a.has(input)) continue;
-    a.passive(input);
-    const int axis = input == 2 ? result.rank() - 2 : result.rank() - 1;
-    if (axis >= 0) unite_vector(a, input, result.axes[static_cast<size_t>(axis)]);
-  }
+/// Zero points and scales along the rows of the first operand or the columns of the second are cut, not masked.
+void integer_product(Analysis& a, size_t second, const std::vector<size_t>& rows, const std::vector<size_t>& columns, size_t zero_point) {
+  LabelledValue weight = a.in(second);
+  // A masked weight holds the integer 0, which is no zero beside another zero point.
+  if (!a.is_zero(zero_point)) weight.zero.assign(weight.zero.size(), 0);
+  LabelledValue result = matrix_product(a, a.in(0), weight, false, false);
+  const auto along = [&](const std::vector<size_t>& inputs, int axis) {
+    for (const size_t input : inputs) {
+      if (!a.has(input)) continue;
+      a.passive(input);
+      if (axis >= 0) unite_vector(a, input, result.axes[static_cast<size_t>(axis)]);
+    }
+  };
+  along(rows, result.rank() - 2);
+  along(columns, result.rank() - 1);
   a.out(0, std::move(result));
 }
 
@@ -131,6 +137,9 @@ void gemm(Analysis& a) {
       product.zero[axis] = zero[axis] != 0 && bias_zero;
     }
   }
+  // FusedGemm ends in an activation.
+  const std::string activation = a.node().text("activation", "");
+  if (!activation.empty() && !maps_zero_to_zero(activation)) product.zero.assign(product.zero.size(), 0);
   a.out(0, std::move(product));
 }
 
@@ -165,10 +174,15 @@ void einsum(Analysis& a) {
 void add_product_rules(RuleTable& table) {
   table["MatMul"] = matmul;
   table["com.microsoft.FusedMatMul"] = matmul;
+  table["com.microsoft.TransposeMatMul"] = matmul;
   table["Gemm"] = gemm;
   table["com.microsoft.FusedGemm"] = gemm;
-  table["MatMulInteger"] = matmul_integer;
+  table["MatMulInteger"] = [](Analysis& a) { integer_product(a, 1, {2}, {3}, 3); };
+  table["QLinearMatMul"] = [](Analysis& a) { integer_product(a, 3, {1, 2, 6, 7}, {4, 5}, 5); };
   table["Einsum"] = einsum;
+  table["com.microsoft.MatMulNBits"] = [](Analysis& a) {
+    a.freeze_all("its weight is packed in blocks of few bits that share a scale", "cut the model before it is quantised");
+  };
 }
 
 }  // namespace sparsify

@@ -53,11 +53,13 @@ void reduce(Analysis& a, Kind kind) {
       a.labels.freeze(axis, a.because("it sums over this axis, where removed channels are not zero",
                                       "an activation that maps 0 to 0 in front of it (Relu, Gelu, Tanh)"));
     } else if (kind == Kind::Mean) {
-      if (a.options.allow_rescale && a.flat().label == a.node().label()) means.push_back(axis);
-      else a.labels.freeze(axis, a.because("it is a mean over this axis: over fewer channels it is another number"));
+      means.push_back(axis);
     }
   }
-  for (const Axis& axis : means) a.rescale(a.flat().outputs.at(0), axis);
+  for (const Axis& axis : means) {
+    if (a.rescale(axis, 1)) continue;
+    a.labels.freeze(axis, a.because("it is a mean over this axis: over fewer channels it is another number", "inline the model's functions before cutting"));
+  }
   a.out(0, std::move(result));
 }
 

@@ -132,7 +132,8 @@ class Grouper {
   Role role_of(int id, int axis) const {
     const auto tensor = tensors_.find(id);
     if (a_.passive_tensors.contains(id) || tensor == tensors_.end()) return Role::Passive;
-    if (tensor->second->kind == "weight" || tensor->second->kind == "embedding") {
+    const std::string& kind = tensor->second->kind;
+    if (kind == "weight" || kind == "integer weight" || kind == "embedding") {
       if (axis == tensor->second->output_axis) return Role::Output;
       if (axis == tensor->second->input_axis) return Role::Input;
     }
@@ -356,7 +357,7 @@ int64_t Structure::count(const Count& count, const Removed& removed) const {
   return count.sign * static_cast<int64_t>(impl_->kept(line, count.first, count.last, removed).size());
 }
 
-double Structure::factor(const Rescale& rescale, const Removed& removed) const {
+double Structure::share(const Rescale& rescale, const Removed& removed) const {
   const Axis& line = impl_->analysis.lines.at(static_cast<size_t>(rescale.line));
   return static_cast<double>(impl_->kept(line, 0, line.length, removed).size()) / static_cast<double>(rescale.total);
 }

@@ -94,22 +94,20 @@ struct Pin {
   std::vector<int> lines{};    ///< axes whose lengths it is computed from (internal)
 };
 
-/// The mean over an axis of which indices are removed (they are zeros in the masked model): the shrunk node divides by fewer,
-/// so its output must be multiplied by kept / total to stay what it was.
+/// A mean over an axis of which indices are removed (they are zeros in the masked model): the shrunk node divides by fewer, so
+/// its first output must be multiplied by (kept / total)^power to stay what it was: power 1 for the mean itself, -1/2 for a root
+/// mean square that divides, whose epsilon then becomes epsilon * total / kept.
 struct Rescale {
-  const Node* node = nullptr;
-  std::string label;
-  std::string value;  ///< the node's output
+  const Node* node = nullptr;  ///< of the main graph
+  DType type = DType::Undefined;  ///< of the output
+  double power = 1;
+  float epsilon = 0;  ///< the attribute `epsilon` before the cut; 0: the node has none
   int line = -1;      ///< the axis (internal)
   int64_t total = 0;  ///< its length before the cut
 };
 
 struct StructureOptions {
   std::map<std::string, Shape> inputs{};  ///< whole input shapes; the other sizes that only the run decides are probed
-  /// Means over a cut axis become Rescales (a cutter must apply them); otherwise they freeze the axis.
-  bool allow_rescale = false;
-  /// Numbers that the graph computes may become constants, see Pin (a cutter must apply them); otherwise they freeze.
-  bool allow_pins = false;
 };
 
 /// [group][unit]: true = removed.
@@ -145,8 +143,8 @@ class Structure {
   int64_t count(const Count& count, const Removed& removed) const;
   /// A length that the pin is computed from, or a number that it holds, changes.
   bool moves(const Pin& pin, const Removed& removed) const;
-  /// kept / total.
-  double factor(const Rescale& rescale, const Removed& removed) const;
+  /// kept / total, without the power.
+  double share(const Rescale& rescale, const Removed& removed) const;
   /// True if no index of some axis of some value would remain.
   bool empties(const Removed& removed) const;
 

@@ -41,6 +41,12 @@ def bad_model(name, content, what, fix=(), where="m.onnx", files=None, prepare=N
     refused(name, code, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE], what, where, fix, {"m.onnx": content, **(files or {})}, prepare)
 
 
+def cut(name, files, sparsity, what, fix, *flags):
+    pattern = () if "--pattern" in flags else ("--pattern", "channel")
+    refused(name, 2, ["prune", "m.onnx", "-o", "out.onnx", *pattern, "--set", f"prune.0.sparsity={sparsity}", *flags], what, "prune.0", fix,
+            files if isinstance(files, dict) else None)
+
+
 def one_layer(weight, extra=(), op="MatMul"):
     return onnx.model([onnx.node(op, ["x", "w"], ["y"], "fc"), *extra], [weight], [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 8])])
 
@@ -189,6 +195,16 @@ def outputs():
     refused("the repair of a cut for zeros", 2, [*flags("out.onnx"), "--set", "repair=least_squares"], "what a cut leaves", "repair", "--solver")
     refused("a repair without data", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--set", "repair=least_squares"],
             "needs calibration data", "data.calibration", "--train-data")
+    cut("a budget below what a cut can reach", "m.onnx", "{params: 0.01}", "the least possible is", "output of the model")
+    cut("a layer to cut that no layer is called", "m.onnx", "0.5", "selects no group", "fc0", "--set", "prune.0.select.include=[fcc0]")
+    single, _ = onnx.chain([([4, 1], VALUES[:4]), ([1, 4], VALUES[:4])])
+    cut("a hidden layer of one unit", {"m.onnx": single}, "0.5", "a single unit", "why")
+    nodes = [onnx.node("MatMul", ["x", "w0"], ["m"], "fc0"), onnx.node("Reshape", ["m", "s"], ["r"], "turn"), onnx.node("MatMul", ["r", "w1"], ["y"], "fc1")]
+    dynamic = onnx.model(nodes, [onnx.tensor("w0", [4, 8], VALUES), onnx.tensor("w1", [8, 4], VALUES)],
+                         [onnx.value("x", ["N", 4]), onnx.value("s", [2], onnx.INT64)], [onnx.value("y", ["M", 4])])
+    cut("a width that only the run decides", {"m.onnx": dynamic}, "0.5", "run time", "why")
+    cut("heads of a model without attention", "m.onnx", "0.5", "no head", "pattern", "--pattern", "head")
+    cut("blocks of a model without shortcuts", "m.onnx", "0.5", "no residual block", "channel", "--pattern", "layer")
     refused("a file where the evidence goes", 3, flags("out.onnx"), (), "out.sparsify", (), {"out.sparsify": "a file"})
 
     def too_large(folder):

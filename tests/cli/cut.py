@@ -1,6 +1,7 @@
 """cut.py PROGRAM [NAME]: what a structured run leaves, and what it says of targets that cannot be met."""
 import json
 import os
+import subprocess
 
 from harness import DIGITS, EVAL, SOURCE, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
 
@@ -99,11 +100,27 @@ def counted(folder):
         equal(json.loads(succeeds("inspect", model, "--json").stdout)["model"]["macs"], stages, "MACs of ResNet-20")
 
 
+def elsewhere(folder):
+    """Without ONNX Runtime the report says so; with one (SPARSIFY_PYTHON of the caller) it is asked as well."""
+    for python, words in (("", "switched off"), ("/nonexistent/python", "cannot be started"), ("/bin/true", "ended unexpectedly")):
+        report = json.loads(succeeds("prune", DIGITS, "-o", os.path.join(folder, "slim.onnx"), "--overwrite", *HALF, "--json", env=os.environ | {"SPARSIFY_PYTHON": python}).stdout)
+        check(not [one for one in report["verification"] if "onnxruntime" in one["check"]], f"{python!r}: {report['verification']}")
+        check(any("LibTorch alone" in note and words in note for note in report["notes"]), f"{python!r}: notes {report['notes']}")
+    python = os.environ.get("SPARSIFY_PYTHON", "python3")
+    if subprocess.run([python, "-c", "import onnxruntime"], capture_output=True).returncode != 0:
+        print("SKIPPED: the proof on ONNX Runtime: no Python here has it")
+        return
+    report = json.loads(succeeds("prune", DIGITS, "-o", os.path.join(folder, "slim.onnx"), "--overwrite", *HALF, "--data", EVAL, "--json").stdout)
+    checks = {one["check"]: one["passed"] for one in report["verification"]}
+    equal([checks.get("outputs_equal_onnxruntime"), checks.get("outputs_equal_onnxruntime_on_data")], [True, True], "checks on ONNX Runtime")
+
+
 case("MACs are counted behind the option-A shortcuts, whose padding is computed from shapes", counted)
 case("half of the MACs go, exactly reported, and every check passes", half)
 case("a plan cuts the same again, byte for byte", replay)
 case("with calibration data the weights that stay are solved again", repaired)
 case("a dry run tells the widths and writes nothing", dry)
 case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)
+case("ONNX Runtime is asked where it is installed, and a report says where it was not", elsewhere)
 case("graphs of many families are cut to half and proven equal", families)
 finish()

@@ -2,14 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
 
 namespace sparsify {
 
-/// Graphs of [1, C, 4, 4] values: convolutions (grouped and depthwise too), sums, concatenations, splits, products with gates, and a
-/// flattened end.
+/// Graphs of [1, C, 4, 4] values: convolutions (grouped and depthwise too), sums, concatenations, splits, products with gates, shuffled
+/// channels, attention over the 16 places, root mean squares over channels, and a flattened end.
 class RandomGraph {
  public:
   explicit RandomGraph(unsigned seed) : random_(seed) {
@@ -44,6 +45,57 @@ class RandomGraph {
     return name;
   }
 
+  std::string integers(const std::vector<int>& values) {
+    const std::string name = fmt::format("i{}", count_++);
+    weights_ += fmt::format("{}int64[{}] {} = {{{}}}", weights_.empty() ? "" : ", ", values.size(), name, fmt::join(values, ","));
+    return name;
+  }
+
+  /// A node with a name of its own for its result.
+  std::string node(const std::string& call) {
+    const std::string name = fmt::format("n{}", count_++);
+    text_ += fmt::format(" {} = {}", name, call);
+    return name;
+  }
+
+  void shuffle(const Value& from) {
+    const int half = from.channels / 2;
+    const std::string apart = node(fmt::format("Reshape ({}, {})", from.name, integers({1, 2, half, 4, 4})));
+    const std::string turned = node(fmt::format("Transpose <perm = [0, 2, 1, 3, 4]> ({})", apart));
+    const std::string shape = integers({1, from.channels, 4, 4});
+    text_ += fmt::format(" {} = Reshape ({}, {})", fresh(from.channels), turned, shape);
+  }
+
+  /// Queries, keys and values of the 16 places, heads apart, and the shortcut around it all.
+  void attend(const Value& from) {
+    const int heads = 1 + pick(3);
+    const int width = 1 + pick(3);
+    const std::string flat = node(fmt::format("Reshape ({}, {})", from.name, integers({1, from.channels, 16})));
+    const std::string places = node(fmt::format("Transpose <perm = [0, 2, 1]> ({})", flat));
+    const auto project = [&](const char* order) {
+      const std::string product = node(fmt::format("MatMul ({}, {})", places, weight({from.channels, heads * width})));
+      const std::string apart = node(fmt::format("Reshape ({}, {})", product, integers({1, 16, heads, width})));
+      return node(fmt::format("Transpose <perm = [{}]> ({})", order, apart));
+    };
+    const std::string query = project("0, 2, 1, 3");
+    const std::string key = project("0, 2, 3, 1");
+    const std::string value = project("0, 2, 1, 3");
+    const std::string shares = node(fmt::format("Softmax <axis = -1> ({})", node(fmt::format("MatMul ({}, {})", query, key))));
+    const std::string seen = node(fmt::format("Transpose <perm = [0, 2, 1, 3]> ({})", node(fmt::format("MatMul ({}, {})", shares, value))));
+    const std::string together = node(fmt::format("Reshape ({}, {})", seen, integers({1, 16, heads * width})));
+    const std::string out = node(fmt::format("MatMul ({}, {})", together, weight({heads * width, from.channels})));
+    const std::string back = node(fmt::format("Reshape ({}, {})", node(fmt::format("Transpose <perm = [0, 2, 1]> ({})", out)), integers({1, from.channels, 4, 4})));
+    text_ += fmt::format(" {} = Add ({}, {})", fresh(from.channels), back, from.name);
+  }
+
+  void normalise(const Value& from) {
+    const std::string square = node(fmt::format("Mul ({}, {})", from.name, from.name));
+    const std::string mean = node(fmt::format("ReduceMean <axes = [1]> ({})", square));
+    const std::string one = weight({1});
+    const std::string root = node(fmt::format("Sqrt ({})", node(fmt::format("Add ({}, {})", mean, node(fmt::format("Abs ({})", one))))));
+    text_ += fmt::format(" {} = Div ({}, {})", fresh(from.channels), from.name, root);
+  }
+
   std::string fresh(int channels) {
     values_.push_back({fmt::format("v{}", count_++), channels});
     return values_.back().name;
@@ -58,7 +110,7 @@ class RandomGraph {
 
   void step() {
     const Value from = any();
-    switch (pick(8)) {
+    switch (pick(11)) {
       case 0: return convolve(from, 2 + pick(6), 1);
       case 1: return convolve(from, from.channels, from.channels);
       case 2: {
@@ -92,6 +144,11 @@ class RandomGraph {
         text_ += fmt::format(" {}s = Sigmoid ({}) {} = Mul ({}, {}s)", gate, gate, fresh(from.channels), from.name, gate);
         return;
       }
+      case 7:
+        if (from.channels % 2 != 0) return convolve(from, 4, 1);
+        return shuffle(from);
+      case 8: return attend(from);
+      case 9: return normalise(from);
       default: text_ += fmt::format(" {} = {} ({})", fresh(from.channels), pick(2) == 0 ? "Relu" : "Sigmoid", from.name);
     }
   }

@@ -95,13 +95,15 @@ TEST_CASE("hidden units of an LSTM take a row of every gate, a column of the rec
   CHECK(s.count(s.counts()[0], without(s, hidden, {0})) == 3);
 }
 
-TEST_CASE("a mean over channels holds them unless a rescale is allowed", "[structure][reduce]") {
-  const GraphSample sample{.inputs = "float[1,4,3] x", .outputs = "float[1,4,1] y",
-                      .weights = {{"a", {3, 5}}}, .nodes = "h = MatMul (x, a) r = Relu (h) y = ReduceMean <axes = [2]> (r)"};
-  CHECK_FALSE(group_of(analysed(sample), "a", 1).is_cuttable());
-  const Structure s = analysed(sample, {.allow_rescale = true});
+TEST_CASE("a mean over channels that are zero when masked is rescaled, one over others holds them", "[structure][reduce]") {
+  const auto sample = [](const std::string& between) {
+    return GraphSample{.inputs = "float[1,4,3] x", .outputs = "float[1,4,1] y",
+                       .weights = {{"a", {3, 5}}}, .nodes = "h = MatMul (x, a) r = " + between + " (h) y = ReduceMean <axes = [2]> (r)"};
+  };
+  const Structure s = analysed(sample("Relu"));
   const Group& group = group_of(s, "a", 1);
   CHECK(group.is_cuttable());
   REQUIRE(s.rescales().size() == 1);
-  CHECK(s.factor(s.rescales()[0], without(s, group, {0})) == Approx(0.8));
+  CHECK(s.share(s.rescales()[0], without(s, group, {0})) == Approx(0.8));
+  CHECK_FALSE(group_of(analysed(sample("Sigmoid")), "a", 1).is_cuttable());
 }

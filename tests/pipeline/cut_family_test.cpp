@@ -1,0 +1,143 @@
+// One small graph for every operator family that has a rule: random units of it are cut, and the masked model equals the shrunk one.
+#include <algorithm>
+
+#include "pipeline/cut_stage.h"
+#include "structure/sample.h"
+#include "support/catch.h"
+
+using namespace sparsify;
+
+namespace {
+
+struct Family {
+  std::string name;
+  GraphSample graph;
+  std::string tensor;  ///< that must have lost indices
+  int axis = 0;
+  std::string pattern = "channel";
+};
+
+std::string text_with_domains(const GraphSample& sample) {
+  std::string text = text_of(sample);
+  return text.replace(text.find("]>"), 2, ", \"com.microsoft\": 1]>");
+}
+
+std::vector<Family> families() {
+  const std::string sequence = "float[1,4,3] x";
+  const std::string image = "float[1,3,6,6] x";
+  return {
+      {"a root mean square of several operators",
+       {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"gamma", {6}}, {"b", {6, 2}}},
+        .nodes = "h = MatMul (x, a) q = Mul (h, h) m = ReduceMean <axes = [2]> (q) e = Add (m, eps) s = Sqrt (e) n = Div (h, s) g = Mul (n, gamma) "
+                 "y = MatMul (g, b)",
+        .constants = "float eps = {0.5}"},
+       "a", 1},
+      {"RMSNormalization",
+       {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"gamma", {6}}, {"b", {6, 2}}},
+        .nodes = "h = MatMul (x, a) n = RMSNormalization <epsilon = 0.5> (h, gamma) y = MatMul (n, b)", .opset = 23},
+       "a", 1},
+      {"SkipSimplifiedLayerNormalization",
+       {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"c", {3, 6}}, {"gamma", {6}}, {"b", {6, 2}}},
+        .nodes = "h = MatMul (x, a) k = MatMul (x, c) n = com.microsoft.SkipSimplifiedLayerNormalization <epsilon = 0.25> (h, k, gamma) y = MatMul (n, b)"},
+       "c", 1},
+      {"LpNormalization",
+       {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"b", {6, 2}}},
+        .nodes = "h = MatMul (x, a) n = LpNormalization <axis = -1, p = 2> (h) y = MatMul (n, b)"},
+       "a", 1},
+      {"a mean over channels that ends the graph",
+       {.inputs = sequence, .outputs = "float[1,4] y", .weights = {{"a", {3, 6}}}, .nodes = "h = MatMul (x, a) r = Relu (h) y = ReduceMean <axes = [2], keepdims = 0> (r)"},
+       "a", 1},
+      {"a Reshape whose sizes the graph computes",
+       {.inputs = sequence, .outputs = "float[4,2] y", .weights = {{"a", {3, 6}}, {"b", {6, 2}}},
+        .nodes = "h = MatMul (x, a) s = Shape (h) c = Gather (s, two) d = Add (c, four) e = Sub (d, four) t = Concat <axis = 0> (rest, e) "
+                 "r = Reshape (h, t) y = MatMul (r, b)",
+        .constants = "int64[1] two = {2}, int64[1] four = {4}, int64[1] rest = {4}"},
+       "a", 1},
+      {"Attention with its projections",
+       {.inputs = "float[1,4,6] x", .outputs = "float[1,4,2] y", .weights = {{"w", {6, 24}}, {"wb", {24}}, {"b", {8, 2}}},
+        .nodes = "h = com.microsoft.Attention <num_heads = 4> (x, w, wb) y = MatMul (h, b)"},
+       "w", 1, "head"},
+      {"Attention with sizes of its own",
+       {.inputs = "float[1,4,6] x", .outputs = "float[1,4,2] y", .weights = {{"w", {6, 28}}, {"wb", {28}}, {"b", {12, 2}}},
+        .nodes = "h = com.microsoft.Attention <num_heads = 4, qkv_hidden_sizes = [8, 8, 12]> (x, w, wb) y = MatMul (h, b)"},
+       "b", 0},
+      {"MultiHeadAttention with a bias for all three",
+       {.inputs = "float[1,4,6] x", .outputs = "float[1,4,2] y", .weights = {{"q", {6, 8}}, {"k", {6, 8}}, {"v", {6, 8}}, {"all", {24}}, {"b", {8, 2}}},
+        .nodes = "i = MatMul (x, q) j = MatMul (x, k) l = MatMul (x, v) h = com.microsoft.MultiHeadAttention <num_heads = 4> (i, j, l, all) y = MatMul (h, b)"},
+       "q", 1, "head"},
+      {"RotaryEmbedding in front of attention",
+       {.inputs = "float[1,4,6] x", .outputs = "float[1,4,2] y", .weights = {{"q", {6, 8}}, {"k", {6, 8}}, {"v", {6, 8}}, {"cosine", {4, 1}}, {"sine", {4, 1}}, {"b", {8, 2}}},
+        .nodes = "i = MatMul (x, q) j = MatMul (x, k) l = MatMul (x, v) f = com.microsoft.RotaryEmbedding <num_heads = 4> (i, at, cosine, sine) "
+                 "g = com.microsoft.RotaryEmbedding <num_heads = 4> (j, at, cosine, sine) "
+                 "h = com.microsoft.MultiHeadAttention <num_heads = 4> (f, g, l) y = MatMul (h, b)",
+        .constants = "int64[1,4] at = {0, 1, 2, 3}"},
+       "k", 1, "head"},
+      {"FusedConv that adds and activates",
+       {.inputs = image, .outputs = "float[1,2,6,6] y", .weights = {{"a", {4, 3, 1, 1}}, {"c", {4, 3, 1, 1}}, {"b", {4}}, {"d", {2, 4, 1, 1}}},
+        .nodes = "k = Conv (x, c) h = com.microsoft.FusedConv <activation = \"Relu\"> (x, a, b, k) y = Conv (h, d)"},
+       "a", 0},
+      {"FusedGemm",
+       {.inputs = "float[2,3] x", .outputs = "float[2,2] y", .weights = {{"a", {3, 6}}, {"b", {6}}, {"d", {6, 2}}},
+        .nodes = "h = com.microsoft.FusedGemm <activation = \"Sigmoid\"> (x, a, b) y = MatMul (h, d)"},
+       "a", 1},
+      {"FusedMatMul", {.inputs = "float[2,3] x", .outputs = "float[2,2] y", .weights = {{"a", {6, 3}}, {"d", {6, 2}}},
+                       .nodes = "h = com.microsoft.FusedMatMul <transB = 1, alpha = 0.5> (x, a) y = MatMul (h, d)"},
+       "a", 0},
+      {"BiasGelu", {.inputs = "float[2,3] x", .outputs = "float[2,2] y", .weights = {{"a", {3, 6}}, {"b", {6}}, {"d", {6, 2}}},
+                    .nodes = "h = MatMul (x, a) g = com.microsoft.BiasGelu (h, b) y = MatMul (g, d)"},
+       "b", 0},
+      {"GridSample", {.inputs = image, .outputs = "float[1,2,2,2] y", .weights = {{"a", {4, 3, 1, 1}}, {"grid", {1, 2, 2, 2}}, {"d", {2, 4, 1, 1}}},
+                      .nodes = "h = Conv (x, a) g = GridSample (h, grid) y = Conv (g, d)"},
+       "a", 0},
+      {"RoiAlign", {.inputs = image, .outputs = "float[1,2,2,2] y", .weights = {{"a", {4, 3, 1, 1}}, {"d", {2, 4, 1, 1}}},
+                    .nodes = "h = Conv (x, a) g = RoiAlign <output_height = 2, output_width = 2, sampling_ratio = 2> (h, rois, batch) y = Conv (g, d)",
+                    .constants = "float[1,4] rois = {0, 0, 4, 4}, int64[1] batch = {0}"},
+       "a", 0},
+      {"DeformConv", {.inputs = image, .outputs = "float[1,2,6,6] y", .weights = {{"a", {4, 3, 1, 1}}, {"o", {2, 3, 1, 1}}, {"w", {5, 4, 1, 1}}, {"d", {2, 5, 1, 1}}},
+                      .nodes = "h = Conv (x, a) p = Conv (x, o) g = DeformConv (h, w, p) y = Conv (g, d)", .opset = 19},
+       "w", 0},
+      {"pixel shuffle", {.inputs = image, .outputs = "float[1,2,12,12] y", .weights = {{"a", {16, 3, 1, 1}}, {"d", {2, 4, 1, 1}}},
+                         .nodes = "h = Conv (x, a) s = DepthToSpace <blocksize = 2> (h) y = Conv (s, d)"},
+       "d", 1},
+      {"channel shuffle", {.inputs = image, .outputs = "float[1,2,6,6] y", .weights = {{"a", {8, 3, 1, 1}}, {"d", {2, 8, 1, 1}}},
+                           .nodes = "h = Conv (x, a) r = Reshape (h, five) t = Transpose <perm = [0, 2, 1, 3, 4]> (r) f = Reshape (t, four) y = Conv (f, d)",
+                           .constants = "int64[5] five = {1, 2, 4, 6, 6}, int64[4] four = {1, 8, 6, 6}"},
+       "d", 1},
+      {"a gated MLP", {.inputs = sequence, .outputs = "float[1,4,3] y", .weights = {{"g", {3, 6}}, {"u", {3, 6}}, {"d", {6, 3}}},
+                       .nodes = "a = MatMul (x, g) b = Sigmoid (a) c = Mul (a, b) e = MatMul (x, u) f = Mul (c, e) y = MatMul (f, d)"},
+       "u", 1},
+      {"LSTM", {.inputs = "float[5,1,3] x", .outputs = "float[5,1,2] y", .weights = {{"w", {1, 16, 3}}, {"r", {1, 16, 4}}, {"b", {1, 32}}, {"f", {4, 2}}},
+                .nodes = "h = LSTM <hidden_size = 4> (x, w, r, b) s = Squeeze (h, one) y = MatMul (s, f)", .constants = "int64[1] one = {1}"},
+       "r", 2},
+      {"GRU", {.inputs = "float[5,1,3] x", .outputs = "float[5,1,2] y", .weights = {{"w", {1, 12, 3}}, {"r", {1, 12, 4}}, {"b", {1, 24}}, {"f", {4, 2}}},
+               .nodes = "h = GRU <hidden_size = 4> (x, w, r, b) s = Squeeze (h, one) y = MatMul (s, f)", .constants = "int64[1] one = {1}"},
+       "r", 2},
+      {"tied embeddings", {.inputs = "int64[1,4] x", .outputs = "float[1,4,7] y", .weights = {{"e", {7, 6}}, {"w", {6, 6}}},
+                           .nodes = "h = Gather (e, x) m = MatMul (h, w) t = Transpose <perm = [1, 0]> (e) y = MatMul (m, t)"},
+       "e", 1},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("of every operator family with a rule units are cut, and masked model equals shrunk model", "[pipeline][cut][families]") {
+  for (const Family& family : families()) {
+    const std::string model = text_with_domains(family.graph);
+    INFO(family.name << ": " << model);
+    const TextModel text(model);
+    ModelFile file = text.load();
+    const Recipe recipe = read_recipe(parse_yaml("{prune: [{pattern: " + family.pattern + ", criterion: random, sparsity: 0.5, min_density: 0}]}", ""), "");
+    const CutPlan plan = plan_cut(file, recipe);
+    const auto cut = std::find_if(plan.cut.tensors.begin(), plan.cut.tensors.end(), [&](const TensorCut& one) { return one.tensor == family.tensor; });
+    REQUIRE(cut != plan.cut.tensors.end());
+    CHECK(cut->after[static_cast<size_t>(family.axis)] < cut->before[static_cast<size_t>(family.axis)]);
+    const CutOutput output = write_cut(file, plan, {}, text.path() + ".cut.onnx", true);
+    const ModelFile written = output.writer->reopen();
+    const std::vector<VerificationResult> checks = verify_cut(*output.masked, written, plan, {});
+    CHECK(std::any_of(checks.begin(), checks.end(), [](const VerificationResult& check) { return check.check == "outputs_equal"; }));
+    for (const VerificationResult& check : checks) {
+      INFO(check.check << ": " << check.detail);
+      CHECK(check.passed);
+    }
+  }
+}
