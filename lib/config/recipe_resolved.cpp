@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "config/density_limits.h"
+#include "config/initialise.h"
 #include "config/recipe.h"
 
 namespace sparsify {
@@ -102,6 +103,7 @@ Setting resolved(const Recipe& recipe, const std::string& folder) {
     rules.push_back(resolved_rule(recipe.prune[i], density_limits_of(recipe, i), folder));
   }
   if (!rules.empty()) map.set("prune", Setting(std::move(rules)));
+  set_given(map, "initialise", initialise_of(recipe));
   set_given(map, "schedule", recipe.schedule);
   set_given(map, "train", resolved_train(recipe.train, folder));
   map.set("metric", Setting(recipe.metric));

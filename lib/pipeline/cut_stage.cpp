@@ -88,6 +88,9 @@ void describe_cut_(RunReport& report, const CutPlan& plan) {
 CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, HostTensor>& changed, const std::string& output, bool overwrite) {
   CutOutput result;
   file.edit_graph_({});
+  for (const auto& [id, weight] : changed) {
+    if (!plan.masks.contains(id)) file.replace_tensor_(id, weight);
+  }
   for (const auto& [id, mask] : plan.masks) {
     const auto other = changed.find(id);
     if (other == changed.end()) {
