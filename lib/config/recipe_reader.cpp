@@ -199,6 +199,7 @@ Recipe read_recipe(const Setting& tree, const std::string& base) {
   recipe.output = resolved_path(recipe.output, mark("output"), base);
   recipe.data = read_data(root.value("data", "named data sets"), base);
   recipe.prune = read_rules(root.value("prune", "rules, applied in order"), base);
+  if (const Setting fresh = root.value("initialise", "fresh weights in the place of the file's, before anything else"); !fresh.is_null()) split_name(fresh, "initialise");
   if (root.has("schedule")) {
     recipe.schedule = root.value("schedule", "when: sparsity as a function of progress");
     split_name(recipe.schedule, "schedule");

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/initialise.h"
 #include "config/recipe.h"
 
 namespace sparsify {
@@ -100,6 +101,7 @@ Setting resolved(const Recipe& recipe, const std::string& folder) {
   Setting::List rules;
   for (const PruneRule& rule : recipe.prune) rules.push_back(resolved_rule(rule, folder));
   if (!rules.empty()) map.set("prune", Setting(std::move(rules)));
+  set_given(map, "initialise", initialise_of(recipe));
   set_given(map, "schedule", recipe.schedule);
   set_given(map, "train", resolved_train(recipe.train, folder));
   map.set("metric", Setting(recipe.metric));

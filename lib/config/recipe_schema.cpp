@@ -229,6 +229,7 @@ Json recipe_schema(const Plugins& plugins) {
       {"description", "rules, applied in order: a tensor belongs to the last rule that selects it"},
       {"anyOf",
        {{{"type", "array"}, {"items", {{"$ref", "#/$defs/rule"}}}}, {{"$ref", "#/$defs/rule"}}}}};
+  properties["initialise"] = {{"$ref", "#/$defs/initialise"}};
   properties["schedule"] = {{"$ref", "#/$defs/schedule"}, {"default", to_json(recipe.schedule)}};
   properties["train"] = {{"$ref", "#/$defs/train"}};
   take("metric");
@@ -240,6 +241,7 @@ Json recipe_schema(const Plugins& plugins) {
                       {"pattern", plugin_schema(plugins, "pattern", {}, "^[0-9]+:[0-9]+$")},
                       {"allocation", plugin_schema(plugins, "allocation")},
                       {"solver", plugin_schema(plugins, "solver", {"none", "auto"})},
+                       {"initialise", plugin_schema(plugins, "initialiser")},
                       {"schedule", plugin_schema(plugins, "schedule")},
                       {"sparsity", sparsity_schema()},
                       {"data_set", data_set_schema(plugins)},

@@ -177,10 +177,10 @@ Removed CutChoice::step(const Task& task, const Removed& removed, double share, 
   return with_first(task, removed, units, enough);
 }
 
-Removed CutChoice::choose(const Task& task, const Removed& removed) {
+Removed CutChoice::choose(const Task& task, const Removed& removed, const Removed& start) {
   Removed result = removed;
   for (int64_t i = 1; i <= task.options.steps; ++i) {
-    result = step(task, result, static_cast<double>(i) / static_cast<double>(task.options.steps), removed);
+    result = step(task, result, static_cast<double>(i) / static_cast<double>(task.options.steps), start);
   }
   return result;
 }

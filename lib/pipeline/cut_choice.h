@@ -26,8 +26,9 @@ class CutChoice {
   CutChoice(const Structure& structure, const CutCosts& costs, GroupScorer& scorer) : structure_(structure), costs_(costs), scorer_(scorer) {}
 
   /// Adds to what `removed` names already. The last unit taken is needed: without it the target is not met.
-  /// throws ConfigError when the target cannot be met, with the least possible
-  Removed choose(const Task& task, const Removed& removed);
+  ///   start   what the target is counted from
+  ///   throws  ConfigError when the target cannot be met, with the least possible
+  Removed choose(const Task& task, const Removed& removed, const Removed& start);
 
  private:
   struct Unit {

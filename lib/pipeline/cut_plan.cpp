@@ -12,6 +12,7 @@
 #include "patterns/structured.h"
 #include "pipeline/cut_choice.h"
 #include "pipeline/cut_repair.h"
+#include "pipeline/cut_training.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/reconstruction_scores.h"
 
@@ -116,7 +117,8 @@ class Planner {
   Planner(const ModelFile& file, const CutRequest& request, EvidenceStage* evidence, const Recipe* recipe = nullptr)
       : file_(file), recipe_(recipe), evidence_(evidence) {
     plan_.structure = std::make_shared<const Structure>(Structure::analyse(file, {.inputs = request.inputs}));
-    plan_.removed = plan_.structure->nothing_removed();
+    plan_.removed = request.zeros == nullptr ? plan_.structure->nothing_removed() : zero_units(*request.zeros, *plan_.structure);
+    counts_zeros_ = request.zeros != nullptr;
     costs_ = std::make_unique<CutCosts>(file, *plan_.structure, request.inputs);
     for (PrunableTensor& tensor : find_tensors(file)) tensors_.emplace(tensor.id, std::move(tensor));
     for (const ValueInfo& input : file.model().graph.inputs) {
@@ -154,6 +156,15 @@ class Planner {
       const auto block = std::find_if(all.begin(), all.end(), [&](const Block& one) { return one.name == name; });
       if (block == all.end()) throw_other_graph(fmt::format("block \"{}\"", name));
       plan_.blocks.push_back(*block);
+    }
+  }
+
+  /// By the kind of the groups, where no rule has said it.
+  void name_patterns() {
+    for (const Group& group : plan_.structure->groups()) {
+      const std::vector<bool>& removed = plan_.removed[static_cast<size_t>(group.id)];
+      if (std::find(removed.begin(), removed.end(), true) == removed.end()) continue;
+      for (const Member& member : group.members) plan_.patterns[member.tensor_id] = group.kind;
     }
   }
 
@@ -284,7 +295,7 @@ class Planner {
       task.limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(before) + 1e-9));
     }
     const Removed before = plan_.removed;
-    plan_.removed = CutChoice(structure, *costs_, scorer).choose(task, before);
+    plan_.removed = CutChoice(structure, *costs_, scorer).choose(task, before, counts_zeros_ ? structure.nothing_removed() : before);
     for (const size_t index : task.groups) {
       if (plan_.removed[index] == before[index]) continue;
       for (const Member& member : structure.groups()[index].members) plan_.patterns[member.tensor_id] = rule.kind;
@@ -394,6 +405,7 @@ class Planner {
   CutPlan plan_;
   std::unique_ptr<CutCosts> costs_;
   std::map<int, PrunableTensor> tensors_;
+  bool counts_zeros_ = false;
 };
 
 }  // namespace
@@ -416,6 +428,13 @@ CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& 
   CutPlan plan = planner.finish();
   plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
   return plan;
+}
+
+CutPlan plan_zero_units(const ModelFile& file, const CutRequest& request) {
+  invariant(request.zeros != nullptr, "what is to be cut is held as zeros");
+  Planner planner(file, request, nullptr);
+  planner.name_patterns();
+  return planner.finish();
 }
 
 CutPlan replay_cut(const ModelFile& file, const std::vector<KeptUnits>& groups, const std::vector<std::string>& blocks, const CutRequest& request) {

@@ -36,12 +36,17 @@ bool cuts(const Recipe& recipe);
 
 struct CutRequest {
   std::map<std::string, Shape> inputs{};  ///< whole input shapes, for the analysis and the counts
+  /// A file of the same graph: units that it holds as zeros are gone already, and count towards the target. May be the planned file itself.
+  const ModelFile* zeros = nullptr;
 };
 
 /// Analyses, scores, ranks and chooses, for all rules in turn. Changes nothing.
 /// throws ConfigError: a rule that selects no group, rules of other patterns beside it, a budget that cannot be met (with the least
 /// possible and what stands in the way)
 CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request = {});
+
+/// Removes the units that `request.zeros` holds as zeros, and no other.
+CutPlan plan_zero_units(const ModelFile& file, const CutRequest& request);
 
 /// The same removal on another checkpoint of the graph: units kept by group name, and blocks by name.
 struct KeptUnits {

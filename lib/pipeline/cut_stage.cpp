@@ -89,6 +89,9 @@ CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, Ho
   CutOutput result;
   file.edit_graph_({});
   edit_nodes_(file, {});
+  for (const auto& [id, weight] : changed) {
+    if (!plan.masks.contains(id)) file.replace_tensor_(id, weight);
+  }
   for (const auto& [id, mask] : plan.masks) {
     const auto other = changed.find(id);
     if (other == changed.end()) {

@@ -10,6 +10,7 @@
 #include "criteria/criterion.h"
 #include "data/image.h"
 #include "data/loader.h"
+#include "initialisers/initialiser.h"
 #include "patterns/pattern.h"
 #include "pipeline/metrics.h"
 #include "runtimes/runtime.h"
@@ -45,6 +46,7 @@ const std::map<std::string, FamilyEntry>& table() {
       {Pattern::kFamily, family_of<Pattern>("which weights stand or fall together")},
       {Allocator::kFamily, family_of<Allocator>("how many weights each layer keeps")},
       {Solver::kFamily, family_of<Solver>("corrects the weights that stay", /*in_recipe=*/false)},
+      {Initialiser::kFamily, family_of<Initialiser>("fresh weights, as before any training")},
       {Schedule::kFamily, family_of<Schedule>("when: sparsity over the run")},
       {LrSchedule::kFamily, family_of<LrSchedule>("the learning rate over a training", /*in_recipe=*/false)},
       {Augmentation::kFamily, family_of<Augmentation>("random changes of training images", /*in_recipe=*/false)},

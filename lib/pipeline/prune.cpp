@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "config/solver_name.h"
 #include "pipeline/advice.h"
 #include "pipeline/check_output.h"
 #include "pipeline/correct.h"
@@ -25,8 +26,10 @@
 #include "pipeline/figures.h"
 #include "pipeline/gates.h"
 #include "pipeline/finetune.h"
+#include "pipeline/initialise_stage.h"
 #include "pipeline/permute_stage.h"
 #include "pipeline/plan_file.h"
+#include "pipeline/scratch_model.h"
 #include "pipeline/train_stage.h"
 #include "report/mask_picture.h"
 #include "report/renderers.h"
@@ -75,6 +78,16 @@ std::vector<PrunableTensor> all_tensors(const Decisions& decisions) {
   return tensors;
 }
 
+void mask_(WeightMap& weights, const Decisions& decisions) {
+  for (const Decision& decision : decisions.decided) {
+    const auto found = weights.find(decision.tensor.id);
+    if (found == weights.end()) continue;
+    HostTensor masked = found->second.copy();
+    apply_mask_(decision.mask, 0, masked.mutable_bytes(), bits_of(masked.type()) / 8);
+    found->second = std::move(masked);
+  }
+}
+
 class Run {
  public:
   explicit Run(const PruneRequest& request)
@@ -97,11 +110,13 @@ class Run {
     if (!solver_note.empty()) log_info("{}", solver_note);
     reorder(given);
     ModelFile& file = permuted_ ? *permuted_->file : given;
+    const FreshWeights fresh = initialise(file);
+    const ModelFile& judged = scratch_ ? scratch_->file() : file;  // with the weights that the run starts from
     watch_.stage("decide");
     Decisions decisions = request_.hold_zeros       ? hold_zeros(file)
                           : !request_.plan.empty() ? read_plan(request_.plan, file)
-                          : cuts(recipe_)          ? decide_cut(file, recipe_, {.inputs = request_.input_shapes})
-                                                   : decide(file, recipe_);
+                          : cuts(recipe_)          ? decide_cut(judged, recipe_, {.inputs = request_.input_shapes})
+                                                   : decide(judged, recipe_);
     for (const std::string& warning : decisions.warnings) warn(warning);
     if (!request_.plan.empty() && !recipe_.prune.empty()) warn("the plan decides: the rules of the recipe are not used");
     report_.notes = decisions.notes;
@@ -111,14 +126,16 @@ class Run {
       if (!note.empty()) log_info("{}", note);
       if (!note.empty()) report_.notes.push_back(note);
     }
+    if (!fresh.note.empty()) report_.notes.push_back(fresh.note);
     Correction correction;
-    if (!request_.dry_run && (decisions.cut ? wants_cut_repair(recipe_) : wants_correction(recipe_, decisions))) {
+    if (!request_.dry_run && (decisions.cut ? !trains_ && wants_cut_repair(recipe_) : wants_correction(recipe_, decisions))) {
       watch_.stage("correct");
-      correction = decisions.cut ? repair_cut(file, recipe_, folder_, request_.resume, decisions)
-                                 : correct(file, recipe_, folder_, request_.resume, decisions);
+      correction = decisions.cut ? repair_cut(judged, recipe_, folder_, request_.resume, decisions)
+                                 : correct(judged, recipe_, folder_, request_.resume, decisions);
       for (const std::string& warning : correction.warnings) warn(warning);
     }
-    WeightMap changed = correction.tensors;
+    WeightMap changed = fresh.tensors;
+    for (const auto& [id, weight] : correction.tensors) changed.insert_or_assign(id, weight);
     if (trains_ && !request_.dry_run) {
       watch_.stage("train");
       train(file, decisions, changed);
@@ -144,6 +161,7 @@ class Run {
     if (decisions.cut) {
       cut = write_cut(file, *decisions.cut, changed, recipe_.output, request_.overwrite);
     } else {
+      if (scratch_) mask_(changed, decisions);  // what training and correction give is masked already
       for (const Decision& decision : decisions.decided) file.mask_tensor_(decision.tensor.id, decision.mask);
       for (const auto& [id, weight] : changed) file.replace_tensor_(id, weight);
     }
@@ -218,13 +236,26 @@ class Run {
     if (!replays) kept_magnitudes_ = kept_magnitudes(given, recipe_, orders, request);
   }
 
+  /// Fresh weights, and a file that holds them: what decides looks at a file. The dense network of the reports and the teacher stay the input.
+  FreshWeights initialise(const ModelFile& file) {
+    if (!initialises(recipe_)) return {};
+    watch_.stage("initialise");
+    FreshWeights fresh = fresh_weights(file, recipe_);
+    const fs::path beside = fs::path(recipe_.output).parent_path();
+    const fs::path folder = request_.dry_run ? fs::temp_directory_path() : beside.empty() ? fs::path(".") : beside;
+    scratch_.emplace(file.path(), request_.allow_linked_data, fresh.tensors, folder.string());
+    if (!trains_) warn("the weights are fresh and the recipe does not train: the result has learned nothing");
+    return fresh;
+  }
+
   void train(const ModelFile& file, Decisions& decisions, WeightMap& changed) {
     TrainOutcome outcome = train_stage({.file = file,
                                         .recipe = recipe_,
                                         .folder = folder_,
                                         .resume = request_.resume,
                                         .overwrite = request_.overwrite,
-                                        .allow_linked_data = request_.allow_linked_data},
+                                        .allow_linked_data = request_.allow_linked_data,
+                                        .inputs = request_.input_shapes},
                                        decisions, changed);
     for (auto& [id, weight] : outcome.weights) changed.insert_or_assign(id, std::move(weight));
     report_.training = summary_of(outcome);
@@ -242,6 +273,8 @@ class Run {
                          .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
     }
     require_judgeable(recipe_);
+    initialises(recipe_);
+    if (!request_.plan.empty()) require_fixed_masks();
     if (request_.dry_run) return;
     if (recipe_.output.empty()) {
       throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
@@ -269,12 +302,22 @@ class Run {
                        .fix = "choose an output with another stem, or --overwrite"}};
   }
 
-  /// Training holds zeros; a cut chooses what goes anew and would not be what was trained.
+  /// The units that go are trained towards zero with all others; solving what stays again would be undone.
   void refuse_beside_cut() const {
-    if (!trains_) return;
-    throw ConfigError{{.what = "a run that removes structure does not train as well",
-                       .where = "train",
-                       .fix = "make two runs: cut first, then `sparsify finetune` on the cut model"}};
+    const bool solves = std::any_of(recipe_.prune.begin(), recipe_.prune.end(), [](const PruneRule& rule) { return solver_name(rule) != "none"; });
+    if (!trains_ || (recipe_.repair != "statistics" && recipe_.repair != "least_squares" && !solves)) return;
+    throw ConfigError{{.what = "a run that trains and removes structure does not repair as well",
+                       .where = "repair",
+                       .fix = "leave it to the training with repair: none, or make two runs: cut and repair, then `sparsify finetune` on the cut model"}};
+  }
+
+  /// A plan's masks are held; schedules that choose masks by the recipe's rules would not apply it.
+  void require_fixed_masks() const {
+    const std::string name = split_name(recipe_.schedule, "schedule").name;
+    if (name == "one_shot") return;
+    throw ConfigError{{.what = fmt::format("the schedule \"{}\" chooses masks while it trains, and the plan gives them", name),
+                       .where = fmt::format("{} (schedule)", recipe_.schedule.mark().text()),
+                       .fix = "use schedule: one_shot with the plan, or prune without it"}};
   }
 
   void warn(const std::string& text) {
@@ -433,6 +476,7 @@ class Run {
   bool trains_ = false;
   std::optional<PermutedModel> permuted_;
   std::vector<KeptMagnitude> kept_magnitudes_;
+  std::optional<ScratchModel> scratch_;  ///< of fresh weights; what was decided refers to it
   std::map<int, int64_t> zeros_;  ///< by tensor id: of the input, then of the output
 };
 

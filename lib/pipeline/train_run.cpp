@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "pipeline/cut_plan.h"
+#include "pipeline/cut_training.h"
 #include "pipeline/evaluate.h"
 #include "pipeline/metrics.h"
 
@@ -16,7 +18,7 @@ std::string digest(const std::string& text) { return sha256_of(std::as_bytes(std
 std::string recipe_digest(const Recipe& recipe) {
   const Setting whole = resolved(recipe);
   std::string text;
-  for (const char* key : {"seed", "device", "threads", "data", "prune", "schedule", "train", "metric"}) {
+  for (const char* key : {"seed", "device", "threads", "data", "prune", "initialise", "schedule", "train", "metric"}) {
     if (const Setting* part = whole.find(key)) text += std::string(key) + ": " + to_yaml(*part) + "\n";
   }
   return digest(text);
@@ -49,9 +51,10 @@ std::unique_ptr<Schedule> schedule_for_training(const Recipe& recipe) {
   return registry.make(named.name, split_name(with_end, "schedule").options);
 }
 
-TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions)
+TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMap& start)
     : stage_(stage),
       decisions_(decisions),
+      start_(start),
       settings_(read_train_settings(stage.recipe.train)),
       schedule_(schedule_for_training(stage.recipe)),
       data_("train", stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)) {
@@ -88,12 +91,14 @@ TrainTask TrainRun::task() const {
 }
 
 MaskMap TrainRun::masks() const {
+  if (decisions_.cut) return decisions_.cut->masks;  // on both sides of every unit, biases and norms as well
   MaskMap masks;
   for (const Decision& decision : decisions_.decided) masks.emplace(decision.tensor.id, decision.mask);
   return masks;
 }
 
 void TrainRun::take(const MaskMap& masks) {
+  if (decisions_.cut) return;  // the weights say what is cut
   for (Decision& decision : decisions_.decided) {
     const auto found = masks.find(decision.tensor.id);
     if (found != masks.end()) decision.mask = found->second;
@@ -101,7 +106,8 @@ void TrainRun::take(const MaskMap& masks) {
 }
 
 MaskMap TrainRun::decide_at(const WeightMap& weights, const std::function<double(double)>& sparsity) const {
-  const ScratchModel scratch(stage_.file.path(), stage_.allow_linked_data, weights, stage_.folder);
+  const ScratchModel scratch = with(weights);
+  if (decisions_.cut) return unit_masks(scratch.file(), stage_.recipe, sparsity, stage_.inputs);
   Recipe recipe = stage_.recipe;
   for (PruneRule& rule : recipe.prune) {
     if (!rule.sparsity.is_number()) continue;
@@ -114,8 +120,14 @@ MaskMap TrainRun::decide_at(const WeightMap& weights, const std::function<double
   return masks;
 }
 
+ScratchModel TrainRun::with(const WeightMap& weights) const {
+  WeightMap all = start_;
+  for (const auto& [id, weight] : weights) all.insert_or_assign(id, weight);
+  return ScratchModel(stage_.file.path(), stage_.allow_linked_data, all, stage_.folder);
+}
+
 double TrainRun::validate(const WeightMap& weights) const {
-  const ScratchModel scratch(stage_.file.path(), stage_.allow_linked_data, weights, stage_.folder);
+  const ScratchModel scratch = with(weights);
   const MetricResult result = evaluate(scratch.file(), *validation_,
                                        {.metric = metric_,
                                         .session = {.threads = static_cast<int>(stage_.recipe.threads), .device = stage_.recipe.device},

@@ -16,7 +16,8 @@ std::unique_ptr<Schedule> schedule_for_training(const Recipe& recipe);
 /// What all trainings of one run share.
 class TrainRun {
  public:
-  TrainRun(const TrainStage& stage, Decisions& decisions);
+  ///   start  weights that an earlier stage changed
+  TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMap& start);
 
   const Schedule& schedule() const { return *schedule_; }
   const TrainSettings& settings() const { return settings_; }
@@ -27,8 +28,12 @@ class TrainRun {
   MaskMap masks() const;
   void take(const MaskMap& masks);
 
-  /// The masks that the recipe's rules give for these weights, at `fraction` of the way: sparsity_at(progress) of each rule.
+  /// The masks that the recipe's rules give for these weights: `sparsity` of each rule's target. Of a run that cuts, those of whole units; what is
+  /// gone stays gone.
   MaskMap decide_at(const WeightMap& weights, const std::function<double(double target)>& sparsity) const;
+
+  /// The model with these weights, and those of `start` that they lack.
+  ScratchModel with(const WeightMap& weights) const;
 
   const TrainStage& stage() const { return stage_; }
   const Decisions& decisions() const { return decisions_; }
@@ -38,6 +43,7 @@ class TrainRun {
 
   TrainStage stage_;
   Decisions& decisions_;
+  WeightMap start_;
   TrainSettings settings_;
   std::unique_ptr<Schedule> schedule_;
   DataSource data_;

@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "config/solver_name.h"
+#include "pipeline/cut_stage.h"
+#include "pipeline/cut_training.h"
 #include "pipeline/train_run.h"
 #include "schedules/dynamic.h"
 #include "schedules/movement.h"
@@ -22,6 +24,10 @@ namespace fs = std::filesystem;
 void require_free_sparsity(const Recipe& recipe, const std::string& schedule) {
   for (size_t i = 0; i < recipe.prune.size(); ++i) {
     const PruneRule& rule = recipe.prune[i];
+    if (cuts(rule)) {
+      require_gradual_cut(rule, fmt::format("prune.{}", i), schedule);
+      continue;
+    }
     if (!rule.sparsity.is_number()) {
       throw ConfigError{{.what = fmt::format("the schedule \"{}\" raises the sparsity while it trains, and this rule gives none", schedule),
                          .where = fmt::format("{} (prune.{}.sparsity)", rule.mark.text(), i),
@@ -105,6 +111,16 @@ TrainOutcome train_once(TrainRun& run, const WeightMap& start) {
   return {.weights = std::move(result.weights), .history = std::move(result.history)};
 }
 
+/// A frozen tensor does not become zero, and zeros say what is cut.
+void require_nothing_frozen(const TrainRun& run) {
+  const std::vector<ParameterGroup>& groups = run.settings().groups;
+  const auto frozen = std::find_if(groups.begin(), groups.end(), [](const ParameterGroup& group) { return group.frozen; });
+  if (frozen == groups.end()) return;
+  throw ConfigError{{.what = fmt::format("a schedule that removes units while it trains needs all weights to be trained, and \"{}\" is frozen", frozen->include.front()),
+                     .where = fmt::format("train.groups.{}.frozen", frozen - groups.begin()),
+                     .fix = "use schedule: one_shot, or give the group a small lr"}};
+}
+
 TrainOutcome train_as_scheduled(TrainRun& run, const WeightMap& start) {
   const Schedule& schedule = run.schedule();
   if (schedule.is_gradual()) return train_gradually(run, start);
@@ -177,8 +193,17 @@ TrainOutcome train_stage(const TrainStage& stage, Decisions& decisions, const We
     std::error_code ignored;
     fs::remove_all(checkpoints, ignored);
   }
-  TrainRun run(stage, decisions);
+  TrainRun run(stage, decisions, start);
+  const bool cuts_later = decisions.cut && split_name(stage.recipe.schedule, "schedule").name != "one_shot";
+  if (cuts_later) require_nothing_frozen(run);
   TrainOutcome outcome = train_as_scheduled(run, start);
+  if (cuts_later) {
+    const ScratchModel trained = run.with(outcome.weights);
+    Decisions chosen = decisions_of_cut(stage.file, plan_zero_units(stage.file, {.inputs = stage.inputs, .zeros = &trained.file()}));
+    chosen.warnings = std::move(decisions.warnings);
+    chosen.notes = std::move(decisions.notes);
+    decisions = std::move(chosen);
+  }
   write_curves(outcome.history, stage.folder);
   return outcome;
 }

@@ -17,6 +17,7 @@ struct TrainStage {
   bool resume = false;
   bool overwrite = false;
   bool allow_linked_data = false;
+  std::map<std::string, Shape> inputs{};  ///< whole input shapes, for the analysis of what is cut
 };
 
 struct TrainOutcome {

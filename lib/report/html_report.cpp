@@ -5,6 +5,7 @@
 #include "report/html_page.h"
 #include "report/renderers.h"
 #include "report/text.h"
+#include "report/training_html.h"
 #include "report/wording.h"
 
 namespace sparsify {
@@ -19,7 +20,8 @@ std::string version_of(const RunReport& report, const char* name) {
 }
 
 std::string page_head(const RunReport& report) {
-  return html_head(file_name(report.model.path) + ": sparsity " + sparsity_text(report.sparsity), version_of(report, "sparsify"));
+  return html_head(file_name(report.model.path) + ": sparsity " + sparsity_text(report.sparsity), version_of(report, "sparsify"),
+                   report.training ? kTrainingStyle : "");
 }
 
 std::string hash_text(const char* label, const ModelFigures& model) {
@@ -193,6 +195,7 @@ std::string page_footer(const RunReport& report) {
 std::string to_html(const RunReport& report) {
   std::string page = page_head(report) + page_header(report) + verdict(report) + headline(report);
   page += text_panel("Warnings", "warnings", report.warnings);
+  page += training_curves(report);
   page += layer_chart(report) + layer_table(report) + mask_pictures(report);
   page += "<div class=\"two\"><div>" + checks(report) + "</div><div>";
   page += text_panel("Notes", "", report.notes) + timings(report) + "</div></div>\n";

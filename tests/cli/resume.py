@@ -15,6 +15,7 @@ RECIPES = {
     "one shot, adam, averages": ["--set", "train.optimizer=adam", "--set", "train.ema=0.9", "--set", "train.mixup=0.3"],
     "gradual": ["--set", "schedule={name: cubic, every: 3}"],
     "lottery ticket": ["--set", "schedule={name: imp, rounds: 3, rewind: {to_step: 5}}", "--set", "train.steps=25"],
+    "channels": ["--set", "schedule={name: cubic, every: 3}", "--set", "prune.0.pattern=channel", "--set", "prune.0.sparsity=0.5", "--set", "initialise=xavier"],
     "rigl": ["--set", "schedule={name: dynamic, every: 5}"],
 }
 
