@@ -22,6 +22,7 @@
 #include "pipeline/evaluate.h"
 #include "pipeline/figures.h"
 #include "pipeline/gates.h"
+#include "pipeline/gradient_use.h"
 #include "pipeline/finetune.h"
 #include "pipeline/plan_file.h"
 #include "pipeline/train_stage.h"
@@ -98,6 +99,11 @@ class Run {
     for (const std::string& warning : decisions.warnings) warn(warning);
     if (!request_.plan.empty() && !recipe_.prune.empty()) warn("the plan decides: the rules of the recipe are not used");
     report_.notes = decisions.notes;
+    const bool scores = !request_.hold_zeros && request_.plan.empty() && scores_by_gradients(recipe_);
+    if (!request_.dry_run && (trains_ || scores)) report_.gradient_cuts = gradient_cuts_of(file);
+    if (!request_.dry_run && trains_) {
+      for (const std::string& warning : warnings_of(*report_.gradient_cuts)) warn(warning);
+    }
     Correction correction;
     if (!request_.dry_run && !decisions.cut && wants_correction(recipe_, decisions)) {
       watch_.stage("correct");
