@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fmt/core.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <string_view>
@@ -24,6 +25,13 @@ std::string module_path(const std::string& name) {
   return (executable.parent_path().parent_path() / "lib" / ("libsparsify_" + name + ".so")).string();
 }
 
+/// OpenMP's threads wait for work without computing, unless the user says otherwise: by default they spin, and beside any
+/// other work on the machine a run on two threads then takes up to 30 times as long (docs/results.md, "Threads").
+/// OpenMP reads this when it is loaded, which is with the module.
+void let_threads_sleep() {
+  if (::getenv("GOMP_SPINCOUNT") == nullptr) ::setenv("OMP_WAIT_POLICY", "PASSIVE", /*overwrite=*/0);
+}
+
 }  // namespace
 
 bool register_module(const std::string& name) { return present().insert(name).second; }
@@ -31,6 +39,7 @@ bool register_module(const std::string& name) { return present().insert(name).se
 void load_module(const std::string& name) {
   if (present().contains(name)) return;
   const std::string path = module_path(name);
+  let_threads_sleep();
   if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     throw ResourceError{{.what = fmt::format("the part \"{}\" does not load: {}", name, ::dlerror()),
                          .where = path,

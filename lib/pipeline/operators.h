@@ -6,6 +6,7 @@
 
 #include "base/registry.h"
 #include "onnx/model_file.h"
+#include "report/run_report.h"
 
 namespace sparsify {
 
@@ -28,7 +29,7 @@ struct OperatorNeed {
 
 struct ModelNeeds {
   std::vector<OperatorNeed> operators;       ///< sorted by domain and name
-  std::vector<std::string> gradient_cuts;    ///< values at which a gradient ends although weights lie behind
+  std::vector<GradientCutRow> gradient_cuts;  ///< values at which a gradient ends although weights lie behind
 };
 
 /// What the interpreter can run; lives in the torch part.

@@ -5,8 +5,9 @@
 #include "onnx/checker.h"
 #include "onnx/flat_graph.h"
 #include "pipeline/operators.h"
+#include "program/gradient_cuts.h"
 #include "program/op.h"
-#include "program/program.h"
+#include "program/plan.h"
 
 namespace sparsify {
 namespace {
@@ -57,8 +58,10 @@ class Catalog final : public OperatorCatalog {
     ModelNeeds result;
     for (auto& [key, need] : needed) result.operators.push_back(std::move(need));
     if (complete) {
-      for (const GradientCut& cut : Program::build(file)->gradient_cuts()) {
-        result.gradient_cuts.push_back("\"" + cut.value + "\" (" + cut.op + " \"" + cut.node + "\"): " + cut.reason);
+      const GradientEnds ends = find_gradient_ends(*make_plan(file));
+      for (size_t i = 0; i < ends.cuts.size(); ++i) {
+        const GradientCut& cut = ends.cuts[i];
+        result.gradient_cuts.push_back({cut.value, cut.node, cut.op, cut.reason, ends.weights[i]});
       }
     }
     return result;

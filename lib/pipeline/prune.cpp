@@ -25,6 +25,7 @@
 #include "pipeline/evaluate.h"
 #include "pipeline/figures.h"
 #include "pipeline/gates.h"
+#include "pipeline/gradient_use.h"
 #include "pipeline/finetune.h"
 #include "pipeline/initialise_stage.h"
 #include "pipeline/permute_stage.h"
@@ -127,6 +128,11 @@ class Run {
       if (!note.empty()) report_.notes.push_back(note);
     }
     if (!fresh.note.empty()) report_.notes.push_back(fresh.note);
+    const bool scores = !request_.hold_zeros && request_.plan.empty() && scores_by_gradients(recipe_);
+    if (!request_.dry_run && (trains_ || scores)) report_.gradient_cuts = gradient_cuts_of(file);
+    if (!request_.dry_run && trains_) {
+      for (const std::string& warning : warnings_of(*report_.gradient_cuts)) warn(warning);
+    }
     Correction correction;
     if (!request_.dry_run && (decisions.cut ? !trains_ && wants_cut_repair(recipe_) : wants_correction(recipe_, decisions))) {
       watch_.stage("correct");

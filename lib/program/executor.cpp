@@ -22,7 +22,9 @@ std::string shapes_of(const std::vector<const Value*>& inputs) {
 
 bool is_out_of_memory(const std::string& message) {
   return message.find("can't allocate memory") != std::string::npos ||
-         message.find("out of memory") != std::string::npos;
+         message.find("out of memory") != std::string::npos ||
+         message.find("integer multiplication overflow") != std::string::npos ||  // the count of elements, or of bytes
+         message.find("Storage size calculation overflowed") != std::string::npos;
 }
 
 /// Operators whose time is in sums of products.
@@ -127,8 +129,8 @@ void Executor::run_kernel(const Step& step, const Kernel& kernel, const std::vec
 
 template <class Action>
 void Executor::guarded(Action action) {
-  const auto out_of_memory = [this] {
-    return ExhaustedError{{.what = fmt::format("memory ran out computing ({})", shapes_of(inputs_)),
+  const auto out_of_memory = [this](const char* detail) {
+    return ExhaustedError{{.what = fmt::format("memory ran out computing ({}): {}", shapes_of(inputs_), detail),
                            .where = where(),
                            .fix = "use a smaller batch_size"}};
   };
@@ -136,11 +138,11 @@ void Executor::guarded(Action action) {
     action();
   } catch (const Error&) {
     throw;
-  } catch (const std::bad_alloc&) {
-    throw out_of_memory();
+  } catch (const std::bad_alloc& e) {
+    throw out_of_memory(e.what());
   } catch (const c10::Error& e) {
     const std::string message = e.what_without_backtrace();
-    if (is_out_of_memory(message)) throw out_of_memory();
+    if (is_out_of_memory(message)) throw out_of_memory(message.c_str());
     fail(fmt::format("the operator cannot be applied to ({}): {}", shapes_of(inputs_),
                      message.substr(0, message.find('\n'))),
          "check that the inputs have the shapes the model was exported for");

@@ -34,6 +34,7 @@ class Planner {
     Scope scope;
     scope.plan = plan.get();
     scope.opsets = &model_.opsets;
+    require_known_opset();
     plan_graph(model_.graph, scope);
     return plan;
   }
@@ -230,6 +231,16 @@ class Planner {
     if (found != scope.opsets->end()) return found->second;
     const auto model = model_.opsets.find(node.domain);
     return model != model_.opsets.end() ? model->second : 1;
+  }
+
+  /// A newer version may have changed what an operator means.
+  void require_known_opset() const {
+    const auto imported = model_.opsets.find("");
+    const int newest = newest_known_opset();
+    if (imported == model_.opsets.end() || imported->second <= newest) return;
+    throw ResourceError{{.what = fmt::format("the model asks for opset {} of ai.onnx; {} is the newest that is known", imported->second, newest),
+                         .where = file_.path(),
+                         .fix = fmt::format("export with opset {} or lower; pruning that does not run the model works as it is", newest)}};
   }
 
   [[noreturn]] void refuse(const Node& node, int64_t opset) const {

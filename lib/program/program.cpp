@@ -12,6 +12,8 @@
 
 #include "base/error.h"
 #include "program/executor.h"
+#include "program/gradient_cuts.h"
+#include "program/memory.h"
 #include "program/plan.h"
 #include "program/schedule.h"
 
@@ -109,13 +111,18 @@ struct Program::Impl {
 };
 
 std::unique_ptr<Program> Program::build(const ModelFile& file, const ProgramOptions& options) {
+  pool_tensor_memory();
   auto impl = std::make_unique<Impl>(file);
   impl->load(options);
   return std::unique_ptr<Program>(new Program(std::move(impl)));
 }
 
 Program::Program(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Program::~Program() = default;
+
+Program::~Program() {
+  impl_.reset();
+  release_tensor_memory();
+}
 
 const std::vector<ValueInfo>& Program::inputs() const { return impl_->file->model().graph.inputs; }
 const std::vector<ValueInfo>& Program::outputs() const { return impl_->file->model().graph.outputs; }
@@ -373,32 +380,6 @@ Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector
   return result;
 }
 
-std::vector<GradientCut> Program::gradient_cuts() const {
-  const Plan& plan = *impl_->plan;
-  std::set<int> carries;  // slots that a gradient could come back through to a parameter
-  std::set<int> parameter_ids;
-  for (const Parameter& parameter : impl_->parameters) parameter_ids.insert(parameter.tensor_id);
-  for (const auto& [slot, tensor] : plan.stored) {
-    if (parameter_ids.contains(tensor.id)) carries.insert(slot);
-  }
-  std::vector<GradientCut> cuts;
-  for (const Step& step : plan.steps) {
-    const auto reaches = [&](SlotRef ref) { return ref.depth == 0 && carries.contains(ref.index); };
-    const bool depends = std::any_of(step.inputs.begin(), step.inputs.end(), reaches) ||
-                         std::any_of(step.captured.begin(), step.captured.end(), reaches);
-    if (!depends) continue;
-    const std::string& op = step.node->op_type;
-    if (step.op->gradient == Gradient::No) {
-      if (op == "Shape" || op == "Size") continue;  // a shape never had a gradient to lose
-      const std::string value = step.node->outputs.empty() ? "" : step.node->outputs.front();
-      cuts.push_back({value, step.node->label(), op, step.op->notes.empty() ? "not differentiable" : step.op->notes});
-      continue;
-    }
-    for (const int slot : step.outputs) {
-      if (slot >= 0) carries.insert(slot);
-    }
-  }
-  return cuts;
-}
+std::vector<GradientCut> Program::gradient_cuts() const { return find_gradient_ends(*impl_->plan).cuts; }
 
 }  // namespace sparsify

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/names.h"
 #include "report/html_page.h"
 #include "report/renderers.h"
 #include "report/text.h"
@@ -154,6 +155,18 @@ std::string text_panel(const char* title, const char* classes, const std::vector
   return out + "</ul></section>\n";
 }
 
+/// Which weights training or a gradient criterion could not see, and why.
+std::string gradient_ends(const RunReport& report) {
+  if (!report.gradient_cuts || report.gradient_cuts->empty()) return "";
+  std::string out = "<section class=\"panel\"><h2>Where gradients end</h2><table><thead><tr><th>Node</th><th>Operator</th>"
+                    "<th>Why</th><th>Weights without any gradient</th></tr></thead><tbody>\n";
+  for (const GradientCutRow& cut : *report.gradient_cuts) {
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", escape_markup(cut.node), escape_markup(cut.op),
+                       escape_markup(cut.reason), cut.weights.empty() ? "none: other ways lead there" : escape_markup(join(cut.weights)));
+  }
+  return out + "</tbody></table></section>\n";
+}
+
 std::string timings(const RunReport& report) {
   if (report.timings.empty()) return "";
   double longest = 0;
@@ -196,6 +209,7 @@ std::string to_html(const RunReport& report) {
   std::string page = page_head(report) + page_header(report) + verdict(report) + headline(report);
   page += text_panel("Warnings", "warnings", report.warnings);
   page += training_curves(report);
+  page += gradient_ends(report);
   page += layer_chart(report) + layer_table(report) + mask_pictures(report);
   page += "<div class=\"two\"><div>" + checks(report) + "</div><div>";
   page += text_panel("Notes", "", report.notes) + timings(report) + "</div></div>\n";

@@ -105,6 +105,11 @@ Json text_list(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+Json gradient_cut_object(const GradientCutRow& cut) {
+  return {{"value", printable(cut.value)}, {"node", printable(cut.node)}, {"op", printable(cut.op)},
+          {"reason", printable(cut.reason)}, {"weights", text_list(cut.weights)}};
+}
+
 Json to_json(const RunReport& report) {
   Json json;
   json["schema_version"] = 1;
@@ -125,6 +130,10 @@ Json to_json(const RunReport& report) {
     for (const GroupRow& group : report.groups) {
       json["groups"].push_back({{"name", printable(group.name)}, {"kind", group.kind}, {"units", group.units}, {"kept", group.kept}});
     }
+  }
+  if (report.gradient_cuts) {
+    json["gradient_cuts"] = Json::array();
+    for (const GradientCutRow& cut : *report.gradient_cuts) json["gradient_cuts"].push_back(gradient_cut_object(cut));
   }
   json["gates"] = Json::array();
   for (const GateResult& gate : report.gates) {

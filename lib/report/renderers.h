@@ -15,6 +15,8 @@ namespace sparsify {
 nlohmann::ordered_json to_json(const RunReport& report);
 /// The same as text, indented, with a final line feed.
 std::string to_json_text(const RunReport& report);
+/// One entry of its `gradient_cuts`, which `ops MODEL --json` has too.
+nlohmann::ordered_json gradient_cut_object(const GradientCutRow& cut);
 
 /// RFC 4180: a header line, one line per layer (skipped ones too), CRLF.
 std::string to_csv(const RunReport& report);

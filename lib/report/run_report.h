@@ -110,6 +110,15 @@ struct TrainingSummary {
   int64_t resumed = 0;
 };
 
+/// A value at which gradients end although weights lie behind it.
+struct GradientCutRow {
+  std::string value{};
+  std::string node{};
+  std::string op{};
+  std::string reason{};
+  std::vector<std::string> weights{};  ///< those that no gradient reaches at all
+};
+
 struct RunReport {
   std::string command{};      ///< as typed
   std::string started{};      ///< ISO 8601, UTC
@@ -123,6 +132,7 @@ struct RunReport {
   std::vector<LayerRow> layers{};
   std::optional<TrainingSummary> training{};
   std::vector<GroupRow> groups{};  ///< of a structured run: those that lost units
+  std::optional<std::vector<GradientCutRow>> gradient_cuts{};  ///< of a run that used gradients
   std::vector<GateResult> gates{};
   std::vector<VerificationResult> verification{};
   std::vector<std::pair<std::string, double>> timings{};  ///< seconds by stage, in order; total_s last

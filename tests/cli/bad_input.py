@@ -93,10 +93,40 @@ def models():
     dangling = onnx.model([onnx.node("Relu", ["nowhere"], ["y"], "relu")], [], [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 4])])
     bad_model("an input that nothing produces", dangling, ("nowhere", "relu"), "export", where="graph")
 
-    unknown = onnx.model([onnx.node("Frobnicate", ["x", "w"], ["y"], "odd", domain="com.example")], [onnx.tensor("w", [4, 8], VALUES)],
-                         [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 8])], domains=["com.example"])
-    refused("an unknown operator", 3, ["eval", "m.onnx", "--data", "csv:d.csv,label=label"], ("Frobnicate", "com.example", "opset 1"), "odd", (),
-            {"m.onnx": unknown, "d.csv": CSV})
+
+def graphs():
+    """Graphs that load but cannot run: the message names node, operator, domain, opset and shapes."""
+
+    def unfit(name, content, what, where, fix=(), code=3, data="csv:d.csv,label=label", rows=None, **options):
+        refused(name, code, ["eval", "m.onnx", "--threads", "1", "--data", data], what, where, fix, {"m.onnx": content, "d.csv": rows or CSV}, **options)
+
+    def graph(nodes, weights=(), output=("N", 8), inputs=(("x", ("N", 4)),), **options):
+        return onnx.model(nodes, list(weights), [onnx.value(name, list(shape)) for name, shape in inputs], [onnx.value("y", list(output))], **options)
+
+    weight = onnx.tensor("w", [4, 8], VALUES)
+    unfit("an unknown operator of another domain", graph([onnx.node("Frobnicate", ["x", "w"], ["y"], "odd", domain="com.example")], [weight], domains=["com.example"]),
+          ("Frobnicate", "com.example", "opset 1"), "odd", "sparsify ops")
+    unfit("an unknown operator of ONNX's domain", graph([onnx.node("Frobnicate", ["x", "w"], ["y"], "odd")], [weight]),
+          ("Frobnicate", "ai.onnx", "opset 17"), "odd", "sparsify ops")
+    unfit("an opset newer than known", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [weight], opset=999), ("opset 999", "ai.onnx"), "m.onnx", "opset")
+    unfit("an input that a node needs and has not", graph([onnx.node("MatMul", ["x"], ["y"], "fc")]), "input 1", ("fc", "MatMul", "opset 17"))
+    unfit("a weight of the wrong rank", graph([onnx.node("Conv", ["x", "w"], ["y"], "conv")], [weight]), "rank 2", ("conv", "Conv", "opset 17"))
+    unfit("operands of different types", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [onnx.tensor("w", [4, 8], range(32), onnx.INT64)]),
+          ("float32[2, 4]", "int64[4, 8]"), ("fc", "MatMul", "opset 17"))
+    unfit("sizes that do not fit each other", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [onnx.tensor("w", [5, 8], [0.5] * 40)]),
+          ("float32[2, 4]", "float32[5, 8]"), ("fc", "MatMul", "opset 17"))
+    endless = onnx.graph([onnx.node("Identity", ["c"], ["c2"], "same"), onnx.node("Identity", ["v"], ["v2"], "kept")], [],
+                         [onnx.value("i", [], onnx.INT64), onnx.value("c", [], onnx.BOOL), onnx.value("v", ["N", 4])],
+                         [onnx.value("c2", [], onnx.BOOL), onnx.value("v2", ["N", 4])], "body")
+    unfit("a loop that does not end", graph([onnx.node("Cast", ["one"], ["go"], "truth", to=onnx.BOOL),
+                                             onnx.node("Loop", ["", "go", "x"], ["y"], "forever", body=endless)],
+                                            [onnx.tensor("one", [], [1.0])], output=("N", 4)), "1000000 turns", ("forever", "Loop", "opset 17"), "condition")
+    for name, shape in (("a tensor too large for memory", [10 ** 10, 1, 1]), ("a tensor whose size overflows", [2 ** 62, 1, 1])):
+        unfit(name, graph([onnx.node("Expand", ["x", "shape"], ["wide"], "widen"), onnx.node("Relu", ["wide"], ["y"], "huge")],
+                          [onnx.tensor("shape", [3], shape, onnx.INT64)], output=("A", "N", 4)), "memory ran out", ("opset 17",), "smaller", code=5)
+    unfit("a symbol with two sizes", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [weight], inputs=(("x", ("N", "N")),)),
+          ("float32[2, 4]", "[N, N]", '"N" = 2'), ("m.onnx",), ())
+    refused("a GPU where there is none", 3, ["eval", "m.onnx", "--device", "cuda", "--data", "csv:d.csv,label=label"], "cuda", "device", "cpu", {"d.csv": CSV})
 
 
 CSV = "a,b,c,d,label\n1,2,3,4,0\n4,3,2,1,1\n"
@@ -342,6 +372,7 @@ def interrupts():
 
 
 models()
+graphs()
 data_sets()
 recipes()
 outputs()

@@ -1,7 +1,7 @@
 """Small ONNX models, written field by field in protobuf's wire format, and a reader for their tensors."""
 import struct
 
-FLOAT, INT8, INT64, FLOAT16, DOUBLE, BFLOAT16 = 1, 3, 7, 10, 11, 16
+FLOAT, INT8, INT64, BOOL, FLOAT16, DOUBLE, BFLOAT16 = 1, 3, 7, 9, 10, 11, 16
 WIDTH = {FLOAT: 4, INT8: 1, INT64: 8, FLOAT16: 2, DOUBLE: 8, BFLOAT16: 2}
 
 
@@ -58,9 +58,12 @@ def tensor(name, shape, values, kind=FLOAT, storage="raw", location="w.bin", off
 
 
 def node(op, inputs, outputs, name, domain="", **integers):
+    """A NodeProto; attributes are integers, lists of them, or graphs."""
     out = b"".join(data(1, i) for i in inputs) + b"".join(data(2, o) for o in outputs) + data(3, name) + data(4, op)
     for key, value in integers.items():
-        if isinstance(value, int):
+        if isinstance(value, bytes):  # a graph
+            out += data(5, data(1, key) + data(6, value) + number(20, 5))
+        elif isinstance(value, int):
             out += data(5, data(1, key) + number(3, value) + number(20, 2))
         else:
             out += data(5, data(1, key) + b"".join(number(8, v) for v in value) + number(20, 7))
@@ -72,12 +75,15 @@ def value(name, shape, kind=FLOAT):
     return data(1, name) + data(2, data(1, number(1, kind) + data(2, dims)))
 
 
+def graph(nodes, tensors, inputs, outputs, name="tiny"):
+    out = b"".join(data(1, n) for n in nodes) + data(2, name) + b"".join(data(5, t) for t in tensors)
+    return out + b"".join(data(11, i) for i in inputs) + b"".join(data(12, o) for o in outputs)
+
+
 def model(nodes, tensors, inputs, outputs, opset=17, domains=()):
-    graph = b"".join(data(1, n) for n in nodes) + data(2, "tiny") + b"".join(data(5, t) for t in tensors)
-    graph += b"".join(data(11, i) for i in inputs) + b"".join(data(12, o) for o in outputs)
     imports = data(8, data(1, "") + number(2, opset))
     imports += b"".join(data(8, data(1, d) + number(2, 1)) for d in domains)
-    return number(1, 8) + data(2, "tiny_onnx") + data(7, graph) + imports + data(14, data(1, "origin") + data(2, "test"))
+    return number(1, 8) + data(2, "tiny_onnx") + data(7, graph(nodes, tensors, inputs, outputs)) + imports + data(14, data(1, "origin") + data(2, "test"))
 
 
 def chain(weights, kind=FLOAT, storage="raw", location="w.bin"):

@@ -55,6 +55,12 @@ std::vector<GradientCase> foreign_gradient_cases() {
         <num_heads = 2, kv_num_heads = 1> (q, , , k, v, n, t))", "int32[1] n = {3}, int32 t = {4}"},
       {"com.microsoft.RotaryEmbedding", "double[1, 3, 4] x, double[4, 2] c, double[4, 2] s", "y = com.microsoft.RotaryEmbedding (x, p, c, s)", "int64[1, 3] p = {0, 3, 1}"},
       {"com.microsoft.DynamicQuantizeMatMul", "float[1, 3] x, float[2] b", "w = Concat <axis = 1> (x, far) y = com.microsoft.DynamicQuantizeMatMul (w, q, s, z0, b)", "float[1, 2] far = {-128, 127}, uint8[5, 2] q = {1, 9, 4, 3, 8, 2, 5, 5, 5, 5}, float s = {0.5}, uint8 z0 = {5}", -7, 9, 23, false, 1, 1e-4},
+      {"com.microsoft.QuantizeLinear", "double[2, 3] x", "q = com.microsoft.QuantizeLinear (x, s, z0) y = com.microsoft.DequantizeLinear (q, s, z0)", "double s = {0.000244140625}, uint16 z0 = {32768}", -1.7, 1.6, 17, false, 0.125, 1e-9},
+      {"com.microsoft.DequantizeLinear", "double s", "y = com.microsoft.DequantizeLinear (q, s, z0)", "int8[2, 3] q = {1, -5, 7, 100, 3, 2}, int8 z0 = {2}", -1.7, 1.9, 17},
+      {"com.microsoft.GatherND", "double[3, 2] x", "y = com.microsoft.GatherND (x, i)", "int64[2, 2] i = {0, 1, 2, 0}"},
+      {"com.microsoft.Trilu", "double[3, 4] x", "y = com.microsoft.Trilu <upper = 0> (x, k)", "int64 k = {1}"},
+      {"com.microsoft.DynamicQuantizeLSTM", "float[2, 1, 1] x, float[1, 8] b", R"(p = Concat <axis = 0> (x, far)
+        y, z = com.microsoft.DynamicQuantizeLSTM <hidden_size = 1> (p, q, r, b, , , , , s, z0, s, z0))", "float[2, 1, 1] far = {-128, 127}, int8[1, 1, 4] q = {2, 4, -2, 1}, int8[1, 1, 4] r = {0, 0, 0, 0}, float[1] s = {0.5}, int8[1] z0 = {0}", -1.7, 1.9, 23, false, 1. / 64, 2e-2},
       {"com.microsoft.MatMulIntegerToFloat", "double s, double[2] t, double[2] b", "y = com.microsoft.MatMulIntegerToFloat (a, q, s, t, z0, z1, b)", "uint8[2, 3] a = {1, 2, 3, 4, 5, 6}, int8[3, 2] q = {1, -2, 3, 4, -5, 6}, uint8 z0 = {2}, int8 z1 = {1}"},
       {"com.microsoft.MatMulNBits", "double[2, 16] x, double[2] s, double[2] b", "y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 4, block_size = 16> (x, q, s, , , b)", "uint8[2, 1, 8] q = {18, 52, 86, 120, 154, 188, 222, 240, 1, 35, 69, 103, 137, 171, 205, 239}"},
   };

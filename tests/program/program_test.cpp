@@ -5,6 +5,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
+#include "program/gradient_cuts.h"
 #include "program/model_text.h"
 #include "support/catch.h"
 
@@ -145,6 +146,50 @@ TEST_CASE("weights behind an operator without gradient are reported with that op
   REQUIRE(cuts.size() == 1);
   CHECK(cuts[0].op == "Round");
   CHECK(cuts[0].value == "rounded");
+}
+
+TEST_CASE("weights that a gradient reaches on another way are not called cut off", "[program][gradient]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[2] x) => (float[2] y, int64 best) <float[2] shared = {0.5, 2}, float[2] lost = {1, 2}> {
+      scaled = Mul (x, shared)
+      best = ArgMax <axis = 0, keepdims = 0> (scaled)
+      drowned = Add (x, lost)
+      rounded = Round (drowned)
+      y = Add (scaled, rounded)
+    })");
+  const ModelFile file = model.load();
+
+  const GradientEnds ends = find_gradient_ends(Program::build(file)->plan());
+
+  REQUIRE(ends.cuts.size() == 2);
+  CHECK(ends.cuts[0].op == "ArgMax");
+  CHECK(ends.weights[0].empty());
+  CHECK(ends.cuts[1].op == "Round");
+  CHECK(ends.weights[1] == std::vector<std::string>{"lost"});
+}
+
+TEST_CASE("a loop without an end is stopped and named", "[program][errors]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[1] x) => (float[1] y) <int64 most = {9223372036854775807}, bool go = {1}> {
+      [forever] y = Loop (most, go, x) <body = body (int64 i, bool c, float[1] before) => (bool c, float[1] after) {
+        after = Identity (before)
+      }>
+    })");
+  const ModelFile file = model.load();
+  try {
+    Program::build(file)->run({floats({1})});
+    FAIL("it ended");
+  } catch (const ResourceError& e) {
+    CHECK(e.exit_code() == 3);
+    CHECK_THAT(e.problem().what, Catch::Contains("1000000 turns"));
+    CHECK_THAT(e.problem().where, Catch::Contains("forever") && Catch::Contains("Loop"));
+  }
+}
+
+TEST_CASE("an opset from the future is refused where operators would have to run", "[program][errors][opset]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 999]> graph (float[1] x) => (float[1] y) { y = Relu (x) })");
+  const ModelFile file = model.load();
+  CHECK_THROWS_WITH(Program::build(file), Catch::Contains("opset 999") && Catch::Contains("ai.onnx"));
 }
 
 TEST_CASE("an input that does not fit the signature is refused with both shapes", "[program][errors]") {

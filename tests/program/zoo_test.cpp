@@ -1,12 +1,17 @@
+#include <ATen/TensorOperators.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "onnx/model_file.h"
 #include "program/cases.h"
+#include "program/gradient_cuts.h"
+#include "program/plan.h"
 #include "program/program.h"
 #include "support/catch.h"
 #include "support/shared.h"
@@ -56,6 +61,43 @@ TEST_CASE("the trained networks give the outputs that ONNX Runtime gave", "[prog
   const auto root = shared_or_skip("models", "outputs of the trained networks");
   if (root.empty()) return;
   check_all(root, {}, 6);
+}
+
+TEST_CASE("a loss reaches the weights of every graph of the zoo, or the cut that prevents it is named", "[program][zoo][gradient]") {
+  const auto root = shared_or_skip("zoo", "gradients of the zoo");
+  if (root.empty()) return;
+  int64_t reached = 0;
+  for (const RecordedCase& recorded : find_cases(root)) {
+    const ModelFile file = ModelFile::load(recorded.model.string());
+    const auto program = Program::build(file);
+    std::vector<Value> inputs;
+    for (size_t i = 0; i < program->inputs().size(); ++i) {
+      inputs.push_back(read_recorded(recorded.data_sets.front() / fmt::format("input_{}.pb", i), program->inputs()[i]));
+    }
+    for (Parameter& parameter : program->parameters()) parameter.tensor.requires_grad_(true);
+    at::Tensor loss;
+    for (const Value& output : program->run(inputs, {.gradients = true}).outputs) {
+      if (!output.is_tensor() || !output.tensor().requires_grad()) continue;
+      const at::Tensor part = output.tensor().to(at::kFloat).square().sum();
+      loss = loss.defined() ? loss + part : part;
+    }
+    std::set<std::string> cut_off;
+    for (const auto& weights : find_gradient_ends(program->plan()).weights) cut_off.insert(weights.begin(), weights.end());
+    INFO(recorded.name);
+    if (loss.defined()) loss.backward();
+    const std::vector<Step>& steps = program->plan().steps;
+    const bool chooses = std::any_of(steps.begin(), steps.end(), [](const Step& step) { return !step.subplans.empty(); });
+    for (const Parameter& parameter : program->parameters()) {
+      if (parameter.tensor.dim() < 2) continue;  // biases, and numbers that shapes are made from
+      const at::Tensor& gradient = parameter.tensor.grad();
+      INFO(parameter.name);
+      CHECK((gradient.defined() || cut_off.contains(parameter.name) || chooses));  // a branch that was not taken has none
+      if (!gradient.defined()) continue;
+      ++reached;
+      CHECK(gradient.isfinite().all().item<bool>());
+    }
+  }
+  CHECK(reached > 1000);
 }
 
 TEST_CASE("a network with operators of another runtime is refused by node, operator, domain and opset", "[program][zoo]") {

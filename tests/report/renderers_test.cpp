@@ -33,6 +33,10 @@ TEST_CASE("report.json has the keys that scripts rely on, and null for what was 
   CHECK(json["result"]["prunable"] == 780);
   CHECK(json["result"]["pruned"] == 702);
   CHECK(json["metric"]["before"] == 91.73);
+  REQUIRE(json["gradient_cuts"].size() == 2);
+  CHECK(json["gradient_cuts"][0]["weights"].empty());
+  CHECK(json["gradient_cuts"][1]["op"] == "Round");
+  CHECK(json["gradient_cuts"][1]["weights"][0] == "conv1.weight");
   CHECK(json["layers"].size() == 4);
   CHECK(json["layers"][0]["kept"] == 11);
   CHECK(json["layers"][0]["skipped"].is_null());

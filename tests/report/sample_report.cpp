@@ -37,6 +37,8 @@ RunReport small_report() {
       {.name = "head", .initializer = "head.weight", .op = "Gemm", .shape = {10, 21}, .type = "float32",
        .params = 216, .prunable = 0, .kept = 216, .sparsity = 0, .sparsity_before = 0,
        .macs = 210, .pattern = "", .skipped = "last layer: kept unless selected"}};
+  report.gradient_cuts = {{{.value = "best", .node = "pick<1>", .op = "ArgMax", .reason = "not differentiable", .weights = {}},
+                           {.value = "rounded", .node = "round", .op = "Round", .reason = "flat everywhere", .weights = {"conv1.weight", "</b>"}}}};
   report.gates = {{.name = "max_accuracy_drop", .limit = 0.5, .actual = 1.63, .passed = false},
                   {.name = "min_sparsity", .limit = 0.9, .actual = 0.9, .passed = true}};
   report.verification = {{.check = "reload", .passed = true, .detail = "read back, 4 tensors"},

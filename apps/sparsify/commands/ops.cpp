@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "pipeline/operators.h"
+#include "report/renderers.h"
 #include "report/text_table.h"
 #include "sparsify/command.h"
 
@@ -47,7 +48,7 @@ int show_needs(const Flags& flags, const Context& context) {
   const ModelFile file = ModelFile::load(flags.model);
   const ModelNeeds needs = make_operator_catalog()->needs(file);
   nlohmann::ordered_json document = {{"model", flags.model}, {"operators", nlohmann::ordered_json::array()},
-                                     {"gradient_cuts", needs.gradient_cuts}};
+                                     {"gradient_cuts", nlohmann::ordered_json::array()}};
   TextTable table({{.title = "operator"}, {.title = "nodes", .right = true}, {.title = "supported"}, {.title = "gradient"},
                    {.title = "first node or note", .flexible = true}});
   int missing = 0;
@@ -63,7 +64,11 @@ int show_needs(const Flags& flags, const Context& context) {
                    need.row.gradient, need.supported && !need.row.notes.empty() ? need.row.notes : need.example});
   }
   std::string text = table.render(context.width(), context.colour(), context.utf8());
-  for (const std::string& cut : needs.gradient_cuts) text += "a gradient ends at " + cut + "\n";
+  for (const GradientCutRow& cut : needs.gradient_cuts) {
+    document["gradient_cuts"].push_back(gradient_cut_object(cut));
+    text += fmt::format("a gradient ends at \"{}\" ({} \"{}\"): {}{}\n", cut.value, cut.op, cut.node, cut.reason,
+                        cut.weights.empty() ? "" : "; no gradient reaches " + join(cut.weights));
+  }
   print(context.json ? document.dump(2) + "\n" : text);
   if (missing == 0) return kDone;
   throw ResourceError{{.what = fmt::format("{} operators of the model are not supported", missing),

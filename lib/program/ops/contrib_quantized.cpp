@@ -15,12 +15,10 @@
 #include <functional>
 #include <numeric>
 
-#include "program/op.h"
+#include "program/ops/contrib_quantized.h"
 
 namespace sparsify {
-namespace {
 
-/// (tensor - zero_point) * scale in the scale's type (float32 at least) on the program's device.
 at::Tensor dequantised(const OpCall& call, size_t tensor, size_t scale, size_t zero_point) {
   const at::Tensor factor = call.tensor(scale).to(call.device());
   const at::ScalarType type = factor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -29,7 +27,6 @@ at::Tensor dequantised(const OpCall& call, size_t tensor, size_t scale, size_t z
   return values * factor;
 }
 
-/// Rounds half to even and saturates to the type of the zero point (uint8 without one).
 at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale,
                      size_t zero_point) {
   const bool has_zero = call.has(zero_point);
@@ -38,6 +35,18 @@ at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale,
   if (has_zero) steps = steps + call.tensor(zero_point).to(values.device(), at::kFloat);
   return (type == at::kChar ? steps.clamp(-128, 127) : steps.clamp(0, 255)).to(type);
 }
+
+at::Tensor through_uint8(const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.detach();
+  const at::Tensor low = flat.min().clamp_max(0);
+  const at::Tensor scale = (flat.max().clamp_min(0) - low) / 255;
+  const at::Tensor safe = scale.masked_fill(scale == 0, 1);
+  const at::Tensor zero_point = at::round(-low / safe).clamp(0, 255);
+  const at::Tensor steps = (at::round(flat / safe) + zero_point).clamp(0, 255);
+  return tensor + ((steps - zero_point) * safe - flat);
+}
+
+namespace {
 
 /// Operands (0, 1, 2) and (3, 4, 5), result scale 6 and zero point 7.
 void qlinear_add(OpCall& call) {
@@ -84,18 +93,6 @@ void qlinear_concat(OpCall& call) {
     parts.push_back(dequantised(call, i, i + 1, i + 2));
   const int64_t axis = normalise_axis(call, call.attribute("axis", 0), parts.at(0).dim());
   call.set(0, quantised(call, at::cat(parts, axis), 0, 1));
-}
-
-/// A is quantised to uint8 with the range it has now. The gradient passes the rounding as if it
-/// were not there.
-at::Tensor through_uint8(const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.detach();
-  const at::Tensor low = flat.min().clamp_max(0);
-  const at::Tensor scale = (flat.max().clamp_min(0) - low) / 255;
-  const at::Tensor safe = scale.masked_fill(scale == 0, 1);
-  const at::Tensor zero_point = at::round(-low / safe).clamp(0, 255);
-  const at::Tensor steps = (at::round(flat / safe) + zero_point).clamp(0, 255);
-  return tensor + ((steps - zero_point) * safe - flat);
 }
 
 /// A, B, b_scale, b_zero_point, bias

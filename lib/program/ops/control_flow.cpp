@@ -8,15 +8,14 @@
 
 #include <algorithm>
 
-#include "base/error.h"
 #include "program/op.h"
 #include "program/ops/movement.h"
 
 namespace sparsify {
 namespace {
 
-/// A Loop whose condition never ends it is stopped here.
-constexpr int64_t kMostTurns = 10'000'000;
+/// A Loop that has not ended by then is taken to have no end; exporters write "while" with the largest integer as trip count.
+constexpr int64_t kMostTurns = 1'000'000;
 
 bool is_true(const OpCall& call, const Value& condition) {
   if (!condition.is_tensor() || condition.tensor().numel() != 1) {
@@ -75,9 +74,7 @@ void loop(OpCall& call) {
   std::vector<std::vector<Value>> scans(declared.size() - carried_count - 1);
   for (int64_t turn = 0; turn < most && is_true(call, condition); ++turn) {
     if (turn >= kMostTurns) {
-      throw ExhaustedError{{.what = fmt::format("the loop has not ended after {} turns", turn),
-                            .where = call.where(),
-                            .fix = "check the loop's condition: with this input it stays true"}};
+      call.fail(fmt::format("the loop has not ended after {} turns", turn), "check the loop's condition: with this input it stays true");
     }
     std::vector<Value> inputs{Value(at::scalar_tensor(turn, at::TensorOptions(at::kLong))), condition};
     std::move(carried.begin(), carried.end(), std::back_inserter(inputs));
@@ -216,7 +213,7 @@ void sequence_map(OpCall& call) {
 
 const RegisterOps entries{
     {.name = "If", .function = choose, .shape_inputs = kAllInputs},
-    {.name = "Loop", .function = loop, .shape_inputs = kAllInputs, .notes = "at most 10,000,000 turns"},
+    {.name = "Loop", .function = loop, .shape_inputs = kAllInputs, .notes = "at most 1,000,000 turns"},
     {.name = "Scan", .function = scan, .shape_inputs = kAllInputs},
     {.name = "SequenceMap", .function = sequence_map, .shape_inputs = kAllInputs},
 };

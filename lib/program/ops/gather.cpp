@@ -70,6 +70,7 @@ const RegisterOps entries{
     {.name = "Gather", .function = gather},
     {.name = "GatherElements", .function = gather_elements},
     {.name = "GatherND", .function = gather_nd},
+    {.name = "GatherND", .function = gather_nd, .domain = "com.microsoft"},
 };
 
 }  // namespace

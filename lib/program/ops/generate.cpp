@@ -83,6 +83,7 @@ const RegisterOps entries{
     {.name = "OneHot", .function = one_hot, .gradient = Gradient::Some, .shape_inputs = input_bits({1}),
      .notes = "gradient to the values only"},
     {.name = "Trilu", .function = trilu, .notes = "numeric types"},
+    {.name = "Trilu", .function = trilu, .notes = "numeric types", .domain = "com.microsoft"},
 };
 
 }  // namespace

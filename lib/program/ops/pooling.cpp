@@ -20,6 +20,7 @@
 #include <limits>
 #include <numeric>
 
+#include "program/ops/pooling.h"
 #include "program/ops/window.h"
 
 namespace sparsify {
@@ -93,8 +94,9 @@ at::Tensor counts_along(const Window& window, size_t axis, int64_t size, bool wi
   return integer_tensor(counts).to(options.device(), options.dtype().toScalarType());
 }
 
-void average_pool(OpCall& call) {
-  const at::Tensor& input = call.tensor(0);
+}  // namespace
+
+at::Tensor average_pooled(const OpCall& call, const at::Tensor& input) {
   const Window window = window_of(call, input, kernel_shape(call));
   const bool with_padding = call.attribute("count_include_pad", 0) != 0;
   const bool ceil_mode = call.attribute("ceil_mode", 0) != 0;
@@ -102,12 +104,9 @@ void average_pool(OpCall& call) {
                                  [](int64_t d) { return d == 1; });
   if (dense && fits_torch(window, input, ceil_mode)) {
     const auto& [kernel, strides, pads] = std::tie(window.kernel, window.strides, window.begin);
-    call.set(0, window.rank() == 1
-                    ? at::avg_pool1d(input, kernel, strides, pads, ceil_mode, with_padding)
-                : window.rank() == 2
-                    ? at::avg_pool2d(input, kernel, strides, pads, ceil_mode, with_padding)
-                    : at::avg_pool3d(input, kernel, strides, pads, ceil_mode, with_padding));
-    return;
+    return window.rank() == 1   ? at::avg_pool1d(input, kernel, strides, pads, ceil_mode, with_padding)
+           : window.rank() == 2 ? at::avg_pool2d(input, kernel, strides, pads, ceil_mode, with_padding)
+                                : at::avg_pool3d(input, kernel, strides, pads, ceil_mode, with_padding);
   }
   at::Tensor result =
       window_sums(pad_spatial(input, window.begin, end_that_fits(window, input), 0), window);
@@ -117,8 +116,12 @@ void average_pool(OpCall& call) {
     const int64_t size = input.size(static_cast<int64_t>(axis) + 2);
     result = result / counts_along(window, axis, size, with_padding, input.options()).view(shape);
   }
-  call.set(0, result);
+  return result;
 }
+
+namespace {
+
+void average_pool(OpCall& call) { call.set(0, average_pooled(call, call.tensor(0))); }
 
 /// The p-th root, with gradient 0 instead of NaN where the sum is 0.
 at::Tensor root(const at::Tensor& sum, double p) {

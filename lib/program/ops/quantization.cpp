@@ -173,5 +173,13 @@ const RegisterOps entries{
      .notes = "straight-through, into a DequantizeLinear that reads the result"},
 };
 
+// What ONNX Runtime's tools write for 16 and 4 bits in models before opset 21; the same meaning.
+const RegisterOps contrib{
+    "com.microsoft",
+    {{.name = "QuantizeLinear", .function = quantize, .gradient = Gradient::Some,
+      .notes = "straight-through, into a DequantizeLinear that reads the result"},
+     {.name = "DequantizeLinear", .function = dequantize, .gradient = Gradient::Some,
+      .notes = "reaches the scale, and x if it is the result of QuantizeLinear"}}};
+
 }  // namespace
 }  // namespace sparsify
