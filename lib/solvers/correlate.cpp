@@ -4,6 +4,8 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +14,9 @@
 namespace sparsify {
 namespace {
 
-constexpr int64_t kPositions = 32768;  ///< of one chunk: sums of float32 products this long keep six digits
+/// Elements of one chunk's shifted images: they stay in the cache of the processor, or nearly.
+constexpr int64_t kChunk = int64_t{1} << 20;
+constexpr int64_t kShifts = 13;  ///< distances from one kernel place to a later one, and none
 
 /// Part of an axis: all, the first or the last index.
 enum class Part { All, First, Last };
@@ -32,6 +36,28 @@ at::Tensor surroundings_of(const at::Tensor& wide, int64_t axis, Part part) {
 std::optional<Part> missing(int64_t p) {
   if (p == 1) return std::nullopt;
   return p == 0 ? Part::Last : Part::First;
+}
+
+/// Correlations [groups, channels, channels, 5, 5] of a part with what surrounds it; those that point backwards are not needed and stay zero.
+at::Tensor correlated(const at::Tensor& own, const at::Tensor& around, int64_t groups) {
+  const int64_t channels = own.size(1) / groups;
+  if (groups > 1) {
+    const at::Tensor kernel = at::empty({own.size(1), channels, 5, 5}, own.options());
+    const auto gradients = at::convolution_backward(own, around, kernel, std::nullopt, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, groups, {false, true, false});
+    return std::get<1>(gradients).to(at::kDouble).view({groups, channels, channels, 5, 5});
+  }
+  const at::Tensor rows = own.transpose(0, 1).reshape({channels, -1});
+  at::Tensor result = at::zeros({1, channels, channels, 5, 5}, at::kDouble);
+  const auto add = [&](int64_t down, int64_t lines, int64_t along, int64_t places) {
+    const at::Tensor from = around.narrow(2, down, around.size(2) - down).narrow(3, along, around.size(3) - along);
+    const at::Tensor shifted = from.as_strided({channels, lines, places, own.size(0), own.size(2), own.size(3)},
+                                               {from.stride(1), from.stride(2), from.stride(3), from.stride(0), from.stride(2), from.stride(3)});
+    const at::Tensor products = at::mm(rows, shifted.reshape({channels * lines * places, -1}).t());
+    result[0].narrow(2, down, lines).narrow(3, along, places).copy_(products.view({channels, channels, lines, places}));
+  };
+  add(2, 1, 2, 3);
+  add(3, 2, 0, 5);
+  return result;
 }
 
 size_t slot_of(Part rows, Part columns) { return static_cast<size_t>(rows) * 3 + static_cast<size_t>(columns); }
@@ -54,8 +80,7 @@ bool correlates(const LinearSite& site, const Step& step, const at::Tensor& inpu
 void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& moments) {
   const int64_t channels = input.size(1) / site.groups;
   const int64_t positions = input.size(2) * input.size(3);
-  const int64_t chunk = std::clamp<int64_t>(kPositions / positions, 1, input.size(0));
-  const at::Tensor kernel = at::empty({input.size(1), channels, 5, 5}, input.options());
+  const int64_t chunk = std::clamp<int64_t>(kChunk / (kShifts * input.size(1) * positions), 1, input.size(0));
   std::array<at::Tensor, 9> correlation;  // [groups, channels, channels, 5, 5] by slot_of()
   std::array<at::Tensor, 9> sums;         // [groups, channels]
   for (int64_t first = 0; first < input.size(0); first += chunk) {
@@ -65,8 +90,7 @@ void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& 
       for (const Part columns : {Part::All, Part::First, Part::Last}) {
         const at::Tensor own = part_of(part_of(values, 2, rows), 3, columns).contiguous();
         const at::Tensor around = surroundings_of(surroundings_of(wide, 2, rows), 3, columns).contiguous();
-        const auto gradients = at::convolution_backward(own, around, kernel, std::nullopt, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, site.groups, {false, true, false});
-        const at::Tensor product = std::get<1>(gradients).to(at::kDouble).view({site.groups, channels, channels, 5, 5});
+        const at::Tensor product = correlated(own, around, site.groups);
         const at::Tensor sum = own.sum({0, 2, 3}).to(at::kDouble).view({site.groups, channels});
         const size_t slot = slot_of(rows, columns);
         correlation[slot] = correlation[slot].defined() ? correlation[slot] + product : product;
@@ -88,10 +112,12 @@ void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& 
   const at::Tensor input_sum = moments.input_sum.view({site.groups, channels, 9});
   for (int64_t p = 0; p < 9; ++p) {
     input_sum.select(2, p).add_(seen(sums, p / 3, p % 3, [](const at::Tensor& sum) { return sum; }));
-    for (int64_t q = 0; q < 9; ++q) {
+    for (int64_t q = p; q < 9; ++q) {
       const int64_t down = q / 3 - p / 3 + 2;
       const int64_t along = q % 3 - p % 3 + 2;
-      gram.select(2, p).select(3, q).add_(seen(correlation, p / 3, p % 3, [&](const at::Tensor& all) { return all.select(4, along).select(3, down); }));
+      const at::Tensor block = seen(correlation, p / 3, p % 3, [&](const at::Tensor& all) { return all.select(4, along).select(3, down); });
+      gram.select(2, p).select(3, q).add_(block);
+      if (q != p) gram.select(2, q).select(3, p).add_(block.transpose(1, 2));
     }
   }
   moments.count += static_cast<double>(input.size(0) * positions);
