@@ -60,7 +60,7 @@ std::vector<GradientCase> foreign_gradient_cases() {
       {"com.microsoft.GatherND", "double[3, 2] x", "y = com.microsoft.GatherND (x, i)", "int64[2, 2] i = {0, 1, 2, 0}"},
       {"com.microsoft.Trilu", "double[3, 4] x", "y = com.microsoft.Trilu <upper = 0> (x, k)", "int64 k = {1}"},
       {"com.microsoft.DynamicQuantizeLSTM", "float[2, 1, 1] x, float[1, 8] b", R"(p = Concat <axis = 0> (x, far)
-        y, z = com.microsoft.DynamicQuantizeLSTM <hidden_size = 1> (p, q, r, b, , , , , s, z0, s, z0))", "float[2, 1, 1] far = {-128, 127}, int8[1, 1, 4] q = {2, 4, -2, 1}, int8[1, 1, 4] r = {0, 0, 0, 0}, float[1] s = {0.5}, int8[1] z0 = {0}", -1.7, 1.9, 23, false, 1. / 64, 2e-2},
+        y, z = com.microsoft.DynamicQuantizeLSTM <hidden_size = 1> (p, q, r, b, , , , , s, z0, s, z0))", "float[2, 1, 1] far = {-1, 0.9921875}, int8[1, 1, 4] q = {2, 4, -2, 1}, int8[1, 1, 4] r = {0, 0, 0, 0}, float[1] s = {0.5}, int8[1] z0 = {0}", -0.8, 0.9, 23, false, 1. / 64, 1e-2},
       {"com.microsoft.MatMulIntegerToFloat", "double s, double[2] t, double[2] b", "y = com.microsoft.MatMulIntegerToFloat (a, q, s, t, z0, z1, b)", "uint8[2, 3] a = {1, 2, 3, 4, 5, 6}, int8[3, 2] q = {1, -2, 3, 4, -5, 6}, uint8 z0 = {2}, int8 z1 = {1}"},
       {"com.microsoft.MatMulNBits", "double[2, 16] x, double[2] s, double[2] b", "y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 4, block_size = 16> (x, q, s, , , b)", "uint8[2, 1, 8] q = {18, 52, 86, 120, 154, 188, 222, 240, 1, 35, 69, 103, 137, 171, 205, 239}"},
   };
