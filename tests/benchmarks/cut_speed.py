@@ -51,13 +51,13 @@ def graph(blocks, width):
 
 
 def measured(command, environment):
-    """Wall seconds, the report, and the largest resident set in bytes."""
+    """Wall and processor seconds, the report, and the largest resident set in bytes."""
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, f"{' '.join(map(str, command))} ended with {status}"
-    return time.monotonic() - start, json.loads(output), usage.ru_maxrss * 1024
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime, json.loads(output), usage.ru_maxrss * 1024
 
 
 def main():
@@ -79,13 +79,13 @@ def main():
                               check=True, capture_output=True, text=True)
         size = path.stat().st_size
         print(f"{made.stdout.strip()} nodes, {size / 1e6:.0f} MB\n")
-        print("| run | analysis, choice s | write s | verify s | wall s | largest resident set | of the model |\n|---|---|---|---|---|---|---|")
+        print("| run | analysis, choice s | write s | verify s | wall s | processor s | largest resident set | of the model |\n|---|---|---|---|---|---|---|---|")
         cut = [arguments.program, "prune", path, "--pattern", "channel", "--set", "prune.0.sparsity={macs: 0.5}", "--set", "threads=1", "--json"]
         for name, extra in (("--dry-run", ["--dry-run"]), ("whole run", ["-o", pathlib.Path(folder) / "cut.onnx", "--set", "report.formats=[json]"])):
-            wall, report, peak = measured([*cut, *extra], {"SPARSIFY_PYTHON": ""})
+            wall, processor, report, peak = measured([*cut, *extra], {"SPARSIFY_PYTHON": ""})
             stages = report["timings"]
             stage = lambda key: f"{stages[key]:.2f}" if key in stages else "-"
-            print(f"| {name} | {stage('decide_s')} | {stage('write_s')} | {stage('verify_s')} | {wall:.2f} | {peak / 1e6:.0f} MB | {peak / size:.2f}x |", flush=True)
+            print(f"| {name} | {stage('decide_s')} | {stage('write_s')} | {stage('verify_s')} | {wall:.2f} | {processor:.2f} | {peak / 1e6:.0f} MB | {peak / size:.2f}x |", flush=True)
 
 
 if __name__ == "__main__":

@@ -227,8 +227,8 @@ def outputs():
             "needs calibration data", "data.calibration", "--train-data")
     cut("a budget below what a cut can reach", "m.onnx", "{params: 0.01}", "the least possible is", "output of the model")
     cut("a layer to cut that no layer is called", "m.onnx", "0.5", "selects no group", "fc0", "--set", "prune.0.select.include=[fcc0]")
-    single, _ = onnx.chain([([4, 1], VALUES[:4]), ([1, 4], VALUES[:4])])
-    cut("a hidden layer of one unit", {"m.onnx": single}, "0.5", "a single unit", "why")
+    single, _ = onnx.chain([([4, 1], VALUES[:4]), ([1, 4], VALUES[:4])])  # its one hidden unit is no group
+    cut("a hidden layer of one unit", {"m.onnx": single}, "0.5", ("none of the", "groups can be cut"), "why")
     nodes = [onnx.node("MatMul", ["x", "w0"], ["m"], "fc0"), onnx.node("Reshape", ["m", "s"], ["r"], "turn"), onnx.node("MatMul", ["r", "w1"], ["y"], "fc1")]
     dynamic = onnx.model(nodes, [onnx.tensor("w0", [4, 8], VALUES), onnx.tensor("w1", [8, 4], VALUES)],
                          [onnx.value("x", ["N", 4]), onnx.value("s", [2], onnx.INT64)], [onnx.value("y", ["M", 4])])
