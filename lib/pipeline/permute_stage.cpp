@@ -100,7 +100,7 @@ class Finder {
  public:
   Finder(const ModelFile& file, const Recipe& recipe, const PermuteRequest& request)
       : file_(file), recipe_(recipe), request_(request),
-        structure_(Structure::analyse(file, {.inputs = request.inputs, .allow_rescale = true, .allow_pins = true})) {}
+        structure_(Structure::analyse(file, {.inputs = request.inputs})) {}
 
   std::vector<GroupOrder> run() {
     read_layers();
@@ -327,7 +327,7 @@ std::vector<KeptMagnitude> kept_magnitudes(const ModelFile& file, const Recipe& 
 }
 
 PermutedModel permute(const ModelFile& file, const std::vector<GroupOrder>& orders, const std::string& output, const PermuteRequest& request) {
-  const Structure structure = Structure::analyse(file, {.inputs = request.inputs, .allow_rescale = true, .allow_pins = true});
+  const Structure structure = Structure::analyse(file, {.inputs = request.inputs});
   const ProofInputs inputs = random_inputs(file, structure, request.seed);
   const double tolerance = proof_tolerance(file, structure.graph());
   const auto tried = [&](const std::vector<GroupOrder>& some) {
