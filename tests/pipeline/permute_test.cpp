@@ -167,7 +167,7 @@ TEST_CASE("any order of interchangeable units of random graphs leaves the output
     INFO("graph " << run << ": " << graph.text());
     const TextModel text(graph.text());
     const ModelFile file = text.load();
-    const Structure structure = Structure::analyse(file, {.allow_rescale = true, .allow_pins = true});
+    const Structure structure = Structure::analyse(file, {});
     std::mt19937 random(run);
     std::vector<GroupOrder> orders;
     for (const Group& group : structure.groups()) {
@@ -198,7 +198,7 @@ TEST_CASE("graphs of the zoo compute the same with their channels reordered", "[
     INFO(path);
     if (all == nullptr && std::filesystem::file_size(path) > 1'500'000) continue;
     const ModelFile file = ModelFile::load(path.string());
-    const Structure structure = Structure::analyse(file, {.allow_rescale = true, .allow_pins = true});
+    const Structure structure = Structure::analyse(file, {});
     std::vector<GroupOrder> orders;
     for (const Group& group : structure.groups()) {
       std::vector<int64_t> order(static_cast<size_t>(group.units));
