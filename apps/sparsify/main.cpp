@@ -10,6 +10,7 @@
 #include "base/module.h"
 #include "base/names.h"
 #include "base/version.h"
+#include "parallel/process_group.h"
 #include "sparsify/command.h"
 
 namespace sparsify {
@@ -72,7 +73,9 @@ int run(int argc, char** argv) {
   CLI::App app{"Prunes neural networks: a trained ONNX model in, a smaller or sparser ONNX model that still works out, with the evidence."};
   app.set_version_flag("--version", [] {
     std::string text = "sparsify " + version();
-    for (const auto& [name, value] : build_versions()) text += fmt::format("\n  {}: {}", name, value);
+    std::map<std::string, std::string> versions = build_versions();
+    versions["processes"] = process_library().empty() ? "one (built without MPI)" : process_library();
+    for (const auto& [name, value] : versions) text += fmt::format("\n  {}: {}", name, value);
     return text;
   });
   app.require_subcommand(1);
@@ -97,22 +100,17 @@ int run(int argc, char** argv) {
     throw ConfigError{{.what = e.what(), .where = "command line", .fix = fmt::format("see `sparsify{} --help`", verb)}};
   }
   context.verbose = flags.verbosity > 0;
-  set_log_level(flags.quiet ? LogLevel::Quiet : flags.verbosity > 1 ? LogLevel::Debug : flags.verbosity == 1 ? LogLevel::Verbose : LogLevel::Normal);
-  if (!flags.log_file.empty()) set_log_file(flags.log_file);
+  set_log_level(flags.quiet || is_started_as_helper() ? LogLevel::Quiet : flags.verbosity > 1 ? LogLevel::Debug : flags.verbosity == 1 ? LogLevel::Verbose : LogLevel::Normal);
+  if (!flags.log_file.empty() && !is_started_as_helper()) set_log_file(flags.log_file);
   for (const std::string& plugin : flags.plugins) load_plugin(plugin);
   return actions.at(app.get_subcommands().front())();
 }
 
-}  // namespace
-}  // namespace sparsify
-
-int main(int argc, char** argv) {
-  using namespace sparsify;
-  std::setlocale(LC_CTYPE, "");
-  install_interrupt_handlers();
+int run_or_explain(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const Error& e) {
+    if (is_started_as_helper() && e.exit_code() == kUsage) return e.exit_code();  // the first process has the same recipe, and says so
     fmt::print(stderr, "{}\n", e.what());
     return e.exit_code();
   } catch (const std::bad_alloc&) {
@@ -122,4 +120,16 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "error: {}\n   at: inside sparsify; this is a bug\n  fix: please report it with the command and the model\n", e.what());
     return kInternal;
   }
+}
+
+}  // namespace
+}  // namespace sparsify
+
+int main(int argc, char** argv) {
+  using namespace sparsify;
+  std::setlocale(LC_CTYPE, "");
+  install_interrupt_handlers();
+  const int code = run_or_explain(argc, argv);
+  leave_processes(code);
+  return code;
 }

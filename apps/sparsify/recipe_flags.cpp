@@ -65,6 +65,10 @@ void RecipeFlags::declare_run(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu, cuda, cuda:1")->type_name("NAME");
 }
 
+void RecipeFlags::declare_precision(CLI::App& app) {
+  app.add_option("--precision", precision, "float32, or bf16: products and convolutions in bfloat16, weights in float32")->type_name("NAME");
+}
+
 void RecipeFlags::declare_pruning(CLI::App& app) {
   app.add_option("--criterion", criterion, "what makes a weight matter (`sparsify list criterion`)")->type_name("NAME");
   app.add_option("--pattern", pattern, "unstructured, 2:4, {block: [4, 1]} ...")->type_name("PATTERN");
@@ -96,6 +100,7 @@ Recipe RecipeFlags::recipe() const {
   set_text(output, "output", "-o");
   set_text(metric, "metric", "--metric");
   set_text(device, "device", "--device");
+  set_text(precision, "precision", "--precision");
   if (!seed.empty()) tree.set("seed", yaml_setting(seed, "--seed"));
   if (!threads.empty()) tree.set("threads", yaml_setting(threads, "--threads"));
   const auto set_rule = [&tree](const std::string& text, const char* key, const char* flag) {

@@ -20,10 +20,11 @@ struct RecipeFlags {
   std::vector<std::string> include, exclude;
   std::string data, train_data, calibration_data, metric;
   std::string epochs, lr, loss, teacher;
-  std::string seed, threads, device;
+  std::string seed, threads, device, precision;
 
   void declare_data(CLI::App& app);
   void declare_run(CLI::App& app);
+  void declare_precision(CLI::App& app);
   void declare_pruning(CLI::App& app);
   void declare_training(CLI::App& app);
 

@@ -7,6 +7,7 @@
 namespace sparsify {
 
 int show_outcome(const PruneOutcome& outcome, const Context& context) {
+  if (outcome.assisted) return kDone;
   if (context.json) {
     print(to_json_text(outcome.report));
   } else {

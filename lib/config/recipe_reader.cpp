@@ -153,6 +153,8 @@ void read_scalars(const Options& root, Recipe& recipe) {
   recipe.seed = root.integer("seed", recipe.seed, {.min = 0}, "of everything random");
   recipe.device = root.text("device", recipe.device, "auto, cpu, cuda, cuda:1");
   recipe.threads = read_threads(root);
+  root.choice("precision", "float32", {"float32", "bf16"},  // precision_of() gives it
+              "of products and convolutions in training, evidence and measuring; weights stay float32");
   recipe.metric = root.text("metric", recipe.metric, "auto, top1, top5, loss, mse ...");
   recipe.repair = root.choice("repair", recipe.repair, {"auto", "none", "least_squares", "statistics"},
                               "bring every layer's outputs back to the dense network's: weights of what a cut leaves, or statistics");

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "config/initialise.h"
+#include "config/precision.h"
 #include "config/recipe.h"
 
 namespace sparsify {
@@ -97,6 +98,7 @@ Setting resolved(const Recipe& recipe, const std::string& folder) {
   map.set("seed", Setting(recipe.seed));
   map.set("device", Setting(recipe.device));
   map.set("threads", recipe.threads == 0 ? Setting("auto") : Setting(recipe.threads));
+  map.set("precision", Setting(precision_of(recipe)));
   set_given(map, "data", resolved_data(recipe.data, folder));
   Setting::List rules;
   for (const PruneRule& rule : recipe.prune) rules.push_back(resolved_rule(rule, folder));

@@ -222,6 +222,7 @@ Json recipe_schema(const Plugins& plugins) {
   properties["threads"]["anyOf"] = {{{"const", "auto"}},
                                     {{"type", "integer"}, {"minimum", 1}, {"maximum", 4096}}};
   properties["threads"]["default"] = "auto";
+  take("precision");
   properties["data"] = {{"type", "object"},
                         {"description", "named data sets: train, eval, calibration ..."},
                         {"additionalProperties", {{"$ref", "#/$defs/data_set"}}}};

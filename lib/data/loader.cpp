@@ -98,15 +98,18 @@ std::unique_ptr<DataSource::Stream> DataSource::stream(const Pass& pass) const {
   const auto count = static_cast<int64_t>(order.size());
   const int64_t total = pass.drop_last ? count / size : (count + size - 1) / size;
   // The stream owns what it reads from: it may outlive the source.
-  const int64_t skipped = std::min(pass.first_batch, total);
+  const int64_t shares = (total + pass.stride - 1) / pass.stride;
+  const int64_t skipped = std::min(pass.first_batch / pass.stride, shares);
   return std::make_unique<PrefetchStream>(
-      total - skipped, pass.workers,
-      [impl = impl_, order = std::move(order), size, epoch = pass.epoch, skipped](int64_t index) {
-        const int64_t first = (index + skipped) * size;
+      shares - skipped, pass.workers,
+      [impl = impl_, order = std::move(order), size, pass, total, skipped](int64_t index) {
+        const int64_t number = (index + skipped) * pass.stride + pass.first_batch % pass.stride;
+        const int64_t first = number % total * size;
         const auto records = std::span(order).subspan(static_cast<size_t>(first));
         Batch batch = impl->batcher->make(
-            records.first(std::min(records.size(), static_cast<size_t>(size))), epoch);
+            records.first(std::min(records.size(), static_cast<size_t>(size))), pass.epoch);
         batch.first = first;
+        if (number >= total) batch.count = 0;
         return batch;
       });
 }

@@ -56,6 +56,9 @@ class DataSource {
     bool drop_last = false;  ///< leaves out a last batch that is not full
     int workers = 1;         ///< prefetch threads; the batches do not depend on their number
     int64_t first_batch = 0;  ///< begins with this batch of the pass: a run that is resumed
+    /// Then every so manyth: the share of one of several processes, `first_batch` modulo `stride` says which. All of them
+    /// get equally many; where one has none left, a batch of the beginning comes with `count` 0.
+    int64_t stride = 1;
   };
   /// What `pass` comes to: a model with a fixed batch and a batched source overrule it.
   int64_t batch_size_of(const Pass& pass) const;

@@ -21,6 +21,7 @@ struct CollectorTask {
   uint64_t seed = 0;
   std::string device = "auto";
   int threads = 0;  ///< 0: LibTorch's own choice
+  bool bfloat16 = false;  ///< products and convolutions of the first-order passes
 };
 
 struct CollectedEvidence {

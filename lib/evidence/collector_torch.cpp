@@ -121,7 +121,7 @@ class LibTorchCollector final : public EvidenceCollector {
         for (const HostTensor& input : batch->inputs) inputs.push_back(from_host(input));
         RunResult result;
         if (forward_wanted) result = program_->run(inputs, options);
-        const Forward forward{*batch, inputs, result, *program_, *weights_, loss_, index++};
+        const Forward forward{*batch, inputs, result, *program_, *weights_, loss_, index++, task_.bfloat16};
         for (Gatherer* gatherer : active) gatherer->see(pass, forward);
         if (pass == 0) samples += batch->count;
         progress.advance(batch->count);
@@ -140,6 +140,7 @@ class LibTorchCollector final : public EvidenceCollector {
 
   RunOptions run_options(const std::vector<Gatherer*>& active) const {
     RunOptions options;
+    options.bfloat16 = task_.bfloat16;
     std::set<std::string> taps;
     for (const Gatherer* gatherer : active) {
       for (const std::string& tap : gatherer->taps()) taps.insert(tap);

@@ -21,6 +21,7 @@ struct Forward {
   ModelWeights& weights;
   const Loss& loss;
   int64_t index = 0;         ///< of the batch in its pass
+  bool bfloat16 = false;     ///< as RunOptions::bfloat16
 
   /// [count] one loss a real sample.
   at::Tensor sample_losses() const { return loss.of(result, batch); }

@@ -50,7 +50,7 @@ class SampleGradients final : public Gatherer {
       if (forward.batch.labels) batch.labels = rows_of(*forward.batch.labels, first, count);
       std::vector<Value> inputs;
       for (const HostTensor& input : batch.inputs) inputs.push_back(from_host(input));
-      const RunResult result = forward.program.run(inputs, {.gradients = true, .taps = forward.weights.taps()});
+      const RunResult result = forward.program.run(inputs, {.gradients = true, .bfloat16 = forward.bfloat16, .taps = forward.weights.taps()});
       add(forward, forward.weights.gradients(forward.loss.of(result, batch).mean(), result, wanted_));
     }
   }

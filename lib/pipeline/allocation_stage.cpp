@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "config/precision.h"
 #include "pipeline/calibration.h"
 #include "pipeline/size_budget.h"
 #include "pipeline/trial.h"
@@ -66,7 +67,8 @@ Budget allocate(const ModelFile& file, const Recipe& recipe, const PruneRule& ru
     const DataSource data = open_calibration(file, recipe, "the allocation " + name_of_allocation(rule));
     trial.emplace(file, data,
                   TrialOptions{.metric = "auto",
-                               .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device},
+                               .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device,
+                                           .bfloat16 = precision_of(recipe) == "bf16"},
                                .samples = kTrialSamples});
     const bool scores = trial->dense().divergence.has_value();
     task.damage_name = fmt::format("{} over {} samples of {}", scores ? "divergence from the dense outputs (KL, nats)" : "relative error of the outputs",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/precision.h"
 #include "pipeline/calibration.h"
 
 namespace sparsify {
@@ -33,7 +34,8 @@ std::unique_ptr<EvidenceCollector> EvidenceStage::open(const std::vector<const E
                      .options = wishes.front()->options,
                      .seed = static_cast<uint64_t>(recipe_.seed),
                      .device = recipe_.device,
-                     .threads = static_cast<int>(recipe_.threads)};
+                     .threads = static_cast<int>(recipe_.threads),
+                     .bfloat16 = precision_of(recipe_) == "bf16"};
   for (const EvidenceWish* wish : wishes) {
     task.layers.insert(task.layers.end(), wish->layers.begin(), wish->layers.end());
     task.kinds.insert(task.kinds.end(), wish->layers.size(), wish->kinds);

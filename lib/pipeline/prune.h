@@ -25,6 +25,7 @@ struct PruneOutcome {
   RunReport report{};
   std::string folder{};     ///< of the evidence; "" for a dry run
   std::string html_path{};  ///< "" when no HTML was asked for
+  bool assisted = false;    ///< this process only helped the first one to train: there is nothing to show
   bool passed = true;       ///< false: a gate or verification failed, no model was written, the report says which
 };
 

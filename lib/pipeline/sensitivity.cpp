@@ -18,6 +18,7 @@
 #include "patterns/structured.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
+#include "pipeline/precision.h"
 #include "pipeline/stored_weights.h"
 #include "pipeline/trial.h"
 
@@ -46,7 +47,8 @@ class Run {
     const DataSource data = open_data(file);
     list_layers(file, selections);
     collect_evidence(file);
-    Trial trial(file, data, {.metric = recipe_.metric, .session = {.threads = static_cast<int>(recipe_.threads), .device = recipe_.device}});
+    Trial trial(file, data, {.metric = recipe_.metric, .session = {.threads = static_cast<int>(recipe_.threads), .device = recipe_.device,
+                                                                     .bfloat16 = computes_in_bfloat16(recipe_, file)}});
     describe(file, data, trial);
     measure(file, trial);
     check_restored(trial);

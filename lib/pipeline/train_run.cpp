@@ -4,10 +4,12 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "config/precision.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/cut_training.h"
 #include "pipeline/evaluate.h"
 #include "pipeline/metrics.h"
+#include "pipeline/precision.h"
 
 namespace sparsify {
 namespace {
@@ -18,7 +20,7 @@ std::string digest(const std::string& text) { return sha256_of(std::as_bytes(std
 std::string recipe_digest(const Recipe& recipe) {
   const Setting whole = resolved(recipe);
   std::string text;
-  for (const char* key : {"seed", "device", "threads", "data", "prune", "initialise", "schedule", "train", "metric"}) {
+  for (const char* key : {"seed", "device", "threads", "precision", "data", "prune", "initialise", "schedule", "train", "metric"}) {
     if (const Setting* part = whole.find(key)) text += std::string(key) + ": " + to_yaml(*part) + "\n";
   }
   return digest(text);
@@ -57,7 +59,9 @@ TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMa
       start_(start),
       settings_(read_train_settings(stage.recipe.train)),
       schedule_(schedule_for_training(stage.recipe)),
-      data_("train", stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)) {
+      data_("train", stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)),
+      processes_(process_group()) {
+  if (processes_ != nullptr) settings_.processes = processes_->size();
   const std::string validation = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
   if (!validation.empty()) {
     validation_.emplace(validation, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
@@ -76,6 +80,8 @@ TrainTask TrainRun::task() const {
   task.seed = static_cast<uint64_t>(stage_.recipe.seed);
   task.threads = static_cast<int>(stage_.recipe.threads);
   task.device = stage_.recipe.device == "auto" ? "cpu" : stage_.recipe.device;
+  task.bfloat16 = computes_in_bfloat16(stage_.recipe, stage_.file);
+  task.processes = processes_;
   task.data = &data_;
   task.teacher = teacher_.get();
   if (validation_) task.validate = [this](const WeightMap& weights) { return validate(weights); };
@@ -85,6 +91,7 @@ TrainTask TrainRun::task() const {
   task.identity = {{"model", stage_.file.sha256()},
                    {"recipe", recipe_digest(stage_.recipe)},
                    {"data set", digest(data_.describe())},
+                   {"number of processes", std::to_string(settings_.processes)},
                    {"set of masks", mask_digest(masks())}};
   task.resume = stage_.resume;
   return task;
@@ -130,7 +137,8 @@ double TrainRun::validate(const WeightMap& weights) const {
   const ScratchModel scratch = with(weights);
   const MetricResult result = evaluate(scratch.file(), *validation_,
                                        {.metric = metric_,
-                                        .session = {.threads = static_cast<int>(stage_.recipe.threads), .device = stage_.recipe.device},
+                                        .session = {.threads = static_cast<int>(stage_.recipe.threads), .device = stage_.recipe.device,
+                                                    .bfloat16 = precision_of(stage_.recipe) == "bf16"},
                                         .reference = teacher_ ? teacher_.get() : &stage_.file,
                                         .task = "validating"});
   return *result.after;

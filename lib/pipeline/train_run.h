@@ -47,6 +47,7 @@ class TrainRun {
   TrainSettings settings_;
   std::unique_ptr<Schedule> schedule_;
   DataSource data_;
+  ProcessGroup* processes_;  ///< null: alone
   std::optional<DataSource> validation_;
   std::unique_ptr<ModelFile> teacher_;
   std::string metric_;

@@ -101,6 +101,17 @@ void Executor::run_step(const Step& step) {
   } else {
     guarded([&] { step.op->function(*this); });
   }
+  if (context_.after != nullptr && frame_.outer == nullptr) replace_outputs(step);
+}
+
+void Executor::replace_outputs(const Step& step) {
+  for (const int slot : step.outputs) {
+    if (slot < 0) continue;
+    const auto found = context_.after->find(frame_.plan->slot_names[static_cast<size_t>(slot)]);
+    if (found == context_.after->end()) continue;
+    Value& value = frame_.slots[static_cast<size_t>(slot)];
+    value = Value(found->second(value.tensor()), value.type());
+  }
 }
 
 /// Rounds float32 inputs and gives the result back in float32: weights stay what they are, and their gradients come back

@@ -18,6 +18,7 @@ struct RunContext {
   bool training = false;
   uint64_t seed = 0;
   bool bfloat16 = false;  ///< products and convolutions of float32 are computed in bfloat16
+  const std::map<std::string, std::function<at::Tensor(const at::Tensor&)>>* after = nullptr;  ///< see RunOptions
 };
 
 /// Marks what a first run learns about a slot: see Program.
@@ -57,6 +58,7 @@ class Executor final : public OpCall {
  private:
   Value load_tensor(const StoredTensor& tensor) const override;
   void run_in_bfloat16(const Step& step);
+  void replace_outputs(const Step& step);
   void run_kernel(const Step& step, const Kernel& kernel, const std::vector<int>& reads);
   /// LibTorch's errors as ours, with the node and the shapes.
   template <class Action>

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "program/batch_norm.h"
 #include "program/executor.h"
 #include "program/gradient_cuts.h"
 #include "program/memory.h"
@@ -254,6 +255,7 @@ void Program::Impl::check_inputs(const std::vector<Value>& inputs, bool float64)
 RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions& options) {
   check_inputs(inputs, options.float64);
   notice_changes();
+  const BatchShareGuard shared(options.share);
   std::map<int, Value> with_copies;  // of the statistics that this run may not move
   if (options.training && !options.update_statistics) {
     with_copies = stored;
@@ -262,7 +264,7 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     }
   }
   const RunContext context{file,          with_copies.empty() ? &stored : &with_copies, device, options.training, options.seed,
-                           options.bfloat16};
+                           options.bfloat16, options.after.empty() ? nullptr : &options.after};
   Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
   Executor executor(context, frame);
   for (size_t i = 0; i < inputs.size(); ++i) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 
 namespace sparsify {
 
+struct BatchShare;
 struct Plan;
 
 /// A floating-point tensor of the file as a leaf of the program, in the file's layout.
@@ -50,6 +52,9 @@ struct RunOptions {
   bool optimise = true;   ///< inference on the CPU: fuse nodes, overwrite dead inputs, reorder axes in memory; false: node by node
   uint64_t seed = 0;
   std::vector<std::string> taps{};  ///< values to hand out beside the outputs
+  /// What takes the place of values of the main graph, by name, as they are made; in runs with `gradients`.
+  std::map<std::string, std::function<at::Tensor(const at::Tensor&)>> after{};
+  const BatchShare* share = nullptr;  ///< of several processes that run one batch together; null: alone
 };
 
 struct RunResult {

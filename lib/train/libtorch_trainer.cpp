@@ -17,6 +17,7 @@
 #include "train/checkpoint.h"
 #include "train/dynamic.h"
 #include "train/objective.h"
+#include "train/together.h"
 #include "train/train_state.h"
 
 namespace sparsify {
@@ -32,6 +33,7 @@ class Loop {
   explicit Loop(const TrainTask& task)
       : task_(task),
         settings_(task.settings),
+        together_(task.processes),
         program_(Program::build(*task.file, {.device = task.device})),
         per_epoch_(steps_per_epoch(settings_, *task.data)),
         total_(total_steps(settings_, *task.data)),
@@ -43,16 +45,24 @@ class Loop {
                          .fix = "use more samples, a smaller batch_size, or drop_last: false"}};
     }
     objective_ = std::make_unique<Objective>(task, *program_);
-    state_.step = task.first_step;
-    if (task.resume) state_.restore();
     if (task.threads > 0) at::set_num_threads(task.threads);
+    state_.attach(objective_->run_options());
+    state_.step = task.first_step;
+    const bool resumed = task.resume && state_.restore();
+    if (!resumed && together_.is_first()) state_.measure();
+    if (!together_.is_alone()) {
+      together_.begin(task);
+      const Checkpoint state = together_.share_state(together_.is_first() ? state_.snapshot() : Checkpoint());
+      if (!together_.is_first()) state_.take(state);
+    }
   }
 
   TrainResult run() {
     Progress progress(task_.task, total_ - state_.step);
     progress_ = &progress;
     while (state_.step < total_ && !state_.history.stopped_early) run_epoch();
-    log_verbose("trained {} steps in {:.1f} s, of which {:.1f} s waiting for data", total_, elapsed(), waited_);
+    log_verbose("trained {} steps in {:.1f} s, of which {:.1f} s waiting for data, {:.3f} s holding masks", total_, elapsed(), waited_, state_.mask_seconds());
+    together_.end();
     return state_.result();
   }
 
@@ -65,7 +75,8 @@ class Loop {
                                             .batch_size = settings_.batch_size,
                                             .drop_last = settings_.drop_last,
                                             .workers = static_cast<int>(settings_.workers),
-                                            .first_batch = state_.step % per_epoch_ * settings_.accumulate});
+                                            .first_batch = state_.step % per_epoch_ * settings_.accumulate * together_.size() + together_.rank(),
+                                            .stride = together_.size()});
     const double waited_before = waited_;
     while (state_.step < total_ && state_.step / per_epoch_ == epoch) {
       std::vector<Batch> batches;
@@ -85,23 +96,28 @@ class Loop {
 
   TrainPoint here() const { return {state_.step, total_, per_epoch_}; }
 
-  void take_step(const std::vector<Batch>& batches) {
+  void take_step(std::vector<Batch>& batches) {
     if (task_.capture_step && *task_.capture_step == state_.step) state_.captured = state_.gather(/*averaged=*/false);
     if (std::binary_search(task_.mask_steps.begin(), task_.mask_steps.end(), state_.step)) {
-      state_.hold(task_.new_masks(state_.gather(/*averaged=*/false), state_.step, total_));
+      MaskMap masks;
+      if (together_.is_first()) masks = task_.new_masks(state_.gather(/*averaged=*/false), state_.step, total_);
+      state_.hold(together_.share_masks(std::move(masks)));
     }
     state_.choose_by_scores(here().progress());
     lr_ = schedule_->factor(here());
     state_.optimizer().set_factor(lr_);
     state_.begin_step();
-    int64_t count = 0;
-    for (const Batch& batch : batches) count += batch.count;
+    double own = 0;
+    for (const Batch& batch : batches) own += static_cast<double>(batch.count);
+    const double count = together_.sum(own);
     double loss = 0;
     for (size_t i = 0; i < batches.size(); ++i) {
-      const double share = static_cast<double>(batches[i].count) / static_cast<double>(count);
-      loss += share * add_gradients(batches[i], seed_of(i), share);
+      const double share = static_cast<double>(batches[i].count) / count;
+      loss += add_gradients(batches[i], seed_of(i), share);
     }
-    state_.history.samples += count;
+    loss = together_.sum(loss);
+    together_.sum_(state_.gradients());
+    state_.history.samples += static_cast<int64_t>(count);
     state_.logged.add(loss);
     state_.epoch.add(loss);
     if (task_.dynamic && is_dynamic_step()) {
@@ -112,21 +128,25 @@ class Loop {
   }
 
   uint64_t seed_of(size_t batch) const {
-    return Rng(task_.seed, "train").bits_at(static_cast<uint64_t>(state_.step * settings_.accumulate) + batch);
+    return Rng(task_.seed, "train").bits_at(static_cast<uint64_t>((state_.step * settings_.accumulate + static_cast<int64_t>(batch)) * together_.size() + together_.rank()));
   }
 
   bool is_dynamic_step() const {
     return state_.step > 0 && state_.step % task_.dynamic->every == 0 && here().progress() < task_.dynamic->end;
   }
 
-  double add_gradients(const Batch& batch, uint64_t seed, double share) {
+  /// The batch's part of the step's loss.
+  ///   share  of the step's samples; 0 for a batch that only keeps step with other processes
+  double add_gradients(Batch& batch, uint64_t seed, double share) {
     state_.refresh();
+    objective_->run_options().share = together_.batch_share(/*counts=*/batch.count > 0);
+    if (batch.count == 0) batch.count = batch.inputs.front().shape().front();
     at::Tensor loss;
     double value = 0;
     try {
       loss = objective_->loss(batch, seed);
       value = loss.item<double>();
-      if (!std::isfinite(value)) refuse_loss(batch, seed, value);
+      if (!std::isfinite(value) && share > 0) refuse_loss(batch, seed, value);
       (share == 1 ? loss : loss * share).backward();
     } catch (const c10::Error& e) {
       const std::string message = e.what_without_backtrace();
@@ -139,7 +159,7 @@ class Loop {
     } catch (const ExhaustedError&) {
       refuse_memory(batch);
     }
-    return value;
+    return share > 0 ? share * value : 0;
   }
 
   [[noreturn]] void refuse_memory(const Batch& batch) const {
@@ -182,6 +202,7 @@ class Loop {
       const bool is_candidate = here().progress() >= task_.final_masks_from;
       if (is_candidate) judge(*done.metric, std::move(weights));
     }
+    state_.history.stopped_early = together_.sum(state_.history.stopped_early ? 1 : 0) > 0;
     log_info("epoch {:.3g}: loss {:.4f}{}, learning rate {:.3g}, sparsity {:.4f}, {:.0f} s", done.epoch, done.loss,
              done.metric ? fmt::format(", {} {:.4g}", task_.metric, *done.metric) : "", done.lr, done.sparsity, done.seconds);
     state_.history.epochs.push_back(done);
@@ -202,11 +223,12 @@ class Loop {
   }
 
   void save_if_due() {
+    const bool interrupted = together_.sum(interrupt_requested() ? 1 : 0) > 0;
+    if (interrupted) together_.end();
     if (task_.checkpoints.empty()) {
-      check_interrupt();
+      if (interrupted) throw InterruptedError{{.what = fmt::format("interrupted at step {} of {}", state_.step, total_), .where = task_.task, .fix = "run the same command again"}};
       return;
     }
-    const bool interrupted = interrupt_requested();
     const bool by_time = seconds_since(saved_) > settings_.checkpoint_minutes * 60;
     const bool by_steps = settings_.checkpoint_steps > 0 && state_.step % settings_.checkpoint_steps == 0;
     if (!(save_due_ || interrupted || by_time || by_steps)) return;
@@ -224,6 +246,7 @@ class Loop {
 
   const TrainTask& task_;
   const TrainSettings& settings_;
+  Together together_;
   std::unique_ptr<Program> program_;
   int64_t per_epoch_;
   int64_t total_;

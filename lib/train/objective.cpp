@@ -43,6 +43,7 @@ Objective::Objective(const TrainTask& task, Program& program)
   value_ = find_loss_value(*task.file, loss_);
   run_.training = task.settings.batch_norm == "train";
   run_.gradients = true;
+  run_.bfloat16 = task.bfloat16;
   if (!value_.tap.empty()) run_.taps.push_back(value_.tap);
   if (!needs_teacher) return;
   if (task.teacher == nullptr) {
@@ -97,6 +98,7 @@ at::Tensor Objective::task_part(const at::Tensor& scores, const Batch& batch, co
 at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, int64_t count) {
   const DistillSettings& distill = task_.settings.distill;
   RunOptions options;
+  options.bfloat16 = task_.bfloat16;
   options.taps = distill.features;
   if (!teacher_value_.tap.empty()) options.taps.push_back(teacher_value_.tap);
   const RunResult taught = teacher_->run(inputs, options);
@@ -128,6 +130,7 @@ std::string Objective::first_bad_value(const Batch& batch, uint64_t seed) {
   RunOptions options = run_;
   options.gradients = false;
   options.seed = seed;
+  options.share = nullptr;
   options.taps.clear();
   for (const Node& node : graph.nodes) {
     if (!node.outputs.empty() && !node.outputs.front().empty()) options.taps.push_back(node.outputs.front());

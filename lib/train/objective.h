@@ -21,6 +21,9 @@ class Objective {
   ///   seed  of dropout and mixing in this batch
   at::Tensor loss(const Batch& batch, uint64_t seed);
 
+  /// How the model runs in loss(): what the trainer adds to it.
+  RunOptions& run_options() { return run_; }
+
   /// The first value of the graph that is not finite for this batch, in the order of the file: `"name" (Conv "node")`; "" if
   /// there is none.
   std::string first_bad_value(const Batch& batch, uint64_t seed);

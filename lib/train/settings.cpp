@@ -113,6 +113,12 @@ TrainSettings read_from(const Options& options) {
   read.clip_norm = options.number("clip_norm", 0, {.min = 0}, "largest norm of all gradients together; 0: off");
   read.ema = options.number("ema", 0, {.min = 0, .max = 1, .below_max = true}, "decay of averaged weights, which are then exported; 0: off");
   read.batch_norm = options.choice("batch_norm", read.batch_norm, {"train", "frozen"}, "statistics of the batch, or of the file");
+  read.unfold = options.flag("unfold", false, "convolutions train with a BatchNormalization behind them, which is folded into them again");
+  if (read.unfold && read.batch_norm == "frozen") {
+    throw ConfigError{{.what = "unfold puts normalisation by the batch into the network, and batch_norm: frozen forbids it",
+                       .where = options.where("unfold"),
+                       .fix = "remove one of the two"}};
+  }
   read.mixup = options.number("mixup", 0, {.min = 0, .max = 4}, "alpha of Beta(alpha, alpha); 0: off");
   read.cutmix = options.number("cutmix", 0, {.min = 0, .max = 4}, "alpha of Beta(alpha, alpha); 0: off");
   read.drop_last = options.flag("drop_last", false, "leave out a last batch that is not full");

@@ -62,6 +62,7 @@ struct TrainSettings {
   double clip_norm = 0;               ///< 0: off
   double ema = 0;                     ///< decay of the averaged weights; 0: off
   std::string batch_norm = "train";   ///< train: batch statistics; frozen: the file's
+  bool unfold = false;                ///< convolutions train with a BatchNormalization behind them, folded into them again at the end
   double mixup = 0;                   ///< alpha of Beta(alpha, alpha); 0: off
   double cutmix = 0;
   bool drop_last = false;
@@ -71,6 +72,7 @@ struct TrainSettings {
   double checkpoint_minutes = 10;
   int64_t checkpoint_steps = 0;       ///< also every so many steps; 0: off
   int64_t log_every = 50;             ///< steps between two points of the curves
+  int64_t processes = 1;              ///< that share each step; not a key of the recipe
 };
 
 /// throws ConfigError for unknown keys and values out of range, with file and line

@@ -4,7 +4,6 @@
 
 #include <fmt/core.h>
 
-#include <array>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -29,25 +28,31 @@ const std::map<DType, std::string>& type_names() {
   throw ResourceError{{.what = what, .where = path, .fix = "start the run again without --resume (--overwrite drops the checkpoint)"}};
 }
 
-}  // namespace
-
-std::string write_tensors(const std::string& path, const std::map<std::string, HostTensor>& tensors) {
+/// Everything in front of the tensors' bytes; `size` is theirs.
+std::string header_of(const std::map<std::string, HostTensor>& tensors, size_t& size) {
   Json header = Json::object();
-  size_t offset = 0;
+  size = 0;
   for (const auto& [name, tensor] : tensors) {
     const auto type = type_names().find(tensor.type());
     invariant(type != type_names().end(), "a checkpoint holds only types that safetensors has");
-    header[name] = {{"dtype", type->second}, {"shape", tensor.shape()}, {"data_offsets", {offset, offset + tensor.bytes().size()}}};
-    offset += tensor.bytes().size();
+    header[name] = {{"dtype", type->second}, {"shape", tensor.shape()}, {"data_offsets", {size, size + tensor.bytes().size()}}};
+    size += tensor.bytes().size();
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::string length(8, '\0');
+  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  return length + text;
+}
+
+}  // namespace
+
+std::string write_tensors(const std::string& path, const std::map<std::string, HostTensor>& tensors) {
+  size_t size = 0;
+  const std::string header = header_of(tensors, size);
   AtomicFile file(path, /*overwrite=*/true);
-  file.reserve(static_cast<int64_t>(8 + text.size() + offset));
-  std::array<std::byte, 8> length;
-  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<std::byte>(text.size() >> (8 * i));
-  file.write(length);
-  file.write(text);
+  file.reserve(static_cast<int64_t>(header.size() + size));
+  file.write(header);
   for (const auto& [name, tensor] : tensors) file.write(tensor.bytes());
   return file.commit();
 }
@@ -57,6 +62,18 @@ std::map<std::string, HostTensor> read_tensors(const std::string& path, const st
   if (!file) refuse(path, "the checkpoint's file of tensors cannot be read");
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (sha256_of(std::as_bytes(std::span(bytes))) != sha256) refuse(path, "the checkpoint is damaged: its SHA-256 is not the one that was written");
+  return unpack_tensors(bytes);
+}
+
+std::string pack_tensors(const std::map<std::string, HostTensor>& tensors) {
+  size_t size = 0;
+  std::string bytes = header_of(tensors, size);
+  bytes.reserve(bytes.size() + size);
+  for (const auto& [name, tensor] : tensors) bytes.append(reinterpret_cast<const char*>(tensor.bytes().data()), tensor.bytes().size());
+  return bytes;
+}
+
+std::map<std::string, HostTensor> unpack_tensors(const std::string& bytes) {
   uint64_t length = 0;
   for (size_t i = 0; i < 8; ++i) length |= uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
   const Json header = Json::parse(bytes.substr(8, length));

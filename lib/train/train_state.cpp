@@ -9,14 +9,32 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "base/rng.h"
 #include "train/dynamic.h"
 #include "train/movement.h"
 #include "train/movement_scores.h"
+#include "train/unfolding.h"
 
 namespace sparsify {
+namespace {
+
+/// Adds the time until it goes out of scope.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
 
 TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), program_(program), total_(total_steps(task.settings, *task.data)) {
   history.metric = task.validate ? task.metric : "";
@@ -29,9 +47,10 @@ TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), p
   for (Parameter& parameter : program.parameters()) {
     if (std::find(ids.begin(), ids.end(), parameter.tensor_id) != ids.end()) statistics_.push_back(&parameter);
   }
+  if (task.settings.unfold) unfolding_ = std::make_unique<Unfolding>(*task.file, task.settings, trainables_);
   std::vector<Optimizer::Item> items;
   for (Trainable& one : trainables_) {
-    if (!one.is_narrow()) one.parameter->tensor = one.master;
+    if (one.parameter != nullptr && !one.is_narrow()) one.parameter->tensor = one.master;
     if (task.settings.ema > 0) one.average = one.master.detach().clone();
     items.push_back({std::to_string(one.id), one.master, one.lr, one.weight_decay});
   }
@@ -68,6 +87,7 @@ void TrainState::count_pruned() {
 
 /// masked_fill, not a product: that would leave -0.0.
 void TrainState::mask_weights() {
+  const Stopwatch watch(mask_seconds_);
   const at::NoGradGuard not_recorded;
   for (Trainable& one : trainables_) {
     if (!one.pruned.defined() || (scores_ && scores_->choose(one.id))) continue;
@@ -120,11 +140,31 @@ void TrainState::refresh() {
   }
 }
 
+std::vector<at::Tensor> TrainState::gradients() const {
+  std::vector<at::Tensor> all;
+  for (const Trainable& one : trainables_) {
+    const at::Tensor& gradient = scores_ && scores_->choose(one.id) ? scores_->masked(one.id).grad() : one.master.grad();
+    if (gradient.defined()) all.push_back(gradient);
+  }
+  return all;
+}
+
+void TrainState::attach(RunOptions& options) {
+  if (unfolding_) unfolding_->attach(options, trainables_);
+}
+
+void TrainState::measure() {
+  if (unfolding_) unfolding_->measure(program_, *task_.data, task_.settings, task_.bfloat16, trainables_);
+}
+
 void TrainState::finish_step(double clip_norm) {
   const at::NoGradGuard not_recorded;
   if (scores_) scores_->take_gradients(trainables_);
-  for (Trainable& one : trainables_) {
-    if (one.master.grad().defined() && one.pruned.defined()) one.master.mutable_grad().masked_fill_(one.pruned, 0);
+  {
+    const Stopwatch watch(mask_seconds_);
+    for (Trainable& one : trainables_) {
+      if (one.master.grad().defined() && one.pruned.defined()) one.master.mutable_grad().masked_fill_(one.pruned, 0);
+    }
   }
   if (clip_norm > 0) {
     double squares = 0;
@@ -174,8 +214,10 @@ void TrainState::replace_by_gradients(const DynamicSettings& settings, double po
 WeightMap TrainState::gather(bool averaged) const {
   const at::NoGradGuard not_recorded;
   WeightMap weights;
-  for (const Trainable& one : trainables_) {
-    at::Tensor tensor = (averaged && one.average.defined() ? one.average : one.master).detach();
+  for (size_t i = 0; i < trainables_.size(); ++i) {
+    const Trainable& one = trainables_[i];
+    if (one.parameter == nullptr) continue;  // of an unfolded normalisation
+    at::Tensor tensor = unfolding_ ? unfolding_->folded(i, averaged, trainables_) : (averaged && one.average.defined() ? one.average : one.master).detach();
     if (one.pruned.defined()) tensor = tensor.masked_fill(one.pruned, 0);
     weights.emplace(one.id, to_host(Value(tensor.to(at::kCPU, one.stored, false, /*copy=*/true))));
   }

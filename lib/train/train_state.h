@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "program/program.h"
+#include "train/checkpoint.h"
 #include "train/optimizer.h"
 #include "train/trainables.h"
 #include "train/trainer.h"
@@ -12,6 +13,7 @@
 namespace sparsify {
 
 class MovementScores;
+class Unfolding;
 
 /// Mean of what was added since the last take().
 struct Average {
@@ -53,6 +55,8 @@ class TrainState {
   void hold(const MaskMap& masks);
   MaskMap masks() const;
   double sparsity() const;
+  /// Spent on holding masks in steps since the start of the process.
+  double mask_seconds() const { return mask_seconds_; }
 
   /// Movement pruning: the masks that follow from the scores at this progress.
   void choose_by_scores(double progress);
@@ -60,6 +64,8 @@ class TrainState {
   void begin_step();
   /// Puts the weights, as the step is to see them, into the program.
   void refresh();
+  /// As backward left them: what several processes add up before finish_step().
+  std::vector<at::Tensor> gradients() const;
   /// Clips, masks gradients, steps, and masks once more.
   void finish_step(double clip_norm);
   /// SET and RigL: the mask changes instead of the weights.
@@ -72,9 +78,16 @@ class TrainState {
   /// `weight "conv1.weight"`, or "".
   std::string first_bad_weight() const;
 
+  /// What the trainer's runs of the graph need (unfolding).
+  void attach(RunOptions& options);
+  /// Before the first step of a run that no checkpoint begins.
+  void measure();
+
+  Checkpoint snapshot() const;
+  void take(const Checkpoint& checkpoint);
   void save() const;
-  /// From the newest checkpoint, if there is one.
-  void restore();
+  /// From the newest checkpoint; false if there is none.
+  bool restore();
 
  private:
   void mask_weights();
@@ -86,8 +99,10 @@ class TrainState {
   std::vector<Parameter*> statistics_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<MovementScores> scores_;  ///< null unless movement pruning is asked for
+  std::unique_ptr<Unfolding> unfolding_;    ///< null unless asked for
   int64_t total_;
   double sparsity_ = 0;
+  double mask_seconds_ = 0;
 };
 
 }  // namespace sparsify

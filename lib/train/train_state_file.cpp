@@ -9,6 +9,7 @@
 #include "train/checkpoint.h"
 #include "train/movement_scores.h"
 #include "train/train_state.h"
+#include "train/unfolding.h"
 
 namespace sparsify {
 namespace {
@@ -41,7 +42,7 @@ Average average_from(const Json& json) { return {json.at("sum"), json.at("count"
 
 }  // namespace
 
-void TrainState::save() const {
+Checkpoint TrainState::snapshot() const {
   Checkpoint checkpoint{.identity = task_.identity};
   auto& tensors = checkpoint.tensors;
   for (const Trainable& one : trainables_) {
@@ -55,20 +56,30 @@ void TrainState::save() const {
   for (const auto& [id, weight] : captured) tensors.emplace(key("captured", id), weight);
   optimizer_->save(tensors);
   if (scores_) scores_->save(tensors);
+  if (unfolding_) unfolding_->save(tensors);
   Json state{{"step", step}, {"seconds", seconds}, {"epoch", average_json(epoch)}, {"logged", average_json(logged)}};
   state["best"] = best ? Json(*best) : Json();
   state["epochs_without_gain"] = epochs_without_gain;
   state["scores_active"] = scores_ && scores_->active();
   state["history"] = to_json(history);
   checkpoint.state = state.dump();
-  write_checkpoint(task_.checkpoints, step, checkpoint);
+  return checkpoint;
 }
 
-void TrainState::restore() {
+void TrainState::save() const { write_checkpoint(task_.checkpoints, step, snapshot()); }
+
+bool TrainState::restore() {
   const std::optional<Checkpoint> checkpoint = read_checkpoint(task_.checkpoints, task_.identity);
-  if (!checkpoint) return;
-  const auto& tensors = checkpoint->tensors;
-  const Json state = Json::parse(checkpoint->state);
+  if (!checkpoint) return false;
+  take(*checkpoint);
+  ++history.resumed;
+  log_info("resumed at step {}", step);
+  return true;
+}
+
+void TrainState::take(const Checkpoint& checkpoint) {
+  const auto& tensors = checkpoint.tensors;
+  const Json state = Json::parse(checkpoint.state);
   const at::NoGradGuard not_recorded;
   for (Trainable& one : trainables_) {
     one.master.copy_(from_host(tensors.at(key("weight", one.id))).tensor());
@@ -81,6 +92,7 @@ void TrainState::restore() {
   each(tensors, "best_mask", [&](int id, const HostTensor& mask) { best_masks.emplace(id, mask_of(mask)); });
   each(tensors, "captured", [&](int id, const HostTensor& weight) { captured.emplace(id, weight); });
   optimizer_->load(tensors);
+  if (unfolding_) unfolding_->load(tensors);
   if (scores_) {
     scores_->load(tensors);
     if (!state.at("scores_active").get<bool>()) scores_->finish();
@@ -92,9 +104,7 @@ void TrainState::restore() {
   if (!state.at("best").is_null()) best = state.at("best").get<double>();
   epochs_without_gain = state.at("epochs_without_gain");
   history = history_from_json(state.at("history"));
-  ++history.resumed;
   count_pruned();
-  log_info("resumed at step {}", step);
 }
 
 }  // namespace sparsify

@@ -12,7 +12,8 @@ std::unique_ptr<Trainer> make_trainer() {
 int64_t steps_per_epoch(const TrainSettings& settings, const DataSource& data) {
   const int64_t size = data.batch_size_of({.batch_size = settings.batch_size});
   const int64_t batches = settings.drop_last ? data.size() / size : (data.size() + size - 1) / size;
-  return (batches + settings.accumulate - 1) / settings.accumulate;
+  const int64_t together = settings.accumulate * settings.processes;
+  return (batches + together - 1) / together;
 }
 
 int64_t total_steps(const TrainSettings& settings, const DataSource& data) {

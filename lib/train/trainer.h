@@ -11,6 +11,7 @@
 #include "data/loader.h"
 #include "mask/prunable.h"
 #include "onnx/model_file.h"
+#include "parallel/process_group.h"
 #include "tensor/bit_mask.h"
 #include "train/history.h"
 #include "train/settings.h"
@@ -50,6 +51,7 @@ struct TrainTask {
   uint64_t seed = 0;
   int threads = 0;            ///< 0: LibTorch's own choice
   std::string device = "cpu";
+  bool bfloat16 = false;  ///< products and convolutions; weights, gradients and optimizer state stay float32
   const DataSource* data = nullptr;
   const ModelFile* teacher = nullptr;
 
@@ -74,6 +76,10 @@ struct TrainTask {
   std::string checkpoints{};      ///< folder; "" = none are written
   std::map<std::string, std::string> identity{};  ///< what a checkpoint must belong to: model, recipe ...
   bool resume = false;            ///< from the newest checkpoint in the folder, if there is one
+
+  /// Others that train with this process, each on its share of every step; null: alone. Only the first one's `start`, `masks`,
+  /// `new_masks`, `validate`, `checkpoints` and `resume` are used; train() returns on the first one what it returns alone.
+  ProcessGroup* processes = nullptr;
 };
 
 struct TrainResult {

@@ -34,10 +34,13 @@ function(sparsify_precompiled target part)
 endfunction()
 
 # sparsify_module(data PART core USES ZLIB::ZLIB TORCH libtorch.cpp): lib/data/**.cpp, with private libraries; the files
-# after TORCH belong to the torch part although their folder is core.
+# after TORCH belong to the torch part although their folder is core, those after APART to a module of their own.
 function(sparsify_module name)
-  cmake_parse_arguments(ARG "" "PART" "USES;TORCH" ${ARGN})
+  cmake_parse_arguments(ARG "" "PART" "USES;TORCH;APART" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  foreach(file ${ARG_APART})
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
+  endforeach()
   foreach(file ${ARG_TORCH})
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
     list(APPEND torch_sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})

@@ -107,7 +107,7 @@ TEST_CASE("the resolved recipe has the keys in the order of the design", "[confi
   const Setting once = resolved(recipe_of(kComplete));
   std::string order;
   for (const auto& [key, value] : once.map()) order += key + " ";
-  CHECK(order == "model output seed device threads data prune schedule train metric repair gates report ");
+  CHECK(order == "model output seed device threads precision data prune schedule train metric repair gates report ");
   CHECK(once.find("data")->map()[0].first == "train");
   std::string rule;
   for (const auto& [key, value] : once.find("prune")->list()[0].map()) rule += key + " ";

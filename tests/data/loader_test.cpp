@@ -47,6 +47,28 @@ TEST_CASE("a pass gives every record once, in order, with its position", "[data]
   CHECK(source.batch_size() == 4);
 }
 
+TEST_CASE("the shares of several processes are one pass together, and equally long", "[data][loader]") {
+  const Table records(7);
+  const DataSource source = open_source("eval: " + records.keys(", batch_size: 2"), kModel);
+  std::vector<int64_t> seen;
+  for (int64_t rank = 0; rank < 3; ++rank) {  // batches 01 23 45 6 over three processes
+    const std::vector<Batch> share = read_all(source, {.first_batch = rank, .stride = 3});
+    REQUIRE(share.size() == 2);
+    CHECK(share[0].first == 2 * rank);
+    CHECK(share[0].count == 2);
+    CHECK(share[1].count == (rank == 0 ? 1 : 0));
+    CHECK(share[1].inputs[0].shape() == Shape{rank == 0 ? 1 : 2, 1});  // samples to keep step with
+    const std::vector<int64_t> labels = read_labels(source, {.first_batch = rank, .stride = 3});
+    seen.insert(seen.end(), labels.begin(), labels.end());
+  }
+  std::ranges::sort(seen);
+  CHECK(seen == std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6});
+  const std::vector<Batch> rest = read_all(source, {.first_batch = 4, .stride = 3});  // the second process, its first batch done
+  REQUIRE(rest.size() == 1);
+  CHECK(rest[0].count == 0);
+  CHECK(read_all(source, {.first_batch = 3}).size() == 1);
+}
+
 TEST_CASE("batches do not depend on the number of workers", "[data][loader]") {
   const Table records(1000);
   const DataSource source =

@@ -199,6 +199,37 @@ TEST_CASE("a loss that is not finite names step, rate and the first bad number",
                     Catch::Contains("the loss became") && Catch::Contains("learning rate") && Catch::Contains("step "));
 }
 
+TEST_CASE("memory that runs out names a batch size to try", "[train][trainer]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[N, 2] x) => (float[N, 1] y) <float[2, 1] w = {0.5, 2}, int64[2] wide = {1, 500000000000000}, int64[1] last = {1}>
+    { m = MatMul (x, w)  e = Expand (m, wide)  p = Mul (e, e)  y = ReduceSum <keepdims = 1> (p, last) })");
+  const ModelFile file = model.load();
+  const Points points;
+  const DataSource data = points.open(file);
+  const Problem problem = problem_of<ExhaustedError>([&] { make_trainer()->train(task_for(file, data, "{epochs: 1, loss: mse, accumulate: 3}")); });
+  CHECK(contains(problem.what, "batches of 4"));
+  CHECK(contains(problem.where, "step 0"));
+  CHECK(contains(problem.fix, "batch_size: 2, accumulate: 6"));
+}
+
+TEST_CASE("bfloat16 products train float32 weights", "[train][trainer]") {
+  const TextModel model(kLinear);
+  const ModelFile file = model.load();
+  const Points points;
+  const DataSource data = points.open(file);
+  const auto trained = [&](bool bfloat16) {
+    TrainTask task = task_for(file, data, "{epochs: 60, loss: mse, optimizer: {name: sgd, lr: 0.05}}");
+    task.bfloat16 = bfloat16;
+    return weights(make_trainer()->train(task), file, "w");
+  };
+  const std::vector<float> wide = trained(false);
+  const std::vector<float> narrow = trained(true);
+  CHECK(narrow != wide);
+  for (size_t i = 0; i < 2; ++i) CHECK(narrow[i] == Approx(wide[i]).margin(0.02));
+  CHECK((float_to_bfloat16(narrow[0]) != float_to_bfloat16(narrow[1])));
+  CHECK(bfloat16_to_float(float_to_bfloat16(narrow[0])) != narrow[0]);
+}
+
 TEST_CASE("frozen groups stay, and a group that matches nothing is an error", "[train][trainer]") {
   const TextModel model(kLinear);
   const ModelFile file = model.load();

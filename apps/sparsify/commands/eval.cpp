@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "pipeline/evaluate.h"
+#include "pipeline/precision.h"
 #include "sparsify/command.h"
 #include "sparsify/recipe_flags.h"
 
@@ -13,7 +14,6 @@ namespace {
 struct Flags {
   RecipeFlags recipe;
   std::string runtime = "libtorch";
-  std::string precision = "float32";
 };
 
 int run(const Flags& flags, const Context& context) {
@@ -29,7 +29,7 @@ int run(const Flags& flags, const Context& context) {
                                        {.metric = recipe.metric,
                                         .runtime = flags.runtime,
                                         .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device,
-                                                    .bfloat16 = flags.precision == "bf16"}});
+                                                    .bfloat16 = computes_in_bfloat16(recipe, file)}});
   if (context.json) {
     const nlohmann::ordered_json document = {
         {"metric", {{"name", result.name}, {"value", *result.after}, {"samples", result.samples}, {"unit", result.unit}}},
@@ -49,10 +49,8 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   app.add_option("MODEL", flags->recipe.model, "ONNX file");
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
+  flags->recipe.declare_precision(app);
   app.add_option("--runtime", flags->runtime, "what runs the model (`sparsify list runtime`)")->type_name("NAME")->capture_default_str();
-  app.add_option("--precision", flags->precision, "bf16: products and convolutions in bfloat16, weights in float32")
-      ->check(CLI::IsMember({"float32", "bf16"}))
-      ->capture_default_str();
   return [flags, &context] { return run(*flags, context); };
 }
 

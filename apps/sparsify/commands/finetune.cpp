@@ -46,6 +46,7 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   flags->recipe.declare_training(app);
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
+  flags->recipe.declare_precision(app);
   app.add_flag("--overwrite", flags->overwrite, "replace an existing output, drop checkpoints of an unfinished run");
   app.add_flag("--resume", flags->resume, "go on from the checkpoint of an unfinished run, if there is one");
   app.add_flag("--print-config", flags->print_config, "print the complete recipe and stop");

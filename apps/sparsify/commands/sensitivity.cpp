@@ -72,6 +72,7 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   app.add_option("--samples", flags->samples, "at most so many, drawn with the seed; 0: all")->type_name("N")->capture_default_str();
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
+  flags->recipe.declare_precision(app);
   app.add_flag("--overwrite", flags->overwrite, "replace existing results");
   add_input_option(app, context);
   return [flags, &context] { return run(*flags, context); };

@@ -10,7 +10,6 @@
 #include <ATen/ops/instance_norm.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mean.h>
-#include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_layer_norm.h>
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/rsqrt.h>
@@ -18,6 +17,7 @@
 
 #include <algorithm>
 
+#include "program/batch_norm.h"
 #include "program/op.h"
 
 namespace sparsify {
@@ -60,16 +60,14 @@ void batch_normalization(OpCall& call) {
                                call.tensor(4), false, 0, epsilon, true));
     return;
   }
-  const auto& [output, mean, inverse] = at::native_batch_norm(
-      input, call.tensor(1), call.tensor(2), std::nullopt, std::nullopt, true, 0, epsilon);
+  const auto& [output, mean, variance] = normalise_batch(input, call.tensor(1), call.tensor(2), epsilon, BatchShareGuard::share());
   call.set(0, output);
-  const at::Tensor variance = inverse.detach().pow(-2) - epsilon;
-  const at::Tensor new_mean = moved(call.tensor(3).detach(), mean.detach(), momentum);
+  const at::Tensor new_mean = moved(call.tensor(3).detach(), mean, momentum);
   const at::Tensor new_variance = moved(call.tensor(4).detach(), variance, momentum);
   if (asks_statistics) {
     call.set(1, new_mean);
     call.set(2, new_variance);
-    call.set(3, mean.detach());
+    call.set(3, mean);
     call.set(4, variance);
     return;
   }
