@@ -165,13 +165,13 @@ class Run {
     watch_.stage("write");
     CutOutput cut;
     if (decisions.cut) {
-      cut = write_cut(file, *decisions.cut, changed, recipe_.output, request_.overwrite);
+      cut = write_cut(file, *decisions.cut, changed, recipe_.output, overwrite_);
     } else {
       if (scratch_) mask_(changed, decisions);  // what training and correction give is masked already
       for (const Decision& decision : decisions.decided) file.mask_tensor_(decision.tensor.id, decision.mask);
       for (const auto& [id, weight] : changed) file.replace_tensor_(id, weight);
     }
-    const auto writer = decisions.cut ? std::move(cut.writer) : file.write(recipe_.output, {.overwrite = request_.overwrite});
+    const auto writer = decisions.cut ? std::move(cut.writer) : file.write(recipe_.output, {.overwrite = overwrite_});
     const ModelFile written = writer->reopen();
     watch_.stage("verify");
     if (decisions.cut) {
@@ -205,14 +205,16 @@ class Run {
       report_.result->path = saved.path;
       report_.result->sha256 = saved.sha256;
       report_.result->size_bytes = saved.size_bytes;
-      drop_solved_layers(folder_);
-      if (trains_) drop_checkpoints(folder_);
     } else {
       report_.result->path.clear();  // no model was written
     }
     watch_.total();
     write_log();
     write_report(report_, folder_, recipe_.report_formats, /*overwrite=*/true);
+    if (passed) {  // last: until then a run that dies is resumed
+      drop_solved_layers(folder_);
+      if (trains_) drop_checkpoints(folder_);
+    }
     PruneOutcome outcome{.report = std::move(report_), .folder = folder_, .passed = passed};
     const fs::path html = fs::path(folder_) / "report.html";
     if (fs::exists(html)) outcome.html_path = html.string();
@@ -285,7 +287,9 @@ class Run {
     if (recipe_.output.empty()) {
       throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
     }
-    require_writable_output(recipe_.output, request_.overwrite);
+    // Killed after the model got its name and before the evidence was complete: the same run writes both again.
+    overwrite_ = request_.overwrite || (request_.resume && fs::exists(fs::path(folder_) / "checkpoints"));
+    require_writable_output(recipe_.output, overwrite_);
     if (fs::exists(folder_) && !fs::is_directory(folder_)) {
       throw ResourceError{{.what = "the evidence needs a folder, and a file has its name", .where = folder_, .fix = "move that file, or choose another output"}};
     }
@@ -483,6 +487,7 @@ class Run {
   std::optional<PermutedModel> permuted_;
   std::vector<KeptMagnitude> kept_magnitudes_;
   std::optional<ScratchModel> scratch_;  ///< of fresh weights; what was decided refers to it
+  bool overwrite_ = false;
   std::map<int, int64_t> zeros_;  ///< by tensor id: of the input, then of the output
 };
 

@@ -136,6 +136,8 @@ std::string checkpoint_folder(const std::string& folder) { return (fs::path(fold
 
 void drop_checkpoints(const std::string& folder) {
   std::error_code ignored;
+  remove_checkpoints(checkpoint_folder(folder));  // what names the rest goes first: no moment leaves a damaged checkpoint
+  remove_checkpoints((fs::path(checkpoint_folder(folder)) / "rounds").string());
   fs::remove_all(checkpoint_folder(folder), ignored);
   fs::remove(fs::path(folder) / "checkpoints", ignored);  // only if empty
 }

@@ -1,6 +1,7 @@
 """training.py PROGRAM [NAME]: prune with training and finetune, as a user runs them: zeros stay, the rest is the input's, errors say what to do."""
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -110,6 +111,37 @@ def bad_input(folder):
     check(not os.path.exists(out), "no model was written")
 
 
+def keeps_the_last_good_checkpoint(folder):
+    out = os.path.join(folder, "out.onnx")
+    prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.8", "--train-data", TRAIN, "--threads", "1", "--set", "train.steps=50", "--set", "train.checkpoint_steps=1"]
+    latest = os.path.join(folder, "out.sparsify", "checkpoints", "training", "latest.json")
+    # The loss overflows after some steps.
+    run = sparsify(*prune, "--set", "train.optimizer={name: sgd, lr: 100, weight_decay: 0.5}")
+    check_error(run, 3, ("the loss became", "first bad number"), ("step", "learning rate"), ("last good checkpoint", os.path.dirname(latest)))
+    good = json.loads(read(latest))
+    check(good["step"] >= 1 and os.path.exists(os.path.join(os.path.dirname(latest), good["tensors"])), good["step"])
+    # The disk fills up: what was there stays, and the run can go on.
+    full = sparsify(*prune, "--overwrite", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    check_error(full, 5)
+    check(not os.path.exists(out), "no model was written")
+    start = subprocess.Popen([PROGRAM, *prune, "--overwrite"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for _ in range(600):
+        if os.path.exists(latest) or start.poll() is not None:
+            break
+        time.sleep(0.02)
+    start.kill()
+    start.communicate()
+    before = listing(os.path.dirname(latest))
+    full = sparsify(*prune, "--resume", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    check_error(full, 5)
+    after = listing(os.path.dirname(latest))
+    for name, content in before.items():
+        if not name.endswith(".tmp"):
+            equal(after.get(name), content, f"{name} after the disk was full")
+    succeeds(*prune, "--resume")
+    check(report(out)["training"]["resumed"] >= 1, "the run went on")
+
+
 def interrupted(folder):
     out = os.path.join(folder, "out.onnx")
     prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.8", "--train-data", TRAIN, "--threads", "1", "--set", "train.epochs=200"]
@@ -133,6 +165,6 @@ def interrupted(folder):
 
 
 for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("schedules", schedules), ("movement criteria", movement_criteria),
-                       ("bad input", bad_input), ("interrupted", interrupted)):
+                       ("bad input", bad_input), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("interrupted", interrupted)):
     case(name, function)
 finish()

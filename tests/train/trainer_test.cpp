@@ -199,6 +199,19 @@ TEST_CASE("a loss that is not finite names step, rate and the first bad number",
                     Catch::Contains("the loss became") && Catch::Contains("learning rate") && Catch::Contains("step "));
 }
 
+TEST_CASE("memory that runs out names a batch size to try", "[train][trainer]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[N, 2] x) => (float[N, 1] y) <float[2, 1] w = {0.5, 2}, int64[2] wide = {1, 500000000000000}, int64[1] last = {1}>
+    { m = MatMul (x, w)  e = Expand (m, wide)  p = Mul (e, e)  y = ReduceSum <keepdims = 1> (p, last) })");
+  const ModelFile file = model.load();
+  const Points points;
+  const DataSource data = points.open(file);
+  const Problem problem = problem_of<ExhaustedError>([&] { make_trainer()->train(task_for(file, data, "{epochs: 1, loss: mse, accumulate: 3}")); });
+  CHECK(contains(problem.what, "batches of 4"));
+  CHECK(contains(problem.where, "step 0"));
+  CHECK(contains(problem.fix, "batch_size: 2, accumulate: 6"));
+}
+
 TEST_CASE("frozen groups stay, and a group that matches nothing is an error", "[train][trainer]") {
   const TextModel model(kLinear);
   const ModelFile file = model.load();
