@@ -68,7 +68,7 @@ struct Recipe {
   Setting schedule{"one_shot"};  ///< a name, or a map with `name`
   Setting train;                 ///< a map; null: no training
   std::string metric = "auto";  ///< top1 when the data has class labels, else mse to the dense model
-  std::string repair = "auto";  ///< auto | none | statistics: of layer outputs, to the dense network's
+  std::string repair = "auto";  ///< auto, none, statistics, least_squares (of cuts)
   std::vector<Gate> gates;
   std::vector<std::string> report_formats = {"json", "html", "csv", "junit"};
 

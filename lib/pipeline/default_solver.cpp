@@ -16,7 +16,7 @@
 namespace sparsify {
 namespace {
 
-// Multiply-accumulates a second on one core, as measured (docs/solvers.md).
+// Multiply-accumulates a second on one core: assumed, and checked on one small network only (docs/solvers.md).
 constexpr double kSolvingRate = 3e9;
 constexpr double kPassingRate = 1.5e10;
 

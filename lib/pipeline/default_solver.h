@@ -28,7 +28,7 @@ struct SolverWork {
   double passing = 0;  ///< matrix products in single precision: X X^T, T X^T, targets in front of Relu, both networks' layers
   double bytes = 0;    ///< of the widest layer's Hessian and what is made of it
 
-  /// On one core of a processor with AVX-512 (docs/solvers.md has what was measured).
+  /// On one core, at assumed rates; right within a factor of two where it was checked (docs/solvers.md).
   double cpu_seconds() const;
 };
 

@@ -14,6 +14,7 @@ namespace sparsify {
 bool scores_by_gradients(const Recipe& recipe) {
   return std::any_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) {
     const NamedOptions named = split_name(rule.criterion, "criterion");
+    if (!Registry<Criterion>::instance().contains(named.name)) return false;  // one of the cut's own, which looks at activations or at nothing
     return needs(Registry<Criterion>::instance().make(named.name, named.options)->needs(), kFromGradients);
   });
 }
