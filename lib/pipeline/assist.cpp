@@ -15,7 +15,7 @@ void assist(const PruneRequest& request, ProcessGroup& processes) {
   for (std::string order = processes.await_order(); !order.empty(); order = processes.await_order()) {
     if (!run) {
       file.emplace(ModelFile::load(request.recipe.model, {.allow_linked_data = request.allow_linked_data}));
-      run.emplace(TrainStage{.file = *file, .recipe = request.recipe, .allow_linked_data = request.allow_linked_data}, none);
+      run.emplace(TrainStage{.file = *file, .recipe = request.recipe, .allow_linked_data = request.allow_linked_data}, none, WeightMap());  // the order brings the weights
     }
     TrainTask task = run->task();
     follow(order, task);
