@@ -18,7 +18,7 @@ if MPIRUN is None or "processes: one" in sparsify("--version").stdout:
 
 TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
 ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-ENVIRONMENT = {**os.environ, "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMPI_MCA_odls_base_sigkill_timeout": "60"}
+ENVIRONMENT = {**os.environ, "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMPI_MCA_odls_base_sigkill_timeout": "10", "OMPI_MCA_mpi_yield_when_idle": "1"}
 
 
 def start(count, *arguments, **options):
@@ -70,7 +70,7 @@ def errors_are_said_once(folder):
     run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5", "--epochs", "1")
     equal(run.returncode, 2, run.stderr)
     equal(run.stderr.count("data.train is missing"), 1, run.stderr)
-    run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5", "--train-data", TRAIN, "--set", "train.optimizer={name: sgd, lr: 1e6}", "--set", "train.steps=200")
+    run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5", "--train-data", TRAIN, "--set", "train.optimizer={name: sgd, lr: 1000}", "--set", "train.steps=200")
     equal(run.returncode, 3, run.stderr)
     check("the loss became" in run.stderr, run.stderr)
     check(not os.path.exists(out), "no model was written")
