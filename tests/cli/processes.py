@@ -70,7 +70,7 @@ def errors_are_said_once(folder):
     run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5", "--epochs", "1")
     equal(run.returncode, 2, run.stderr)
     equal(run.stderr.count("data.train is missing"), 1, run.stderr)
-    run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5", "--train-data", TRAIN, "--set", "train.optimizer={name: sgd, lr: 1000}", "--set", "train.steps=200")
+    run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5", "--train-data", TRAIN, "--set", "train.optimizer={name: sgd, lr: 100, weight_decay: 0.5}", "--set", "train.steps=200")
     equal(run.returncode, 3, run.stderr)
     check("the loss became" in run.stderr, run.stderr)
     check(not os.path.exists(out), "no model was written")
