@@ -232,6 +232,7 @@ class Run {
     std::vector<GroupOrder> orders;
     if (replays) orders = read_plan_orders(request_.plan);
     if (replays && orders.empty()) return;
+    require_one_process("reorders channels");
     watch_.stage("permute");
     const PermuteRequest request{.inputs = request_.input_shapes,
                                  .seed = static_cast<uint64_t>(recipe_.seed),
@@ -250,6 +251,7 @@ class Run {
   /// Fresh weights, and a file that holds them: what decides looks at a file. The dense network of the reports and the teacher stay the input.
   FreshWeights initialise(const ModelFile& file) {
     if (!initialises(recipe_)) return {};
+    require_one_process("draws fresh weights");
     watch_.stage("initialise");
     FreshWeights fresh = fresh_weights(file, recipe_);
     const fs::path beside = fs::path(recipe_.output).parent_path();
@@ -331,6 +333,14 @@ class Run {
     throw ConfigError{{.what = fmt::format("the schedule \"{}\" chooses masks while it trains, and the plan gives them", name),
                        .where = fmt::format("{} (schedule)", recipe_.schedule.mark().text()),
                        .fix = "use schedule: one_shot with the plan, or prune without it"}};
+  }
+
+  /// The other processes read what is not trained from the input file.
+  void require_one_process(const std::string& what) const {
+    if (!trains_ || process_group() == nullptr) return;
+    throw ConfigError{{.what = fmt::format("a run that {} trains in one process", what),
+                       .where = "mpirun",
+                       .fix = "start it alone, or make two runs: this one without training, then `sparsify finetune` in several processes"}};
   }
 
   void warn(const std::string& text) {

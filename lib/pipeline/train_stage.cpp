@@ -54,6 +54,13 @@ std::vector<int64_t> mask_steps(const Schedule& schedule, int64_t total) {
   return steps;
 }
 
+/// Trains a task whose masks change, and decides as it ended.
+TrainOutcome train_with_new_masks(TrainRun& run, const TrainTask& task) {
+  TrainResult result = make_trainer()->train(task);
+  run.take(result.masks);
+  return {.weights = std::move(result.weights), .history = std::move(result.history)};
+}
+
 TrainOutcome train_gradually(TrainRun& run, const WeightMap& start) {
   TrainTask task = run.task();
   const Schedule& schedule = run.schedule();
@@ -66,9 +73,7 @@ TrainOutcome train_gradually(TrainRun& run, const WeightMap& start) {
     return run.decide_at(weights, [&](double target) { return schedule.sparsity_at(progress, target); });
   };
   task.final_masks_from = static_cast<double>(task.mask_steps.back() + 1) / static_cast<double>(total);
-  const TrainResult result = make_trainer()->train(task);
-  run.take(result.masks);
-  return {.weights = result.weights, .history = result.history};
+  return train_with_new_masks(run, task);
 }
 
 TrainOutcome train_dynamically(TrainRun& run, const Dynamic& dynamic, const WeightMap& start) {
@@ -77,9 +82,7 @@ TrainOutcome train_dynamically(TrainRun& run, const Dynamic& dynamic, const Weig
   task.masks = run.masks();
   task.dynamic = DynamicSettings{.grow = dynamic.grow(), .fraction = dynamic.fraction(), .every = dynamic.every(), .end = dynamic.end()};
   task.final_masks_from = dynamic.end();
-  const TrainResult result = make_trainer()->train(task);
-  run.take(result.masks);
-  return {.weights = result.weights, .history = result.history};
+  return train_with_new_masks(run, task);
 }
 
 TrainOutcome train_by_movement(TrainRun& run, const MovementSchedule& movement, const WeightMap& start) {

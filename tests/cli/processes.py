@@ -74,6 +74,10 @@ def errors_are_said_once(folder):
     equal(run.returncode, 3, run.stderr)
     check("the loss became" in run.stderr, run.stderr)
     check(not os.path.exists(out), "no model was written")
+    for more, what in ((["--pattern", "2:4", "--permute"], "reorders channels"), (["--sparsity", "0.5", "--set", "initialise=kaiming"], "draws fresh weights")):
+        run = in_processes(2, "prune", DIGITS, "-o", out, *more, "--train-data", TRAIN, "--set", "train.steps=2")
+        equal(run.returncode, 2, run.stderr)
+        equal(run.stderr.count(what), 1, run.stderr)
     run = in_processes(2, "prune", DIGITS, "-o", out, "--sparsity", "0.5")  # nothing to train: the first process does it
     equal(run.returncode, 0, run.stderr)
     equal(run.stdout.count("out.onnx"), sparsify("prune", DIGITS, "-o", out, "--sparsity", "0.5", "--overwrite").stdout.count("out.onnx"), "one table")

@@ -12,6 +12,7 @@
 #include "data/fixtures.h"
 #include "program/model_text.h"
 #include "support/catch.h"
+#include "train/task.h"
 #include "train/order.h"
 #include "train/trainer.h"
 
@@ -102,13 +103,6 @@ struct Points {
   TemporaryFolder folder;
   std::string yaml;
 };
-
-TrainTask task_for(const ModelFile& file, const DataSource& data, const std::string& yaml) {
-  TrainTask task{.file = &file, .settings = read_train_settings(parse_yaml(yaml, "r.yaml"))};
-  task.data = &data;
-  task.threads = 1;
-  return task;
-}
 
 /// What the first of `size` gives; `prepare` may add to its task what only the first one has.
 TrainResult train_in(int size, const ModelFile& file, const std::string& data_yaml, const std::string& yaml,

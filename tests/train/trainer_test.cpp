@@ -7,6 +7,7 @@
 #include "data/fixtures.h"
 #include "program/model_text.h"
 #include "support/catch.h"
+#include "train/task.h"
 #include "train/trainer.h"
 
 using namespace sparsify;
@@ -38,13 +39,6 @@ struct Points {
   TemporaryFolder folder;
   std::string yaml;
 };
-
-TrainTask task_for(const ModelFile& file, const DataSource& data, const std::string& yaml) {
-  TrainTask task{.file = &file, .settings = read_train_settings(parse_yaml(yaml, "r.yaml"))};
-  task.data = &data;
-  task.threads = 1;
-  return task;
-}
 
 const StoredTensor& named(const ModelFile& file, const std::string& name) {
   for (int id = 0; id < file.tensor_count(); ++id) {

@@ -7,6 +7,7 @@
 #include "data/fixtures.h"
 #include "program/model_text.h"
 #include "support/catch.h"
+#include "train/task.h"
 #include "train/trainer.h"
 
 using namespace sparsify;
@@ -40,13 +41,6 @@ struct Points {
   }
   TemporaryFolder folder;
 };
-
-TrainTask task_for(const ModelFile& file, const DataSource& data, const std::string& yaml) {
-  TrainTask task{.file = &file, .settings = read_train_settings(parse_yaml(yaml, "r.yaml"))};
-  task.data = &data;
-  task.threads = 1;
-  return task;
-}
 
 int id_of(const ModelFile& file, const std::string& name) {
   for (int id = 0; id < file.tensor_count(); ++id) {
