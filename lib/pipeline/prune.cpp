@@ -256,7 +256,7 @@ class Run {
     FreshWeights fresh = fresh_weights(file, recipe_);
     const fs::path beside = fs::path(recipe_.output).parent_path();
     const fs::path folder = request_.dry_run ? fs::temp_directory_path() : beside.empty() ? fs::path(".") : beside;
-    scratch_.emplace(file.path(), request_.allow_linked_data, fresh.tensors, folder.string());
+    scratch_.emplace(file, fresh.tensors, folder.string());
     if (!trains_) warn("the weights are fresh and the recipe does not train: the result has learned nothing");
     return fresh;
   }

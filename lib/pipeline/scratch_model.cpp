@@ -2,11 +2,14 @@
 
 #include <filesystem>
 
+#include "onnx/file_on_disk.h"
+
 namespace sparsify {
 
-ScratchModel::ScratchModel(const std::string& model, bool allow_linked_data, const WeightMap& weights, const std::string& folder) {
+ScratchModel::ScratchModel(const ModelFile& model, const WeightMap& weights, const std::string& folder) {
   std::filesystem::create_directories(folder);
-  ModelFile copy = ModelFile::load(model, {.allow_linked_data = allow_linked_data});
+  const FileOnDisk source(model);
+  ModelFile copy = ModelFile::load(source.path(), {.allow_linked_data = true});  // `model` was let in already
   for (const auto& [id, weight] : weights) copy.replace_tensor_(id, weight);
   writer_ = copy.write((std::filesystem::path(folder) / "weights.onnx").string(), {.overwrite = true});
   file_ = std::make_unique<ModelFile>(writer_->reopen());

@@ -12,8 +12,8 @@ namespace sparsify {
 /// weights of the moment exactly as they would be exported. The file is gone with the object.
 class ScratchModel {
  public:
-  /// `folder` is made if it is not there.
-  ScratchModel(const std::string& model, bool allow_linked_data, const WeightMap& weights, const std::string& folder);
+  /// `model` may itself be a file without a name yet (Writer::reopen). `folder` is made if it is not there.
+  ScratchModel(const ModelFile& model, const WeightMap& weights, const std::string& folder);
   const ModelFile& file() const { return *file_; }
 
  private:

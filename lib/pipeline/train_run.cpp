@@ -130,7 +130,7 @@ MaskMap TrainRun::decide_at(const WeightMap& weights, const std::function<double
 ScratchModel TrainRun::with(const WeightMap& weights) const {
   WeightMap all = start_;
   for (const auto& [id, weight] : weights) all.insert_or_assign(id, weight);
-  return ScratchModel(stage_.file.path(), stage_.allow_linked_data, all, stage_.folder);
+  return ScratchModel(stage_.file, all, stage_.folder);
 }
 
 double TrainRun::validate(const WeightMap& weights) const {

@@ -1,5 +1,6 @@
 """training.py PROGRAM [NAME]: prune with training and finetune, as a user runs them: zeros stay, the rest is the input's, errors say what to do."""
 import json
+import math
 import os
 import resource
 import signal
@@ -79,6 +80,22 @@ def movement_criteria(folder):
         check_error(sparsify(*prune, "--criterion", other, "--set", f"schedule={schedule}", *QUICK), 2, "the schedule movement is", "prune.0.criterion", "schedule")
         check_error(sparsify(*prune, "--criterion", name, *QUICK), 2, "does not train by movement", "prune.0.criterion", "movement")
         check_error(sparsify(*prune, "--criterion", name), 2, "does not train by movement", "prune.0.criterion", "train")
+
+
+def permuted_beside_its_data(folder):
+    """The reordered model has no name yet, and its data file neither, when validation reads it again."""
+    values = [math.sin(37 * i) * (3 if i % 8 < 2 else 1) for i in range(128)]
+    model, outside = onnx.chain([([4, 16], values[:64]), ([16, 4], values[64:])], storage="external")
+    path, out = write(os.path.join(folder, "m.onnx"), model), os.path.join(folder, "out.onnx")
+    write(os.path.join(folder, "w.bin"), outside)
+    rows = "".join(f"{i % 5 - 2},{i % 3 - 1},{i % 7 - 3},{i % 2},{i % 4}\n" for i in range(32))
+    data = write(os.path.join(folder, "d.csv"), ("a,b,c,d,label\n" + rows).encode())
+    succeeds("prune", path, "-o", out, "--pattern", "2:4", "--permute", "--train-data", f"csv:{data},label=label", "--epochs", "2", "--threads", "1", "--set", "prune.0.select.first_last=true",
+             "--set", f"data.validation={{format: csv, path: {data}, label: label}}")
+    checks = {one["check"]: one["passed"] for one in report(out)["verification"]}
+    check(checks.get("permutation_equal") and all(checks.values()), f"checks {checks}")
+    check(all(epoch["metric"] is not None for epoch in report(out)["training"]["epochs"]), report(out)["training"])
+    equal(sorted(name for name in listing(folder) if "part" in name), [], "temporary files")
 
 
 def finetune_cut(folder):
@@ -183,6 +200,6 @@ def interrupted(folder):
 
 
 for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("schedules", schedules), ("movement criteria", movement_criteria),
-                       ("bad input", bad_input), ("bf16", bfloat16), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("interrupted", interrupted)):
+                       ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("interrupted", interrupted)):
     case(name, function)
 finish()
