@@ -33,6 +33,8 @@ bool gains_from_bfloat16(const Node& node) {
   return node.op_type == "Conv" || node.op_type == "ConvTranspose" || node.op_type == "Gemm" || node.op_type == "MatMul";
 }
 
+bool is_convolution(const Node& node) { return node.domain.empty() && node.op_type == "Conv"; }
+
 /// Copies a value in channels-last order into the usual one.
 void put_in_order(Value& value) {
   if (!value.is_tensor() || value.tensor().dim() != 4 || value.tensor().is_contiguous()) return;
@@ -74,7 +76,7 @@ void Executor::run(const Schedule& schedule) {
   }
   for (const auto& [slot, value] : schedule.values) frame_.slots[static_cast<size_t>(slot)] = value;
   for (const Work& work : schedule.works) {
-    if (schedule.reorders_layouts && !work.takes_any_layout && !work.kernel) {
+    if (schedule.reorders_layouts && !work.step->takes_any_layout && !work.kernel) {
       for (const int slot : work.reads) put_in_order(frame_.slots[static_cast<size_t>(slot)]);
     }
     if (work.kernel) {
@@ -96,6 +98,7 @@ void Executor::run_step(const Step& step) {
   for (const int slot : step.outputs) {
     outputs_.push_back(slot < 0 ? nullptr : &frame_.slots[static_cast<size_t>(slot)]);
   }
+  if (context_.channels_last) arrange_inputs(step);
   if (context_.bfloat16 && gains_from_bfloat16(*step.node)) {
     run_in_bfloat16(step);
   } else {
@@ -111,6 +114,26 @@ void Executor::replace_outputs(const Step& step) {
     if (found == context_.after->end()) continue;
     Value& value = frame_.slots[static_cast<size_t>(slot)];
     value = Value(found->second(value.tensor()), value.type());
+  }
+}
+
+/// Convolutions want images with their channels last, and what follows keeps that order up to the first operator that
+/// works on the elements as they lie in memory.
+void Executor::arrange_inputs(const Step& step) {
+  arranged_.clear();
+  arranged_.reserve(inputs_.size());  // inputs_ points into it
+  const auto arrange = [this](const Value*& input, at::MemoryFormat order) {
+    const at::Tensor& tensor = input->tensor();
+    if (tensor.dim() != 4 || tensor.scalar_type() != at::kFloat || tensor.is_contiguous(order)) return;
+    arranged_.emplace_back(tensor.contiguous(order), input->type());
+    input = &arranged_.back();
+  };
+  if (is_convolution(*step.node)) {
+    if (inputs_[0]->is_tensor()) arrange(inputs_[0], at::MemoryFormat::ChannelsLast);
+  } else if (!step.takes_any_layout) {
+    for (const Value*& input : inputs_) {
+      if (input != nullptr && input->is_tensor()) arrange(input, at::MemoryFormat::Contiguous);
+    }
   }
 }
 

@@ -18,6 +18,7 @@ struct RunContext {
   bool training = false;
   uint64_t seed = 0;
   bool bfloat16 = false;  ///< products and convolutions of float32 are computed in bfloat16
+  bool channels_last = false;  ///< convolutions of float32 images take and give that order in memory
   const std::map<std::string, std::function<at::Tensor(const at::Tensor&)>>* after = nullptr;  ///< see RunOptions
 };
 
@@ -58,6 +59,7 @@ class Executor final : public OpCall {
  private:
   Value load_tensor(const StoredTensor& tensor) const override;
   void run_in_bfloat16(const Step& step);
+  void arrange_inputs(const Step& step);
   void replace_outputs(const Step& step);
   void run_kernel(const Step& step, const Kernel& kernel, const std::vector<int>& reads);
   /// LibTorch's errors as ours, with the node and the shapes.
@@ -67,6 +69,7 @@ class Executor final : public OpCall {
   const RunContext& context_;
   Frame& frame_;
   const Step* step_ = nullptr;
+  std::vector<Value> arranged_;  ///< inputs of the step that runs, in the order that it wants
 };
 
 }  // namespace sparsify

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -13,6 +14,16 @@
 
 namespace sparsify {
 namespace {
+
+/// Operators that compute the same whatever the order of the axes in memory, and as fast.
+bool takes_any_layout(const Node& node) {
+  static const std::set<std::string> names{
+      "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Dropout", "Elu", "Erf", "Exp",
+      "Gelu", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "MaxPool", "Min",
+      "Mish", "Mul", "Neg", "Pad", "Pow", "ReduceMean", "Relu", "Shape", "Sigmoid", "Size", "Slice", "Softplus", "Split", "Sqrt",
+      "Sub", "Sum", "Swish", "Tanh", "Transpose", "Upsample"};
+  return node.domain.empty() && names.contains(node.op_type);
+}
 
 /// Names visible in one scope. A function body is a fresh scope with no way out; a subgraph sees its surroundings.
 struct Scope {
@@ -114,6 +125,7 @@ class Planner {
     Step step;
     step.node = &node;
     step.op = op;
+    step.takes_any_layout = takes_any_layout(node);
     step.opset = opset;
     for (const std::string& input : node.inputs) {
       step.inputs.push_back(input.empty() ? SlotRef{} : require(scope, input, node.label()));

@@ -25,6 +25,7 @@ struct Step {
   const Node* node = nullptr;
   const OpSpec* op = nullptr;
   int64_t opset = 0;
+  bool takes_any_layout = false;  ///< computes the same, as fast, from values in channels-last order
   std::vector<SlotRef> inputs;
   std::vector<int> outputs;       ///< own slots; -1: not given
   std::vector<SlotRef> captured;  ///< what its subgraphs read from this frame and those around it

@@ -263,8 +263,12 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
       if (parameter.is_statistic) with_copies[parameter.tensor_id] = Value(parameter.tensor.detach().clone());
     }
   }
+  const bool inference = !options.gradients && !options.training;
+  // A tap must hand out the very value that the loss is computed from, in the usual order.
+  const bool channels_last =
+      (!inference || options.bfloat16) && options.optimise && options.taps.empty() && device.is_cpu();
   const RunContext context{file,          with_copies.empty() ? &stored : &with_copies, device, options.training, options.seed,
-                           options.bfloat16, options.after.empty() ? nullptr : &options.after};
+                           options.bfloat16, channels_last, options.after.empty() ? nullptr : &options.after};
   Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
   Executor executor(context, frame);
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -285,12 +289,11 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
   }
   const std::string key = signature(inputs, options);
   const auto known = prepared.find(key);
-  const bool reordered = known != prepared.end() && known->second.schedule.reorders_layouts;
+  const bool reordered = channels_last || (known != prepared.end() && known->second.schedule.reorders_layouts);
   if (known != prepared.end()) {
     executor.run(known->second.schedule);
   } else {
     executor.load_constants();
-    const bool inference = !options.gradients && !options.training;
     Learned learned = learn(executor, frame, keep, inference);
     Prepared fresh{make_schedule(*plan, learned), inference};
     const bool optimises = inference && options.optimise && !options.bfloat16 && device.is_cpu();

@@ -49,7 +49,9 @@ struct RunOptions {
   /// Convolutions and matrix products of float32 are computed in bfloat16, everything else and the weights stay float32.
   /// Faster where the processor multiplies bfloat16 (AMX, AVX-512 BF16, GPUs), slower elsewhere.
   bool bfloat16 = false;
-  bool optimise = true;   ///< inference on the CPU: fuse nodes, overwrite dead inputs, reorder axes in memory; false: node by node
+  /// On the CPU: convolutions of images with the channels last in memory; for inference nodes are fused and dead inputs
+  /// overwritten as well. False: node by node, in the file's order of axes.
+  bool optimise = true;
   uint64_t seed = 0;
   std::vector<std::string> taps{};  ///< values to hand out beside the outputs
   /// What takes the place of values of the main graph, by name, as they are made; in runs with `gradients`.

@@ -4,20 +4,6 @@
 #include <set>
 
 namespace sparsify {
-namespace {
-
-/// Operators that compute the same whatever the order of the axes in memory, and as fast.
-bool takes_any_layout(const Node& node) {
-  static const std::set<std::string> names{
-      "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Dropout", "Elu", "Erf", "Exp",
-      "Gelu", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "MaxPool", "Min",
-      "Mish", "Mul", "Neg", "Pad", "Pow", "ReduceMean", "Relu", "Shape", "Sigmoid", "Size", "Slice", "Softplus", "Split", "Sqrt",
-      "Sub", "Sum", "Swish", "Tanh", "Transpose", "Upsample"};
-  return node.domain.empty() && names.contains(node.op_type);
-}
-
-}  // namespace
-
 Schedule make_schedule(const Plan& plan, const Learned& learned) {
   Schedule schedule;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -25,7 +11,6 @@ Schedule make_schedule(const Plan& plan, const Learned& learned) {
     const Step& step = plan.steps[i];
     Work work;
     work.step = &step;
-    work.takes_any_layout = takes_any_layout(*step.node);
     const auto read = [&work](SlotRef ref) {
       if (ref.depth == 0 && ref.index >= 0) work.reads.push_back(ref.index);
     };

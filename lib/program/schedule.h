@@ -27,7 +27,6 @@ struct Work {
   std::vector<int> reads{};         ///< own slots, subgraphs' included
   std::vector<int> writes{};
   std::vector<int> release{};       ///< own slots that nobody reads afterwards
-  bool takes_any_layout = true;     ///< false: inputs in channels-last order are copied first
 };
 
 /// What the first run with a signature found out about one slot.

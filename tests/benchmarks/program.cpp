@@ -113,7 +113,7 @@ nlohmann::json measure(const Settings& settings) {
     }
     const at::Tensor labels = at::randint(10, {settings.batch}, at::TensorOptions(at::kLong));
     times = timed(settings.rounds, [&] {
-      const RunResult result = program->run({input}, {.training = true, .gradients = true});
+      const RunResult result = program->run({input}, {.training = true, .gradients = true, .optimise = settings.optimise});
       at::cross_entropy_loss(result.outputs.front().tensor(), labels).backward();
       const at::NoGradGuard not_recorded;
       for (at::Tensor& weight : weights) {

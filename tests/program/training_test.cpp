@@ -1,9 +1,10 @@
 // Training mode: batch statistics, what becomes of the stored ones, and dropout.
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 
 #include <cmath>
+#include <string>
 
 #include "program/model_text.h"
 #include "program/program.h"
@@ -86,4 +87,56 @@ TEST_CASE("dropout drops in training only, by the seed of the run", "[program][t
   CHECK(once.max().item<double>() == Approx(1 / 0.75));
   CHECK((once == 0).sum().item<int64_t>() > 200);
   CHECK((once == 0).sum().item<int64_t>() < 300);
+}
+
+TEST_CASE("training with channels last in memory: the same loss and gradients, from the first run on", "[program][training]") {
+  const auto zeros = [](size_t count) {
+    std::string text = "{0";
+    for (size_t i = 1; i < count; ++i) text += ", 0";
+    return text + "}";
+  };
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[2, 3, 6, 6] x) => (float[2, 144] y)
+      <float[4, 3, 3, 3] w = )" + zeros(108) + R"(, float[4] scale = {1, 2, 0.5, 1}, float[4] shift = {0, 0.1, 0, -0.1}, float[4] mean = {0, 0, 0, 0},
+       float[4] variance = {1, 1, 1, 1}, float[2, 2, 1, 1] g = {0, 0, 0, 0}, int64[2] flat = {2, 144}> {
+      c = Conv <pads = [1, 1, 1, 1]> (x, w)
+      n = BatchNormalization (c, scale, shift, mean, variance)
+      r = Relu (n)
+      first, second = Split <axis = 1> (r)
+      p = Conv (first, g)
+      j = Concat <axis = 1> (p, second)
+      y = Reshape (j, flat)
+    })");
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  at::manual_seed(3);
+  for (const char* name : {"w", "g"}) {
+    Parameter& weight = *program->find_parameter(name);
+    weight.tensor = at::randn_like(weight.tensor).requires_grad_(true);
+  }
+  const at::Tensor x = at::randn({2, 3, 6, 6});
+  const at::Tensor outer = at::randn({2, 144});
+  const auto gradients = [&](bool optimise) {
+    const RunOptions options{.training = true, .update_statistics = false, .gradients = true, .optimise = optimise};
+    const at::Tensor y = program->run({x}, options).outputs[0].tensor();
+    CHECK(y.is_contiguous());
+    (y * outer).sum().backward();
+    std::vector<at::Tensor> result{y.detach()};
+    for (const char* name : {"w", "g"}) {
+      at::Tensor& weight = program->find_parameter(name)->tensor;
+      result.push_back(weight.grad().clone());
+      weight.mutable_grad() = at::Tensor();
+    }
+    return result;
+  };
+
+  const std::vector<at::Tensor> plain = gradients(false);
+  const std::vector<at::Tensor> first = gradients(true);
+  const std::vector<at::Tensor> second = gradients(true);
+
+  for (size_t i = 0; i < plain.size(); ++i) {
+    CAPTURE(i);
+    CHECK(first[i].allclose(plain[i], 1e-4, 1e-5));
+    CHECK(first[i].equal(second[i]));  // or a resumed run would differ from one that was not disturbed
+  }
 }
