@@ -5,7 +5,7 @@
 
 namespace sparsify {
 
-/// The processes that train one model together, each on its share of every batch. What moves between them is moved by MPI.
+/// The processes that train one model together, each on its share of every batch. MPI or LibTorch's c10d moves what moves between them.
 /// The first of them alone writes, measures and speaks; the others wait for its orders.
 class ProcessGroup {
  public:
@@ -38,20 +38,20 @@ class ProcessGroup {
   bool busy_ = false;
 };
 
-/// Those that `mpirun` or `srun` started together with this one, joined on the first call; null when it was started alone.
-/// throws ConfigError if the program was built without MPI
+/// Those that `mpirun`, `srun` or `torchrun` started together with this one, joined on the first call; null when it was started alone.
+/// throws ConfigError if the program was built without MPI, or without c10d for torchrun
 ProcessGroup* process_group();
 
 /// Whether this process was started beside a first one: known before they are joined.
 bool is_started_as_helper();
 
-/// `Open MPI 4.1.4`; "" if the program was built without.
+/// `Open MPI 4.1.4, c10d (Gloo)`; "" if the program was built without either.
 std::string process_library();
 
 /// If this process has joined others.
 void leave_processes(int exit_code);
 
-/// Called by the module `mpi` while it loads.
+/// Called by the modules `mpi` and `c10d` while they load.
 bool register_process_group(ProcessGroup* (*join)());
 
 }  // namespace sparsify

@@ -69,4 +69,12 @@ if(SPARSIFY_MPI)
     endforeach()
   endif()
 endif()
-message(STATUS "Several processes: ${SPARSIFY_MPI_LIBRARY}")
+
+# The same with LibTorch's c10d over Gloo, for torchrun. LibTorch carries the code but not Gloo's headers: they must be of (nearly) the same age.
+option(SPARSIFY_C10D "train in several processes with LibTorch's c10d, which needs Gloo's headers" OFF)
+set(SPARSIFY_C10D_LIBRARY "")
+if(SPARSIFY_C10D)
+  find_path(SPARSIFY_GLOO_INCLUDE gloo/algorithm.h REQUIRED DOC "folder that holds gloo/algorithm.h, as third_party/gloo of PyTorch's sources")
+  set(SPARSIFY_C10D_LIBRARY "c10d (Gloo) of LibTorch ${Torch_VERSION}")
+endif()
+message(STATUS "Several processes: ${SPARSIFY_MPI_LIBRARY} ${SPARSIFY_C10D_LIBRARY}")

@@ -1,29 +1,88 @@
-"""processes.py PROGRAM [NAME]: training in two processes gives what one gives with twice the batch. Needs mpirun and a program that was built with MPI;
-reports itself as skipped otherwise."""
+"""processes.py PROGRAM [NAME]: training in two processes gives what one gives with twice the batch. Needs a program that was built with MPI, and mpirun,
+or one that was built with c10d; reports itself as skipped otherwise."""
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import tiny_onnx as onnx
 from harness import DIGITS, EVAL, PROGRAM, SOURCE, case, check, check_error, equal, finish, listing, read, sparsify, succeeds
 
 MPIRUN = shutil.which("mpirun")
-if MPIRUN is None or "processes: one" in sparsify("--version").stdout:
-    print("skipped: needs mpirun and a program built with MPI (SPARSIFY_MPI=1 scripts/setup, scripts/build)")
-    sys.exit(77)
+VERSION = sparsify("--version").stdout
 
 TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
 ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 ENVIRONMENT = {**os.environ, "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMPI_MCA_odls_base_sigkill_timeout": "10", "OMPI_MCA_mpi_yield_when_idle": "1"}
 
 
-def start(count, *arguments, **options):
-    return subprocess.Popen([MPIRUN, *ROOT, "-np", str(count), PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env=ENVIRONMENT, **options)
+def by_mpirun(count, command):
+    return subprocess.Popen([MPIRUN, *ROOT, "-np", str(count), *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+
+
+class ByVariables:
+    """Starts processes with torchrun's variables, as torchrun would, and ends them all when one fails."""
+
+    def __init__(self, count, command):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.outputs = [(tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")) for _ in range(count)]
+        self.processes = []
+        for rank, (out, err) in enumerate(self.outputs):
+            variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+            self.processes.append(subprocess.Popen(command, stdout=out, stderr=err, text=True, env=environment))
+        self.args, self.returncode = command, None
+
+    def poll(self):
+        codes = [process.poll() for process in self.processes]
+        if any(code for code in codes):
+            return next(code for code in codes if code)
+        return None if None in codes else 0
+
+    def send_signal(self, number):
+        for process in self.processes:
+            process.send_signal(number)
+
+    def communicate(self, timeout):
+        end = time.monotonic() + timeout
+        while self.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        self.returncode = self.poll()
+        for process in self.processes:
+            try:
+                process.wait(10 if self.returncode is not None else 0.1)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        texts = []
+        for stream in (0, 1):
+            texts.append("")
+            for files in self.outputs:
+                files[stream].seek(0)
+                texts[-1] += files[stream].read()
+        return texts
+
+
+LAUNCHERS = {}
+if MPIRUN is not None and "MPI" in VERSION:
+    LAUNCHERS["mpirun"] = by_mpirun
+if "c10d" in VERSION:
+    LAUNCHERS["torchrun"] = ByVariables
+if not LAUNCHERS:
+    print("skipped: needs mpirun and a program built with MPI (SPARSIFY_MPI=1 scripts/setup, scripts/build), or one built with c10d")
+    sys.exit(77)
+launch = None
+
+
+def start(count, *arguments):
+    return launch(count, [PROGRAM, *map(str, arguments)])
 
 
 def in_processes(count, *arguments):
@@ -99,6 +158,17 @@ def interrupted_and_resumed(folder):
     check_error(sparsify(*prune, "--resume"), 2, "another number of processes")
 
 
-for name, function in (("two processes, half the batch", twice_the_batch), ("errors are said once", errors_are_said_once), ("interrupted and resumed", interrupted_and_resumed)):
-    case(name, function)
+def not_built_in(folder):
+    """Said, not ignored: processes that each train alone would all write one file."""
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMI"))}
+    run = subprocess.run([PROGRAM, "prune", DIGITS, "-o", os.path.join(folder, "out.onnx"), "--sparsity", "0.5"], capture_output=True, text=True,
+                         env={**alone, "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"})
+    check_error(run, 2, "2 processes were started by torchrun", "torchrun", "SPARSIFY_C10D")
+
+
+for launcher, launch in LAUNCHERS.items():
+    for name, function in (("two processes, half the batch", twice_the_batch), ("errors are said once", errors_are_said_once), ("interrupted and resumed", interrupted_and_resumed)):
+        case(f"{launcher}: {name}", function)
+if "torchrun" not in LAUNCHERS:
+    case("torchrun: not built in", not_built_in)
 finish()
