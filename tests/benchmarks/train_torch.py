@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from resnet_torch import ResNet
 
+TRAINING = [f"data_batch_{i}" for i in range(1, 6)]
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
 
@@ -58,34 +59,16 @@ def accuracy(model, images, labels):
     return 100 * right / len(images)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("cifar")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-masks", action="store_true")
-    parser.add_argument("--no-eval", action="store_true")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    generator = torch.Generator().manual_seed(options.seed)
-    model = ResNet()
-    load_weights(model, options.model)
-    images, labels = load_images(options.cifar, [f"data_batch_{i}" for i in range(1, 6)])
-    masks = [] if options.no_masks else [(p, p.detach() == 0) for p in model.parameters() if p.dim() > 1]
-    per_epoch = (len(images) + 127) // 128
-    total = options.steps or options.epochs * per_epoch
+def fit(model, images, labels, steps, generator, masks=()):
+    """SGD 0.9, lr 0.01, cosine per step, batch 128, crop and flip. Seconds of training, of them for masks, and images that they count."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     step, training, masking, seen = 0, 0.0, 0.0, 0
     model.train()
-    while step < total:
+    while step < steps:
         order = torch.randperm(len(images), generator=generator)
         for first in range(0, len(images), 128):
-            if step == total:
+            if step == steps:
                 break
             pick = order[first:first + 128]
             batch = normalised(augmented(images[pick], generator))
@@ -108,7 +91,30 @@ def main():
                 masking += masked
                 seen += len(pick)
             step += 1
-    result = {"torch": torch.__version__, "steps": step, "images_per_second": seen / training, "mask_share": masking / training}
+    return training, masking, seen
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("cifar")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-masks", action="store_true")
+    parser.add_argument("--no-eval", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    generator = torch.Generator().manual_seed(options.seed)
+    model = ResNet()
+    load_weights(model, options.model)
+    images, labels = load_images(options.cifar, TRAINING)
+    masks = [] if options.no_masks else [(p, p.detach() == 0) for p in model.parameters() if p.dim() > 1]
+    steps = options.steps or options.epochs * ((len(images) + 127) // 128)
+    training, masking, seen = fit(model, images, labels, steps, generator, masks)
+    result = {"torch": torch.__version__, "steps": steps, "images_per_second": seen / training, "mask_share": masking / training}
     if not options.no_eval:
         result["top1"] = accuracy(model, *load_images(options.cifar, ["test_batch"]))
         result["zeros"] = sum(int((p == 0).sum()) for p in model.parameters() if p.dim() > 1)
