@@ -54,10 +54,6 @@ size_t failures_of(const Checks& checks) {
   return static_cast<size_t>(std::count_if(checks.begin(), checks.end(), [](const auto& c) { return !c.passed; }));
 }
 
-std::string counted(size_t number, const char* one, const char* many) {
-  return fmt::format("{} {}", number, number == 1 ? one : many);
-}
-
 std::string verdict(const RunReport& report) {
   const size_t checks = report.verification.size();
   const size_t gates = report.gates.size();

@@ -100,11 +100,20 @@ class Summary {
     TextTable table(columns);
     int64_t params = 0;
     int64_t kept = 0;
+    size_t vectors = 0;
     for (const LayerRow* row : rows) {
+      params += row->params;
+      kept += row->kept;
+      const bool cut = !row->shape_after.empty();
+      // Scales, biases and statistics lose the channels that their layer lost: four more rows a layer that say nothing new.
+      if (cut && row->shape.size() < 2 && !options_.verbose) {
+        ++vectors;
+        continue;
+      }
       std::vector<TextTable::Cell> cells = {
           row->name,
           {row->op, Paint::Dim},
-          {shape_text(row->shape), Paint::Dim},
+          {cut ? before_after(shape_text(row->shape), shape_text(row->shape_after)) : shape_text(row->shape), Paint::Dim},
           with_commas(row->params),
           with_commas(row->kept),
           {row->target ? sparsity_text(*row->target) : "-", Paint::Dim},
@@ -112,11 +121,10 @@ class Summary {
           {text_bar(row->sparsity, bar_cells, options_.utf8), Paint::Dim}};
       if (several_patterns) cells.push_back({row->pattern, Paint::Dim});
       table.add_row(std::move(cells));
-      params += row->params;
-      kept += row->kept;
     }
     table.add_rule();
-    std::vector<TextTable::Cell> total = {fmt::format("{} layers", rows.size()),
+    const std::string with_vectors = vectors > 0 ? " and " + counted(vectors, "vector", "vectors") : "";
+    std::vector<TextTable::Cell> total = {counted(rows.size() - vectors, "layer", "layers") + with_vectors,
                                           "",
                                           "",
                                           with_commas(params),

@@ -44,4 +44,7 @@ std::string stage_name(const std::string& timing);
 /// The last part of a path.
 std::string file_name(const std::string& path);
 
+/// `1 layer`, `54 layers`
+std::string counted(size_t number, const char* one, const char* many);
+
 }  // namespace sparsify

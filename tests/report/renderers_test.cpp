@@ -91,6 +91,24 @@ TEST_CASE("the terminal summary keeps to its width and to ASCII when asked", "[r
   CHECK_THAT(text, Contains("91.73") && Contains("90.1") && Contains("slim.sparsify/report.html"));
 }
 
+TEST_CASE("of a cut network the terminal shows widths before and after, and counts the vectors that follow", "[report][terminal]") {
+  RunReport report;
+  report.model.path = "net.onnx";
+  report.layers = {
+      {.name = "conv1", .initializer = "conv1.weight", .op = "Conv", .shape = {16, 3, 3, 3}, .params = 432, .prunable = 432, .kept = 216, .sparsity = 0.5, .shape_after = {8, 3, 3, 3}},
+      {.name = "bn1", .initializer = "bn1.weight", .op = "BatchNormalization", .shape = {16}, .params = 16, .prunable = 16, .kept = 8, .sparsity = 0.5, .shape_after = {8}},
+      {.name = "bn1", .initializer = "bn1.bias", .op = "BatchNormalization", .shape = {16}, .params = 16, .prunable = 16, .kept = 8, .sparsity = 0.5, .shape_after = {8}},
+  };
+
+  const std::string text = to_terminal(report, {.width = 120, .utf8 = false, .html_path = ""});
+
+  CHECK_THAT(text, Contains("16x3x3x3 -> 8x3x3x3"));
+  CHECK_THAT(text, Contains("1 layer and 2 vectors"));
+  CHECK_THAT(text, Contains("464"));  // they count: 432 + 16 + 16
+  CHECK(occurrences(text, "bn1") == 0);
+  CHECK(occurrences(to_terminal(report, {.width = 120, .utf8 = false, .verbose = true, .html_path = ""}), "bn1") == 2);
+}
+
 TEST_CASE("an existing report is kept unless it may be overwritten", "[report][files]") {
   const auto folder = std::filesystem::temp_directory_path() / "sparsify-report-test";
   std::filesystem::remove_all(folder);
