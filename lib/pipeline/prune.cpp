@@ -14,7 +14,6 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "config/solver_name.h"
 #include "pipeline/advice.h"
 #include "pipeline/assist.h"
 #include "pipeline/check_output.h"
@@ -23,6 +22,7 @@
 #include "pipeline/cut_stage.h"
 #include "pipeline/decide.h"
 #include "pipeline/default_solver.h"
+#include "pipeline/describe.h"
 #include "pipeline/evaluate.h"
 #include "pipeline/figures.h"
 #include "pipeline/gates.h"
@@ -32,9 +32,9 @@
 #include "pipeline/permute_stage.h"
 #include "pipeline/plan_file.h"
 #include "pipeline/precision.h"
+#include "pipeline/request_check.h"
 #include "pipeline/scratch_model.h"
 #include "pipeline/train_stage.h"
-#include "report/mask_picture.h"
 #include "report/renderers.h"
 
 namespace sparsify {
@@ -74,13 +74,6 @@ class Stopwatch {
   Clock::time_point last_ = start_;
 };
 
-std::vector<PrunableTensor> all_tensors(const Decisions& decisions) {
-  std::vector<PrunableTensor> tensors;
-  for (const Decision& decision : decisions.decided) tensors.push_back(decision.tensor);
-  for (const Skipped& skipped : decisions.skipped) tensors.push_back(skipped.tensor);
-  return tensors;
-}
-
 void mask_(WeightMap& weights, const Decisions& decisions) {
   for (const Decision& decision : decisions.decided) {
     const auto found = weights.find(decision.tensor.id);
@@ -101,7 +94,8 @@ class Run {
   }
 
   PruneOutcome run() {
-    check_request();
+    trains_ = trains(recipe_);
+    overwrite_ = check_request(request_, folder_);
     watch_.stage("load");
     ModelFile given = ModelFile::load(recipe_.model, {.allow_linked_data = request_.allow_linked_data});
     for (const std::string& warning : given.warnings()) warn(warning);
@@ -149,7 +143,7 @@ class Run {
       watch_.stage("train");
       train(file, decisions, changed);
     }
-    describe(file, decisions);
+    zeros_ = describe_decisions(report_, file, decisions, request_.input_shapes, kept_magnitudes_);
     if (permuted_) {
       report_.model.path = given.path();
       report_.model.sha256 = given.sha256();
@@ -186,11 +180,11 @@ class Run {
                                          .data = data ? &*data : nullptr,
                                          .notes = &report_.notes});
       cut = {};
-      describe_cut_result(written, *decisions.cut);
+      describe_cut_output(report_, written, recipe_.output, *decisions.cut, request_.input_shapes);
     } else {
       const OutputCheck check = check_output(file, written, decisions, changed);
       report_.verification = check.results;
-      describe_result(written, decisions, check.zeros);
+      describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_);
     }
     if (permuted_) report_.verification.insert(report_.verification.begin(), permuted_->checks.begin(), permuted_->checks.end());
     if (data) {
@@ -274,67 +268,6 @@ class Run {
     report_.training = summary_of(outcome);
   }
 
-  void check_request() {
-    if (recipe_.model.empty()) {
-      throw ConfigError{{.what = "no model is named", .where = "prune", .fix = "sparsify prune MODEL -o OUT, or `model:` in the recipe"}};
-    }
-    trains_ = trains(recipe_);
-    if (!request_.hold_zeros && request_.plan.empty() && cuts(recipe_)) refuse_beside_cut();
-    if (recipe_.prune.empty() && request_.plan.empty() && !request_.hold_zeros) {
-      throw ConfigError{{.what = "there is nothing to prune: no rule is given",
-                         .where = "prune",
-                         .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
-    }
-    require_judgeable(recipe_);
-    initialises(recipe_);
-    if (!request_.plan.empty()) require_fixed_masks();
-    if (request_.dry_run) return;
-    if (recipe_.output.empty()) {
-      throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
-    }
-    // Killed after the model got its name and before the evidence was complete: the same run writes both again.
-    overwrite_ = request_.overwrite || (request_.resume && fs::exists(fs::path(folder_) / "checkpoints"));
-    require_writable_output(recipe_.output, overwrite_);
-    if (fs::exists(folder_) && !fs::is_directory(folder_)) {
-      throw ResourceError{{.what = "the evidence needs a folder, and a file has its name", .where = folder_, .fix = "move that file, or choose another output"}};
-    }
-    if (!request_.overwrite) keep_other_evidence();
-    std::error_code ignored;
-    if (fs::equivalent(recipe_.model, recipe_.output, ignored)) {
-      throw ConfigError{{.what = "the output is the input", .where = recipe_.output, .fix = "choose another name for the output"}};
-    }
-  }
-
-  /// `k.onnx` and `k.bin` have the same folder: what another output's run left there is not replaced unasked.
-  void keep_other_evidence() const {
-    const fs::path written = fs::path(folder_) / "recipe.yaml";
-    if (!fs::exists(written)) return;
-    const Setting recipe = read_yaml_file(written.string());
-    const Setting* output = recipe.find("output");
-    if (output == nullptr || !output->is_text() || fs::path(output->text()).filename() == fs::path(recipe_.output).filename()) return;
-    throw ConfigError{{.what = fmt::format("the evidence folder belongs to \"{}\"", fs::path(output->text()).filename().string()),
-                       .where = folder_,
-                       .fix = "choose an output with another stem, or --overwrite"}};
-  }
-
-  /// The units that go are trained towards zero with all others; solving what stays again would be undone.
-  void refuse_beside_cut() const {
-    const bool solves = std::any_of(recipe_.prune.begin(), recipe_.prune.end(), [](const PruneRule& rule) { return solver_name(rule) != "none"; });
-    if (!trains_ || (recipe_.repair != "statistics" && recipe_.repair != "least_squares" && !solves)) return;
-    throw ConfigError{{.what = "a run that trains and removes structure does not repair as well",
-                       .where = "repair",
-                       .fix = "leave it to the training with repair: none, or make two runs: cut and repair, then `sparsify finetune` on the cut model"}};
-  }
-
-  /// A plan's masks are held; schedules that choose masks by the recipe's rules would not apply it.
-  void require_fixed_masks() const {
-    const std::string name = split_name(recipe_.schedule, "schedule").name;
-    if (name == "one_shot") return;
-    throw ConfigError{{.what = fmt::format("the schedule \"{}\" chooses masks while it trains, and the plan gives them", name),
-                       .where = fmt::format("{} (schedule)", recipe_.schedule.mark().text()),
-                       .fix = "use schedule: one_shot with the plan, or prune without it"}};
-  }
-
   /// The other processes read what is not trained from the input file.
   void require_one_process(const std::string& what) const {
     if (!trains_ || process_group() == nullptr) return;
@@ -346,89 +279,6 @@ class Run {
   void warn(const std::string& text) {
     report_.warnings.push_back(text);
     log_warning("{}", text);
-  }
-
-  /// Rows and input figures.
-  void describe(const ModelFile& file, const Decisions& decisions) {
-    const std::vector<PrunableTensor> tensors = all_tensors(decisions);
-    const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
-    zeros_ = count_all_zeros(file, tensors);
-    report_.model = figures_of(file, tensors, zeros_, total_macs(macs, tensors));
-    report_.model.sha256 = file.sha256();
-    MaskSet masks;
-    std::map<std::string, int> output_axes;
-    std::vector<std::pair<int, LayerRow>> rows;
-    const auto row_of = [&](const PrunableTensor& tensor) {
-      LayerRow row{.name = tensor.layer, .initializer = tensor.initializer, .op = tensor.op, .shape = tensor.shape, .type = name_of(tensor.type)};
-      row.params = tensor.count();
-      row.sparsity_before = row.params == 0 ? 0 : static_cast<double>(zeros_.at(tensor.id)) / static_cast<double>(row.params);
-      row.kept = row.params;
-      row.sparsity = row.sparsity_before;
-      int64_t own = 0;
-      bool known = false;
-      for (const std::string& user : tensor.used_by) {
-        const auto found = macs.find(user);
-        if (found == macs.end() || tensor.kind != "weight") continue;
-        own += found->second;
-        known = true;
-      }
-      if (known) row.macs = own;
-      return row;
-    };
-    for (const Decision& decision : decisions.decided) {
-      LayerRow row = row_of(decision.tensor);
-      row.prunable = row.params;
-      row.kept = decision.mask.kept();
-      row.target = decision.target;
-      row.pattern = decision.pattern;
-      row.sparsity = static_cast<double>(decision.mask.pruned()) / static_cast<double>(row.params);
-      report_.prunable += row.prunable;
-      report_.pruned += decision.mask.pruned();
-      masks.emplace_back(decision.tensor.initializer, Mask{decision.tensor.shape, decision.mask});
-      output_axes[decision.tensor.initializer] = decision.tensor.output_axis;
-      for (const KeptMagnitude& kept : kept_magnitudes_) {
-        if (kept.tensor_id != decision.tensor.id) continue;
-        row.kept_magnitude_before = kept.before;
-        row.kept_magnitude = kept.after;
-      }
-      rows.emplace_back(decision.tensor.node_order, std::move(row));
-    }
-    for (const Skipped& skipped : decisions.skipped) {
-      LayerRow row = row_of(skipped.tensor);
-      row.skipped = skipped.reason;
-      rows.emplace_back(skipped.tensor.node_order, std::move(row));
-    }
-    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (auto& [order, row] : rows) report_.layers.push_back(std::move(row));
-    report_.sparsity = report_.prunable == 0 ? 0 : static_cast<double>(report_.pruned) / static_cast<double>(report_.prunable);
-    report_.pictures = draw_largest_masks(masks, output_axes);
-  }
-
-  /// What the written file holds: zeros that were there before count as well.
-  void describe_result(const ModelFile& written, const Decisions& decisions, const std::map<int, int64_t>& written_zeros) {
-    // Verification has shown that all other tensors are those of the input.
-    int64_t total = 0;
-    std::map<std::string, int64_t> zeros;
-    for (const auto& [id, count] : written_zeros) {
-      zeros_[id] = count;
-      zeros[written.tensor(id).name] = count;
-      total += count;
-    }
-    report_.result = figures_of(written, all_tensors(decisions), zeros_, report_.model.macs);
-    report_.result->path = recipe_.output;
-    for (LayerRow& row : report_.layers) {
-      const auto found = zeros.find(row.initializer);
-      if (found != zeros.end() && row.prunable > 0) row.sparsity = static_cast<double>(found->second) / static_cast<double>(row.params);
-    }
-    report_.sparsity = report_.prunable == 0 ? 0 : static_cast<double>(total) / static_cast<double>(report_.prunable);
-  }
-
-  /// Of a graph that became smaller: everything is counted on the new file.
-  void describe_cut_result(const ModelFile& written, const CutPlan& plan) {
-    const std::vector<PrunableTensor> tensors = find_tensors(written);
-    report_.result = figures_of(written, tensors, count_all_zeros(written, tensors), total_macs(count_macs(written, request_.input_shapes), tensors));
-    if (!report_.result->macs && plan.sizes_stated && plan.after.macs > 0) report_.result->macs = plan.after.macs;
-    report_.result->path = recipe_.output;
   }
 
   void measure(const ModelFile& file, const ModelFile& dense, const DataSource& data, bool before) {

@@ -1,0 +1,85 @@
+#include "pipeline/request_check.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "config/solver_name.h"
+#include "pipeline/cut_plan.h"
+#include "pipeline/gates.h"
+#include "pipeline/initialise_stage.h"
+#include "pipeline/train_stage.h"
+
+namespace sparsify {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// `k.onnx` and `k.bin` have the same folder: what another output's run left there is not replaced unasked.
+void keep_other_evidence(const Recipe& recipe, const std::string& folder) {
+  const fs::path written = fs::path(folder) / "recipe.yaml";
+  if (!fs::exists(written)) return;
+  const Setting before = read_yaml_file(written.string());
+  const Setting* output = before.find("output");
+  if (output == nullptr || !output->is_text() || fs::path(output->text()).filename() == fs::path(recipe.output).filename()) return;
+  throw ConfigError{{.what = fmt::format("the evidence folder belongs to \"{}\"", fs::path(output->text()).filename().string()),
+                     .where = folder,
+                     .fix = "choose an output with another stem, or --overwrite"}};
+}
+
+/// The units that go are trained towards zero with all others; solving what stays again would be undone.
+void refuse_beside_cut(const Recipe& recipe) {
+  const bool solves = std::any_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) { return solver_name(rule) != "none"; });
+  if (!trains(recipe) || (recipe.repair != "statistics" && recipe.repair != "least_squares" && !solves)) return;
+  throw ConfigError{{.what = "a run that trains and removes structure does not repair as well",
+                     .where = "repair",
+                     .fix = "leave it to the training with repair: none, or make two runs: cut and repair, then `sparsify finetune` on the cut model"}};
+}
+
+/// A plan's masks are held; schedules that choose masks by the recipe's rules would not apply it.
+void require_fixed_masks(const Recipe& recipe) {
+  const std::string name = split_name(recipe.schedule, "schedule").name;
+  if (name == "one_shot") return;
+  throw ConfigError{{.what = fmt::format("the schedule \"{}\" chooses masks while it trains, and the plan gives them", name),
+                     .where = fmt::format("{} (schedule)", recipe.schedule.mark().text()),
+                     .fix = "use schedule: one_shot with the plan, or prune without it"}};
+}
+
+}  // namespace
+
+bool check_request(const PruneRequest& request, const std::string& folder) {
+  const Recipe& recipe = request.recipe;
+  if (recipe.model.empty()) {
+    throw ConfigError{{.what = "no model is named", .where = "prune", .fix = "sparsify prune MODEL -o OUT, or `model:` in the recipe"}};
+  }
+  if (!request.hold_zeros && request.plan.empty() && cuts(recipe)) refuse_beside_cut(recipe);
+  if (recipe.prune.empty() && request.plan.empty() && !request.hold_zeros) {
+    throw ConfigError{{.what = "there is nothing to prune: no rule is given",
+                       .where = "prune",
+                       .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
+  }
+  require_judgeable(recipe);
+  initialises(recipe);
+  if (!request.plan.empty()) require_fixed_masks(recipe);
+  if (request.dry_run) return false;
+  if (recipe.output.empty()) {
+    throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
+  }
+  // Killed after the model got its name and before the evidence was complete: the same run writes both again.
+  const bool overwrite = request.overwrite || (request.resume && fs::exists(fs::path(folder) / "checkpoints"));
+  require_writable_output(recipe.output, overwrite);
+  if (fs::exists(folder) && !fs::is_directory(folder)) {
+    throw ResourceError{{.what = "the evidence needs a folder, and a file has its name", .where = folder, .fix = "move that file, or choose another output"}};
+  }
+  if (!request.overwrite) keep_other_evidence(recipe, folder);
+  std::error_code ignored;
+  if (fs::equivalent(recipe.model, recipe.output, ignored)) {
+    throw ConfigError{{.what = "the output is the input", .where = recipe.output, .fix = "choose another name for the output"}};
+  }
+  return overwrite;
+}
+
+}  // namespace sparsify
