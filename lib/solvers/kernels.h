@@ -12,13 +12,13 @@ struct RetargetedOutput {
   float factor;    ///< the target in units of z
 };
 
-/// Inner loops over float32, once for every instruction set that is worth it. Internal to lib/solvers.
+/// Inner loops, once for every instruction set that is worth it. Internal to lib/solvers.
 ///
-/// `planes` is any place from which the offsets count, a position is a float; rows of positions are a multiple of kLanes long
-/// and may be read (not written) to their end.
+/// Of convolutions, in float32: `planes` is any place from which the offsets count, a position is a float; there are a multiple of kLanes of them.
 struct SolverKernels {
   static constexpr int64_t kLanes = 8;
   const char* name;
+  bool wide;  ///< in registers of kLanes floats: false where a library is faster
 
   /// out[p] = sum over i < count of weights[i] * planes[offsets[i] + p], for p < positions.
   void (*multiply)(const float* planes, const int32_t* offsets, const float* weights, int64_t count, int64_t positions, float* out);
@@ -31,6 +31,17 @@ struct SolverKernels {
   /// contiguous. Adds the sum and the sum of the squares of the result.
   void (*retarget)(float* z, const float* dense, const float* skip, int64_t rows, int64_t width, int64_t stride, int64_t positions,
                    const RetargetedOutput& output, double* sum, double* squares);
+
+  /// a = u^T u in place, [n, n] with n a multiple of kLanes: reads and writes the upper triangle, what is below becomes anything.
+  /// False: not positive definite.
+  bool (*factor)(float* a, int64_t n);
+
+  /// Solves u^T u x = right with what factor() left. `right` becomes anything.
+  void (*substitute)(const float* u, int64_t n, float* right, float* x);
+
+  /// sum over i < count of row[i] * x[i], and of row[places[i]] * x[i].
+  double (*dot)(const double* row, const double* x, int64_t count);
+  double (*dot_at)(const double* row, const int32_t* places, const double* x, int64_t count);
 };
 
 extern const SolverKernels kGenericSolverKernels;

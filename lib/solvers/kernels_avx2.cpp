@@ -2,5 +2,6 @@
 #if defined(__x86_64__)
 #define SPARSIFY_KERNELS kAvx2SolverKernels
 #define SPARSIFY_KERNELS_NAME "avx2"
+#define SPARSIFY_KERNELS_WIDE true
 #include "solvers/kernels.inc"
 #endif

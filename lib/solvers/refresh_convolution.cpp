@@ -72,7 +72,7 @@ void LayerFit::refresh_sparsely(const at::Tensor& weights, const at::Tensor& kep
 }
 
 void LayerFit::refresh_convolution(const at::Tensor& weights, const at::Tensor& kept) {
-  if (SparseConvolution::fits(site_, values_at(0).input)) return refresh_sparsely(weights, kept);
+  if (solver_kernels().wide && SparseConvolution::fits(site_, values_at(0).input)) return refresh_sparsely(weights, kept);
   const Step& step = networks_.pruned().plan().steps[site_.step];
   const at::Tensor bias = shift_for(weights);
   const at::Tensor scales = site_.scale.contiguous();
