@@ -45,7 +45,7 @@ class Gradual final : public Solver {
       for (const auto& step : n_of_m_steps(*n_of_m)) {
         mask = problem.select(*step, scores(), problem.keep);
         solve_kept(mask);
-        if (problem.refresh) cross = problem.refresh(weights);
+        if (problem.refresh) cross = problem.refresh(weights, kept);
       }
     } else {
       const auto units = static_cast<double>(problem.pattern->units(problem.site->tensor));
@@ -55,11 +55,11 @@ class Gradual final : public Solver {
         const int64_t count = k == steps_ ? problem.keep : std::llround(units * share);
         mask = problem.select(*problem.pattern, scores(), count);
         solve_kept(mask);
-        if (problem.refresh && k < steps_) cross = problem.refresh(weights);
+        if (problem.refresh && k < steps_) cross = problem.refresh(weights, kept);
       }
     }
     for (int pass = 0; problem.refresh && pass < 2; ++pass) {
-      cross = problem.refresh(weights);
+      cross = problem.refresh(weights, kept);
       weights = solve_on_support(problem.hessian, cross, kept);
     }
     return {mask, weights};

@@ -147,9 +147,9 @@ LayerProblem LayerFit::problem() {
   problem.cross = regularised_cross();
   problem.target_energy = (problem.row_scale.square() * energy).sum().item<double>();
   if (options_.relu && site_.relu && options_.dense_target) {
-    problem.refresh = [this](const at::Tensor& weights) {
+    problem.refresh = [this](const at::Tensor& weights, const at::Tensor& kept) {
       if (site_.kind == LinearSite::Kind::Conv) {
-        refresh_convolution(weights);
+        refresh_convolution(weights, kept);
       } else {
         collect(&weights);
       }

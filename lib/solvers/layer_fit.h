@@ -26,7 +26,14 @@ class LayerFit {
  private:
   void collect(const at::Tensor* weights);
   at::Tensor target_rows(size_t batch, int64_t first, int64_t count, const at::Tensor& columns, const at::Tensor* weights) const;
-  void refresh_convolution(const at::Tensor& weights);
+  struct LayerValues {
+    at::Tensor input{};
+    at::Tensor dense{};  ///< at the target
+    at::Tensor skip{};   ///< in the same shape; undefined: there is none
+  };
+  LayerValues values_at(size_t batch) const;
+  void refresh_convolution(const at::Tensor& weights, const at::Tensor& kept);
+  void refresh_sparsely(const at::Tensor& weights, const at::Tensor& kept);
   void complete_rows();
   at::Tensor shift_for(const at::Tensor& weights) const;
   at::Tensor regularised_cross() const;

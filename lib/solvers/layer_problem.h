@@ -23,8 +23,8 @@ struct LayerProblem {
   at::Tensor cross{};          ///< [O, columns]: T X^T + lambda W0
   at::Tensor row_scale{};      ///< [O]: what one unit of an output means behind BatchNormalization; > 0
   double target_energy = 0;    ///< ||T||^2 (centred likewise) with every output times its row_scale
-  /// New `cross` for a target that depends on the solution; null when it does not.
-  std::function<at::Tensor(const at::Tensor& weights)> refresh{};
+  /// New `cross` for a target that depends on the solution, right where `kept` [O, columns] bool says that a weight may stay; null when it does not.
+  std::function<at::Tensor(const at::Tensor& weights, const at::Tensor& kept)> refresh{};
 
   int64_t group_rows() const { return weights.size(0) / hessian.size(0); }
   /// Hessian of a row's group.

@@ -15,7 +15,7 @@ class LeastSquares final : public Solver {
   LayerSolution solve(const LayerProblem& problem) const override {
     const at::Tensor kept = problem.as_matrix(problem.mask);
     at::Tensor weights = solve_on_support(problem.hessian, problem.cross, kept);
-    if (problem.refresh) weights = solve_on_support(problem.hessian, problem.refresh(weights), kept);
+    if (problem.refresh) weights = solve_on_support(problem.hessian, problem.refresh(weights, kept), kept);
     return {problem.mask, weights};
   }
 

@@ -8,6 +8,7 @@
 
 #include "base/interrupt.h"
 #include "solvers/layer_fit.h"
+#include "solvers/sparse_convolution.h"
 
 namespace sparsify {
 namespace {
@@ -40,7 +41,38 @@ void retarget_(Number* z, const Number* dense, const Number* skip, int64_t count
 
 }  // namespace
 
-void LayerFit::refresh_convolution(const at::Tensor& weights) {
+/// The values of one batch at the layer, contiguous and in one type.
+LayerFit::LayerValues LayerFit::values_at(size_t batch) const {
+  LayerValues values;
+  values.input = networks_.pruned_value(batch, site_.input_slot).to(at::kCPU);
+  if (values.input.scalar_type() != at::kDouble) values.input = values.input.to(at::kFloat);
+  values.dense = networks_.dense_value(batch, site_.target_slot).to(at::kCPU, values.input.scalar_type()).contiguous();
+  if (site_.skip_slot < 0) return values;
+  values.skip = networks_.pruned_value(batch, site_.skip_slot).to(at::kCPU, values.input.scalar_type()).expand_as(values.dense).contiguous();
+  return values;
+}
+
+void LayerFit::refresh_sparsely(const at::Tensor& weights, const at::Tensor& kept) {
+  const at::Tensor shifts = site_.shift + site_.scale * shift_for(weights);
+  std::vector<RetargetedOutput> outputs;
+  for (int64_t row = 0; row < site_.rows; ++row) {
+    const auto number = [&](const at::Tensor& values) { return static_cast<float>(values[row].item<double>()); };
+    outputs.push_back({.scale = number(site_.scale), .shift = number(shifts), .constant = number(site_.shift), .factor = number(1 / divisor_)});
+  }
+  SparseConvolution convolution(site_, networks_.pruned().plan().steps[site_.step], weights, kept, std::move(outputs));
+  for (size_t batch = 0; batch < batches_; ++batch) {
+    check_interrupt();
+    const LayerValues values = values_at(batch);
+    convolution.add(values.input.contiguous(), values.dense, values.skip);
+  }
+  moments_.cross = convolution.cross();
+  moments_.target_sum = convolution.sums();
+  moments_.target_squares = convolution.squares();
+  complete_rows();
+}
+
+void LayerFit::refresh_convolution(const at::Tensor& weights, const at::Tensor& kept) {
+  if (solver_kernels().wide && SparseConvolution::fits(site_, values_at(0).input)) return refresh_sparsely(weights, kept);
   const Step& step = networks_.pruned().plan().steps[site_.step];
   const at::Tensor bias = shift_for(weights);
   const at::Tensor scales = site_.scale.contiguous();
@@ -52,13 +84,7 @@ void LayerFit::refresh_convolution(const at::Tensor& weights) {
   at::Tensor squares = at::zeros({site_.rows}, at::kDouble);
   for (size_t batch = 0; batch < batches_; ++batch) {
     check_interrupt();
-    at::Tensor input = networks_.pruned_value(batch, site_.input_slot).to(at::kCPU);
-    if (input.scalar_type() != at::kDouble) input = input.to(at::kFloat);
-    const at::Tensor dense = networks_.dense_value(batch, site_.target_slot).to(at::kCPU, input.scalar_type()).contiguous();
-    at::Tensor skip;
-    if (site_.skip_slot >= 0) {
-      skip = networks_.pruned_value(batch, site_.skip_slot).to(at::kCPU, input.scalar_type()).expand_as(dense).contiguous();
-    }
+    const auto [input, dense, skip] = values_at(batch);
     at::Tensor z = site_convolve(site_, step, input, dense.sizes(), weights).contiguous();
     const int64_t samples = z.size(0);
     const int64_t positions = z.numel() / (samples * site_.rows);

@@ -8,21 +8,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include "solvers/linear_site.h"
+#include "solvers/convolution_geometry.h"
 
 namespace sparsify {
-namespace {
 
-struct Geometry {
-  std::vector<int64_t> kernel;
-  std::vector<int64_t> strides;
-  std::vector<int64_t> dilations;
-  std::vector<int64_t> begin;  ///< padding; of ConvTranspose: cut from the output
-};
-
-Geometry geometry_of(const LinearSite& site, const Node& node, const at::Tensor& input, at::IntArrayRef output) {
+ConvolutionGeometry geometry_of(const LinearSite& site, const Node& node, at::IntArrayRef input, at::IntArrayRef output) {
   const size_t axes = site.tensor.shape.size() - 2;
-  Geometry geometry;
+  ConvolutionGeometry geometry;
   geometry.kernel.assign(site.tensor.shape.begin() + 2, site.tensor.shape.end());
   geometry.strides = node.integers("strides", std::vector<int64_t>(axes, 1));
   geometry.dilations = node.integers("dilations", std::vector<int64_t>(axes, 1));
@@ -35,14 +27,18 @@ Geometry geometry_of(const LinearSite& site, const Node& node, const at::Tensor&
       const auto dimension = static_cast<int64_t>(axis) + 2;
       const int64_t extent = (geometry.kernel[axis] - 1) * geometry.dilations[axis] + 1;
       const int64_t wanted = site.kind == LinearSite::Kind::Conv
-                                 ? (output[static_cast<size_t>(dimension)] - 1) * geometry.strides[axis] + extent - input.size(dimension)
-                                 : (input.size(dimension) - 1) * geometry.strides[axis] + extent - output[static_cast<size_t>(dimension)];
+                                 ? (output[static_cast<size_t>(dimension)] - 1) * geometry.strides[axis] + extent - input[static_cast<size_t>(dimension)]
+                                 : (input[static_cast<size_t>(dimension)] - 1) * geometry.strides[axis] + extent - output[static_cast<size_t>(dimension)];
       const int64_t total = std::max<int64_t>(wanted, 0);
       geometry.begin[axis] = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
     }
   }
   return geometry;
 }
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
 
 /// [N, C, spatial...] padded so that `begin` zeros stand in front and each axis has `sizes` elements; negative amounts cut.
 at::Tensor padded(const at::Tensor& input, const std::vector<int64_t>& begin, const std::vector<int64_t>& sizes) {
@@ -100,7 +96,7 @@ at::Tensor padded_input(const at::Tensor& input, const Geometry& geometry, at::I
 }
 
 at::Tensor convolution_columns(const LinearSite& site, const Node& node, const at::Tensor& input, at::IntArrayRef output_shape) {
-  Geometry geometry = geometry_of(site, node, input, output_shape);
+  Geometry geometry = geometry_of(site, node, input.sizes(), output_shape);
   const size_t axes = geometry.kernel.size();
   const std::vector<int64_t> output(output_shape.begin() + 2, output_shape.end());
   std::vector<int64_t> sizes(axes);
@@ -137,7 +133,7 @@ at::Tensor site_columns(const LinearSite& site, const Step& step, const at::Tens
 
 at::Tensor site_convolve(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
                          const at::Tensor& weights) {
-  const Geometry geometry = geometry_of(site, *step.node, input, output_shape);
+  const Geometry geometry = geometry_of(site, *step.node, input.sizes(), output_shape);
   const std::vector<int64_t> none(geometry.kernel.size(), 0);
   const at::Tensor kernel = from_matrix(site, weights).to(input.scalar_type());
   return at::convolution(padded_input(input, geometry, output_shape), kernel, std::nullopt, geometry.strides, none, geometry.dilations,
@@ -146,7 +142,7 @@ at::Tensor site_convolve(const LinearSite& site, const Step& step, const at::Ten
 
 at::Tensor site_weight_gradient(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
                                 const at::Tensor& target) {
-  const Geometry geometry = geometry_of(site, *step.node, input, output_shape);
+  const Geometry geometry = geometry_of(site, *step.node, input.sizes(), output_shape);
   const std::vector<int64_t> none(geometry.kernel.size(), 0);
   const at::Tensor kernel = at::empty(at::IntArrayRef(site.tensor.shape), input.options());
   const auto gradients =

@@ -7,11 +7,13 @@
 #include <ATen/ops/zeros_like.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <vector>
 
 #include "base/error.h"
+#include "solvers/kernels.h"
 #include "solvers/layer_problem.h"
 
 namespace sparsify {
@@ -87,16 +89,102 @@ void substitute(const double* a, int64_t n, double* x) {
 /// From here on LAPACK's blocking gains more than its calls cost.
 constexpr int64_t kLapack = 96;
 
-bool solve_row(const double* hessian, int64_t columns, const std::vector<int64_t>& support, const double* cross, double* out,
-               std::vector<double>& work) {
-  const auto n = static_cast<int64_t>(support.size());
-  work.resize(static_cast<size_t>(n * n + n));
-  double* a = work.data();
+/// From here on factors are float32, which are twice as fast, and the solution is refined with float64 residuals.
+constexpr int64_t kRefined = 32;
+/// A correction that is smaller than this part of the solution leaves about its square.
+constexpr double kSmallCorrection = 1e-4;
+constexpr int kMostCorrections = 4;
+
+struct RowSystem {
+  const double* hessian;  ///< [columns, columns]
+  int64_t columns;
+  const double* cross;    ///< [columns]
+  std::vector<int32_t> support;
+
+  int64_t size() const { return static_cast<int64_t>(support.size()); }
+};
+
+struct Workspace {
+  std::vector<double> matrix;
+  std::vector<float> single;
+  std::vector<float> right;
+  std::vector<float> change;
+  std::vector<double> whole;  ///< [columns]: the solution, zero where nothing is kept
+  std::vector<double> packed; ///< [n]
+  std::vector<double> residual;
+};
+
+/// residual = cross - H x on the support.
+void find_residual(const RowSystem& system, Workspace& work) {
+  const SolverKernels& kernels = solver_kernels();
+  const int64_t n = system.size();
+  const bool dense = 4 * n > system.columns;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t row = system.support[static_cast<size_t>(i)];
+    const double* own = system.hessian + row * system.columns;
+    work.residual[static_cast<size_t>(i)] =
+        system.cross[row] - (dense ? kernels.dot(own, work.whole.data(), system.columns) : kernels.dot_at(own, system.support.data(), work.packed.data(), n));
+  }
+}
+
+/// False: float32 does not do, because the system is close to singular.
+bool solve_refined(const RowSystem& system, double* out, Workspace& work) {
+  const SolverKernels& kernels = solver_kernels();
+  const int64_t n = system.size();
+  const int64_t padded = (n + SolverKernels::kLanes - 1) / SolverKernels::kLanes * SolverKernels::kLanes;
+  const auto length = static_cast<size_t>(padded);
+  work.single.assign(length * length, 0);
+  work.right.resize(length);
+  work.change.resize(length);
+  work.residual.assign(static_cast<size_t>(n), 0);
+  work.packed.assign(static_cast<size_t>(n), 0);
+  work.whole.assign(static_cast<size_t>(system.columns), 0);
+  for (int64_t i = 0; i < n; ++i) {
+    const double* row = system.hessian + system.support[static_cast<size_t>(i)] * system.columns;
+    float* own = work.single.data() + i * padded;
+    for (int64_t j = i; j < n; ++j) own[j] = static_cast<float>(row[system.support[static_cast<size_t>(j)]]);
+    work.residual[static_cast<size_t>(i)] = system.cross[system.support[static_cast<size_t>(i)]];
+  }
+  for (int64_t i = n; i < padded; ++i) work.single[static_cast<size_t>(i * padded + i)] = 1;
+  if (!kernels.factor(work.single.data(), padded)) return false;
+  for (int correction = 0; correction <= kMostCorrections; ++correction) {
+    double largest = 0;
+    for (const double value : work.residual) largest = std::max(largest, std::abs(value));
+    if (!std::isfinite(largest)) return false;
+    if (largest == 0) break;
+    for (int64_t i = 0; i < padded; ++i) {
+      work.right[static_cast<size_t>(i)] = i < n ? static_cast<float>(work.residual[static_cast<size_t>(i)] / largest) : 0;
+    }
+    kernels.substitute(work.single.data(), padded, work.right.data(), work.change.data());
+    double moved = 0;
+    double size = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const auto at = static_cast<size_t>(i);
+      const double change = static_cast<double>(work.change[at]) * largest;
+      work.packed[at] += change;
+      work.whole[static_cast<size_t>(system.support[at])] = work.packed[at];
+      moved += change * change;
+      size += work.packed[at] * work.packed[at];
+    }
+    if (!std::isfinite(moved)) return false;
+    if (correction > 0 && moved <= kSmallCorrection * kSmallCorrection * size) break;
+    if (correction == kMostCorrections) return false;
+    find_residual(system, work);
+  }
+  std::copy(work.whole.begin(), work.whole.end(), out);
+  return true;
+}
+
+bool solve_row(const RowSystem& system, double* out, Workspace& work) {
+  const int64_t n = system.size();
+  if (n >= kRefined && solver_kernels().wide && solve_refined(system, out, work)) return true;
+  work.matrix.resize(static_cast<size_t>(n * n + n));
+  double* a = work.matrix.data();
   double* x = a + n * n;
   for (int64_t i = 0; i < n; ++i) {
-    const double* row = hessian + support[static_cast<size_t>(i)] * columns;
-    for (int64_t j = 0; j < n; ++j) a[i * n + j] = row[support[static_cast<size_t>(j)]];
-    x[i] = cross[support[static_cast<size_t>(i)]];
+    const double* row = system.hessian + system.support[static_cast<size_t>(i)] * system.columns;
+    for (int64_t j = 0; j < n; ++j) a[i * n + j] = row[system.support[static_cast<size_t>(j)]];
+    x[i] = system.cross[system.support[static_cast<size_t>(i)]];
   }
   if (n < kLapack) {
     if (!factor(a, n)) return false;
@@ -108,7 +196,7 @@ bool solve_row(const double* hessian, int64_t columns, const std::vector<int64_t
     const at::Tensor solved = at::cholesky_solve(at::from_blob(x, {n, 1}, at::kDouble), lower).contiguous();
     std::copy_n(solved.data_ptr<double>(), n, x);
   }
-  for (int64_t i = 0; i < n; ++i) out[support[static_cast<size_t>(i)]] = x[i];
+  for (int64_t i = 0; i < n; ++i) out[system.support[static_cast<size_t>(i)]] = x[i];
   return true;
 }
 
@@ -129,18 +217,13 @@ at::Tensor solve_on_support(const at::Tensor& hessian, const at::Tensor& cross, 
   double* weights = out.data_ptr<double>();
   std::atomic<bool> definite{true};
   at::parallel_for(0, rows, 1, [&](int64_t first, int64_t last) {
-    std::vector<double> work;
-    std::vector<int64_t> support;
+    Workspace work;
     for (int64_t row = first; row < last; ++row) {
-      support.clear();
+      RowSystem system{.hessian = hessians + row / group_rows * columns * columns, .columns = columns, .cross = crosses + row * columns, .support = {}};
       for (int64_t column = 0; column < columns; ++column) {
-        if (keep[row * columns + column]) support.push_back(column);
+        if (keep[row * columns + column]) system.support.push_back(static_cast<int32_t>(column));
       }
-      if (support.empty()) continue;
-      if (!solve_row(hessians + row / group_rows * columns * columns, columns, support, crosses + row * columns,
-                     weights + row * columns, work)) {
-        definite = false;
-      }
+      if (!system.support.empty() && !solve_row(system, weights + row * columns, work)) definite = false;
     }
   });
   if (!definite) {

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+
+namespace sparsify {
+
+/// What turns z of one output of a layer into its target and back (LinearSite, LayerFit).
+struct RetargetedOutput {
+  float scale;
+  float shift;     ///< with what the fitted bias adds
+  float constant;  ///< subtracted from the target
+  float factor;    ///< the target in units of z
+};
+
+/// Inner loops, once for every instruction set that is worth it. Internal to lib/solvers.
+///
+/// Of convolutions, in float32: `planes` is any place from which the offsets count, a position is a float; there are a multiple of kLanes of them.
+struct SolverKernels {
+  static constexpr int64_t kLanes = 8;
+  const char* name;
+  bool wide;  ///< in registers of kLanes floats: false where a library is faster
+
+  /// out[p] = sum over i < count of weights[i] * planes[offsets[i] + p], for p < positions.
+  void (*multiply)(const float* planes, const int32_t* offsets, const float* weights, int64_t count, int64_t positions, float* out);
+
+  /// sums[i] += sum over p < positions of target[p] * planes[offsets[i] + p], for i < count.
+  void (*correlate)(const float* planes, const float* target, const int32_t* offsets, int64_t count, int64_t positions, double* sums);
+
+  /// z of `rows` times `width` values, rows `stride` apart, becomes the target in front of Relu: that of the dense network where it is above
+  /// zero, else what is there now, at most zero. What lies between the rows becomes zero up to `positions`. `dense` and `skip` (or null) are
+  /// contiguous. Adds the sum and the sum of the squares of the result.
+  void (*retarget)(float* z, const float* dense, const float* skip, int64_t rows, int64_t width, int64_t stride, int64_t positions,
+                   const RetargetedOutput& output, double* sum, double* squares);
+
+  /// a = u^T u in place, [n, n] with n a multiple of kLanes: reads and writes the upper triangle, what is below becomes anything.
+  /// False: not positive definite.
+  bool (*factor)(float* a, int64_t n);
+
+  /// Solves u^T u x = right with what factor() left. `right` becomes anything.
+  void (*substitute)(const float* u, int64_t n, float* right, float* x);
+
+  /// sum over i < count of row[i] * x[i], and of row[places[i]] * x[i].
+  double (*dot)(const double* row, const double* x, int64_t count);
+  double (*dot_at)(const double* row, const int32_t* places, const double* x, int64_t count);
+};
+
+extern const SolverKernels kGenericSolverKernels;
+#if defined(__x86_64__)
+extern const SolverKernels kAvx2SolverKernels;
+#endif
+
+/// The fastest that this processor runs.
+const SolverKernels& solver_kernels();
+
+}  // namespace sparsify
