@@ -143,13 +143,19 @@ Removed CutChoice::below_peak(const Task& task, const Removed& removed, const st
   while (true) {
     const MemoryPeaks peaks = costs_.peaks_above(limit, result);
     if (peaks.nodes == 0) break;
-    std::vector<bool> reaches(structure_.groups().size(), false);
-    for (const Group& group : structure_.groups()) {
-      const auto alive = [&](const ValueAxis& place) { return peaks.values.contains(place.value); };
-      reaches[static_cast<size_t>(group.id)] = std::any_of(group.values.begin(), group.values.end(), alive);
+    std::map<size_t, std::vector<bool>> reaches;  // units of groups; some lie in a later part only, as behind a padded shortcut
+    for (const size_t group : task.groups) {
+      const Group& units_of = structure_.groups()[group];
+      std::vector<bool>& units_there = reaches[group];
+      units_there.assign(static_cast<size_t>(units_of.units), false);
+      for (const ValueAxis& place : units_of.values) {
+        if (!peaks.values.contains(place.value)) continue;
+        const std::vector<int64_t> counts = structure_.indices_a_unit(place.value, place.axis, units_of);
+        for (size_t unit = 0; unit < counts.size(); ++unit) units_there[unit] = units_there[unit] || counts[unit] > 0;
+      }
     }
     std::vector<Unit> list = taken;
-    std::copy_if(left.begin(), left.end(), std::back_inserter(list), [&](const Unit& unit) { return reaches[unit.group]; });
+    std::copy_if(left.begin(), left.end(), std::back_inserter(list), [&](const Unit& unit) { return reaches.at(unit.group)[unit.unit]; });
     invariant(list.size() > taken.size() && nodes_above(list, list.size()) < peaks.nodes, "what brings memory below the limit is alive above it");
     size_t few = taken.size();
     size_t enough = list.size();
