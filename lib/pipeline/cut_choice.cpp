@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include "base/error.h"
@@ -132,6 +133,73 @@ Removed CutChoice::by_layer(const Task& task, const Removed& removed, const std:
   return with_first(task, removed, taken, taken.size());
 }
 
+/// Memory is a largest value over time: only what is alive where the graph holds too much may go, and it may stay as soon as that
+/// place is below the limit.
+Removed CutChoice::below_peak(const Task& task, const Removed& removed, const std::vector<Unit>& units, int64_t limit) const {
+  std::vector<Unit> taken;
+  std::vector<Unit> left = units;
+  Removed result = removed;
+  const auto nodes_above = [&](const std::vector<Unit>& list, size_t count) { return costs_.peaks_above(limit, with_first(task, removed, list, count)).nodes; };
+  while (true) {
+    const MemoryPeaks peaks = costs_.peaks_above(limit, result);
+    if (peaks.nodes == 0) break;
+    std::map<size_t, std::vector<bool>> reaches;  // units of groups; some lie in a later part only, as behind a padded shortcut
+    for (const size_t group : task.groups) {
+      const Group& units_of = structure_.groups()[group];
+      std::vector<bool>& units_there = reaches[group];
+      units_there.assign(static_cast<size_t>(units_of.units), false);
+      for (const ValueAxis& place : units_of.values) {
+        if (!peaks.values.contains(place.value)) continue;
+        const std::vector<int64_t> counts = structure_.indices_a_unit(place.value, place.axis, units_of);
+        for (size_t unit = 0; unit < counts.size(); ++unit) units_there[unit] = units_there[unit] || counts[unit] > 0;
+      }
+    }
+    std::vector<Unit> list = taken;
+    std::copy_if(left.begin(), left.end(), std::back_inserter(list), [&](const Unit& unit) { return reaches.at(unit.group)[unit.unit]; });
+    invariant(list.size() > taken.size() && nodes_above(list, list.size()) < peaks.nodes, "what brings memory below the limit is alive above it");
+    size_t few = taken.size();
+    size_t enough = list.size();
+    while (enough - few > 1) {
+      const size_t middle = few + (enough - few) / 2;
+      (nodes_above(list, middle) < peaks.nodes ? enough : few) = middle;
+    }
+    list.resize(enough);
+    taken = std::move(list);
+    result = with_first(task, removed, taken, taken.size());
+    std::set<std::pair<size_t, size_t>> gone;
+    for (const Unit& unit : taken) gone.emplace(unit.group, unit.unit);
+    std::erase_if(left, [&](const Unit& unit) { return gone.contains({unit.group, unit.unit}); });
+  }
+  // What was taken for one peak may not be needed any more once another one is met: it comes back, the highest score first.
+  std::sort(taken.begin(), taken.end(), [](const Unit& a, const Unit& b) { return std::tie(a.key, b.group, b.unit) < std::tie(b.key, a.group, a.unit); });
+  std::set<size_t> seen;
+  for (auto last = taken.rbegin(); last != taken.rend(); ++last) seen.insert(last->group);
+  std::vector<size_t> order;
+  for (auto last = taken.rbegin(); last != taken.rend(); ++last) {
+    if (seen.erase(last->group) > 0) order.push_back(last->group);
+  }
+  for (const size_t group : order) {
+    const auto first_of_group = [&](size_t count) {
+      std::vector<Unit> list;
+      for (const Unit& unit : taken) {
+        if (unit.group != group || count > 0) list.push_back(unit);
+        if (unit.group == group && count > 0) --count;
+      }
+      return list;
+    };
+    const auto all = static_cast<size_t>(std::count_if(taken.begin(), taken.end(), [&](const Unit& unit) { return unit.group == group; }));
+    size_t needed = 0;
+    for (size_t enough = all; needed < enough;) {
+      const size_t middle = needed + (enough - needed) / 2;
+      const std::vector<Unit> list = first_of_group(middle);
+      if (nodes_above(list, list.size()) == 0) enough = middle;
+      else needed = middle + 1;
+    }
+    taken = first_of_group(needed);
+  }
+  return with_first(task, removed, taken, taken.size());
+}
+
 Removed CutChoice::step(const Task& task, const Removed& removed, double share, const Removed& start) {
   const std::vector<Unit> units = allowed(task, removed, ranked(task, removed));
   if (task.sparsity >= 0 && task.options.scope == "layer") return by_layer(task, removed, units, share, start);
@@ -168,6 +236,7 @@ Removed CutChoice::step(const Task& task, const Removed& removed, double share, 
                        .fix = obstacles.empty() ? "allow more, lower min_width or min_density, or select more groups"
                                                 : "allow more, or select more; what stays for certain: " + join(obstacles, "; ")}};
   }
+  if (task.budget == "memory") return below_peak(task, removed, units, limit);
   size_t few = 0;  // does not meet the limit
   size_t enough = units.size();
   while (enough - few > 1) {

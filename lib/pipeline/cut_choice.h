@@ -44,6 +44,7 @@ class CutChoice {
   std::vector<Unit> allowed(const Task& task, const Removed& removed, std::vector<Unit> ranked) const;
   Removed with_first(const Task& task, const Removed& removed, const std::vector<Unit>& units, size_t count, bool round = true) const;
   Removed step(const Task& task, const Removed& removed, double share, const Removed& start);
+  Removed below_peak(const Task& task, const Removed& removed, const std::vector<Unit>& units, int64_t limit) const;
   Removed by_layer(const Task& task, const Removed& removed, const std::vector<Unit>& units, double share, const Removed& start) const;
 
   const Structure& structure_;

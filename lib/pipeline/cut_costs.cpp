@@ -67,36 +67,57 @@ int64_t CutCosts::macs(const std::map<std::string, Shape>& shapes, const Gone& g
   return total;
 }
 
-int64_t CutCosts::memory(const std::map<std::string, Shape>& shapes, const Gone& gone) const {
-  std::map<std::string, size_t> last_use;
-  const std::vector<FlatNode>& nodes = structure_.graph().nodes;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    for (const std::string& input : nodes[i].inputs) last_use[input] = i;
-  }
-  for (const std::string& output : structure_.graph().outputs) last_use[output] = nodes.size();
+void CutCosts::walk_memory(const std::map<std::string, Shape>& shapes, const Gone& gone, const AtNode& at_node) const {
   const auto size_of = [&](const std::string& value) {
     const auto shape = shapes.find(value);
     if (shape == shapes.end()) return int64_t{0};
     const auto bits = element_bits_.find(value);
     return element_count(shape->second) * (bits == element_bits_.end() || bits->second == 0 ? 32 : bits->second) / 8;
   };
-  int64_t alive = 0;
-  for (const std::string& input : structure_.graph().inputs) alive += size_of(input);
-  int64_t peak = alive;
+  const auto read_as = [&](std::string value) {
+    for (auto other = gone.renamed.find(value); other != gone.renamed.end(); other = gone.renamed.find(value)) value = other->second;
+    return value;
+  };
+  const std::vector<FlatNode>& nodes = structure_.graph().nodes;
+  std::map<std::string, size_t> last_use;
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (gone.nodes.contains(nodes[i].label)) continue;
-    for (const std::string& output : nodes[i].outputs) alive += size_of(output);
-    peak = std::max(peak, alive);
-    std::set<std::string> ended;
-    for (const std::string& value : nodes[i].inputs) {
-      if (activations_.contains(value) && last_use[value] == i) ended.insert(value);
+    for (const std::string& input : nodes[i].inputs) {
+      const std::string value = read_as(input);
+      if (activations_.contains(value)) last_use[value] = i;
+    }
+  }
+  for (const std::string& output : structure_.graph().outputs) last_use[read_as(output)] = nodes.size();
+  std::set<std::string> alive(structure_.graph().inputs.begin(), structure_.graph().inputs.end());
+  int64_t bytes = 0;
+  for (const std::string& input : alive) bytes += size_of(input);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (gone.nodes.contains(nodes[i].label)) continue;
+    for (const std::string& output : nodes[i].outputs) {
+      if (!output.empty() && alive.insert(output).second) bytes += size_of(output);
+    }
+    at_node(nodes[i], bytes, alive);
+    const auto end = [&](const std::string& value) {
+      if (alive.erase(value) > 0) bytes -= size_of(value);
+    };
+    for (const std::string& input : nodes[i].inputs) {
+      const auto last = last_use.find(read_as(input));
+      if (last != last_use.end() && last->second == i) end(last->first);
     }
     for (const std::string& value : nodes[i].outputs) {
-      if (!value.empty() && !last_use.contains(value)) ended.insert(value);
+      if (!last_use.contains(value)) end(value);
     }
-    for (const std::string& value : ended) alive -= size_of(value);
   }
-  return peak;
+}
+
+MemoryPeaks CutCosts::peaks_above(int64_t limit, const Removed& removed, const Gone& gone) const {
+  MemoryPeaks peaks;
+  walk_memory(shapes_after(removed), gone, [&](const FlatNode&, int64_t bytes, const std::set<std::string>& alive) {
+    if (bytes <= limit) return;
+    ++peaks.nodes;
+    peaks.values.insert(alive.begin(), alive.end());
+  });
+  return peaks;
 }
 
 int64_t CutCosts::elements(int id, const Removed& removed) const {
@@ -134,14 +155,16 @@ int64_t CutCosts::bytes(const Removed& removed, const Gone& gone) const {
 int64_t CutCosts::cost(const std::string& kind, const Removed& removed, const Gone& gone) const {
   if (kind == "params") return params(removed, gone);
   if (kind == "bytes") return bytes(removed, gone);
-  invariant(kind == "macs" || kind == "memory", "a budget of a cut is macs, params, bytes or memory");
   const auto shapes = shapes_after(removed);
-  return kind == "macs" ? macs(shapes, gone) : memory(shapes, gone);
+  if (kind == "macs") return macs(shapes, gone);
+  invariant(kind == "memory" || kind == "activations", "a budget of a cut is macs, params, bytes or memory");
+  int64_t total = 0;
+  walk_memory(shapes, gone, [&](const FlatNode&, int64_t bytes, const std::set<std::string>&) { total = kind == "memory" ? std::max(total, bytes) : total + bytes; });
+  return total;
 }
 
 CutCosts::Figures CutCosts::figures(const Removed& removed, const Gone& gone) const {
-  const auto shapes = shapes_after(removed);
-  return {macs(shapes, gone), params(removed, gone), bytes(removed, gone), memory(shapes, gone)};
+  return {cost("macs", removed, gone), params(removed, gone), bytes(removed, gone), cost("memory", removed, gone)};
 }
 
 }  // namespace sparsify

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -21,6 +22,13 @@ struct CutFigures {
 struct CutGone {
   std::set<std::string> nodes{};
   std::set<int> tensors{};
+  std::map<std::string, std::string> renamed{};  ///< what they made -> what is read in its place
+};
+
+/// Nodes at which more activations are alive than a limit allows.
+struct MemoryPeaks {
+  size_t nodes = 0;
+  std::set<std::string> values{};  ///< activations alive at some of them
 };
 
 /// What a graph costs once units are removed, counted on the shapes that the cut graph will have: exact, without writing it.
@@ -32,14 +40,18 @@ class CutCosts {
   using Gone = CutGone;
   using Figures = CutFigures;
 
-  /// `kind` is a budget's: macs, params, bytes, memory.
+  /// `kind` is a budget's (macs, params, bytes, memory) or `activations`: the bytes alive at each node, summed over all nodes.
   int64_t cost(const std::string& kind, const Removed& removed, const Gone& gone = {}) const;
+  /// Where the graph holds more than `limit` bytes of activations.
+  MemoryPeaks peaks_above(int64_t limit, const Removed& removed, const Gone& gone = {}) const;
   Figures figures(const Removed& removed, const Gone& gone = {}) const;
 
  private:
   std::map<std::string, Shape> shapes_after(const Removed& removed) const;
   int64_t macs(const std::map<std::string, Shape>& shapes, const Gone& gone) const;
-  int64_t memory(const std::map<std::string, Shape>& shapes, const Gone& gone) const;
+  /// Walks the graph in its order: at each node, the bytes of all activations that are alive while it runs, and those activations.
+  using AtNode = std::function<void(const FlatNode& node, int64_t bytes, const std::set<std::string>& alive)>;
+  void walk_memory(const std::map<std::string, Shape>& shapes, const Gone& gone, const AtNode& at_node) const;
   int64_t elements(int id, const Removed& removed) const;
   int64_t params(const Removed& removed, const Gone& gone) const;
   int64_t bytes(const Removed& removed, const Gone& gone) const;

@@ -333,6 +333,7 @@ class Planner {
     for (const Block& block : blocks) {
       all.nodes.insert(block.labels.begin(), block.labels.end());
       all.tensors.insert(block.tensors.begin(), block.tensors.end());
+      all.renamed[block.output] = block.shortcut;
     }
     return all;
   }
@@ -380,6 +381,30 @@ class Planner {
     take_layers(rule, order);
   }
 
+  /// Blocks are removed in their order where the graph holds too much, until it does so nowhere.
+  std::vector<Block> blocks_below_peak(const CutRule& rule, const std::vector<Block>& order, int64_t limit) const {
+    std::vector<Block> taken;
+    std::vector<Block> left = order;
+    while (true) {
+      const MemoryPeaks peaks = costs_->peaks_above(limit, plan_.removed, gone(taken));
+      if (peaks.nodes == 0) return taken;
+      const auto helps = [&](const Block& block) {
+        std::vector<Block> more = taken;
+        more.push_back(block);
+        return costs_->peaks_above(limit, plan_.removed, gone(more)).nodes < peaks.nodes;
+      };
+      const auto next = std::find_if(left.begin(), left.end(), helps);
+      if (next == left.end()) {
+        refuse(rule.rule->sparsity.mark(), rule.path + ".sparsity",
+               fmt::format("the budget of {} memory cannot be met: without the {} blocks that lower the peak {} are left", limit, taken.size(),
+                           costs_->cost("memory", plan_.removed, gone(taken))),
+               "allow more, or remove channels as well");
+      }
+      taken.push_back(std::move(*next));
+      left.erase(next);
+    }
+  }
+
   void take_layers(const CutRule& rule, const std::vector<Block>& order) {
     const auto first = [&](size_t count) { return std::vector<Block>(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)); };
     size_t count = 0;
@@ -388,6 +413,10 @@ class Planner {
     } else {
       const int64_t before = costs_->cost(rule.budget->kind, plan_.structure->nothing_removed());
       const auto limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(before) + 1e-9));
+      if (rule.budget->kind == "memory") {
+        plan_.blocks = blocks_below_peak(rule, order, limit);
+        return;
+      }
       const auto cost = [&](size_t blocks) { return costs_->cost(rule.budget->kind, plan_.removed, gone(first(blocks))); };
       while (count < order.size() && cost(count) > limit) ++count;
       if (cost(count) > limit) {

@@ -82,6 +82,10 @@ void describe_cut_(RunReport& report, const CutPlan& plan) {
     report.groups.push_back({.name = group.group, .kind = known->kind, .units = group.units, .kept = static_cast<int64_t>(group.kept.size())});
   }
   for (const Block& block : plan.blocks) report.groups.push_back({.name = block.name, .kind = "layer", .units = 1, .kept = 0});
+  if (plan.before.memory > 0) {
+    report.notes.push_back(fmt::format("Largest sum of activations alive at once: {} bytes, from {} ({:.4f})", plan.after.memory, plan.before.memory,
+                                       static_cast<double>(plan.after.memory) / static_cast<double>(plan.before.memory)));
+  }
   for (const std::string& obstacle : main_obstacles(*plan.structure, 5)) report.notes.push_back("Stays whole: " + obstacle);
 }
 

@@ -49,7 +49,7 @@ std::vector<double> convex_slopes(const std::vector<double>& errors, const std::
 
 ReconstructionScores::ReconstructionScores(const ModelFile& file, const Recipe& recipe, const Structure& structure, const CutCosts& costs, std::string budget,
                                            const std::vector<size_t>& groups, const Removed& removed, int64_t samples)
-    : structure_(structure), costs_(costs), budget_(std::move(budget)) {
+    : structure_(structure), costs_(costs), budget_(budget == "memory" ? "activations" : std::move(budget)) {  // a peak does not move with one unit
   std::map<int, PrunableTensor> tensors;
   for (PrunableTensor& tensor : find_tensors(file)) tensors.emplace(tensor.id, std::move(tensor));
   const DataSource calibration = open_calibration(file, recipe, "the criterion reconstruction", samples);

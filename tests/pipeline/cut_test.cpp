@@ -7,6 +7,7 @@
 #include "pipeline/cut_stage.h"
 #include "program/model_text.h"
 #include "support/catch.h"
+#include "support/shared.h"
 
 using namespace sparsify;
 using Catch::Matchers::Contains;
@@ -149,6 +150,66 @@ TEST_CASE("a budget is met within one unit, or the least possible is said", "[pi
   CHECK_THROWS_WITH(carried_out(residual_model(), "{" + inner + "0.9}"), Contains("at most 0.75"));
   CHECK_THROWS_WITH(carried_out(residual_model(), "{select: {include: [stm]}, pattern: channel, sparsity: 0.5}"), Contains("selects no group"));
   CHECK_THROWS_WITH(carried_out(residual_model(), "{select: {include: [last]}, pattern: channel, sparsity: 0.5}"), Contains("selects no group"));
+}
+
+TEST_CASE("a budget of memory removes only what is alive at the peak", "[pipeline][cut][memory]") {
+  // Bytes alive at each node: 64 + 512, 512 + 128, 128 + 128, 128 + 16. A channel of h is 64 + 16 at the peak: 640, 560, 480.
+  const auto same = [](int count, const std::string& value) {
+    std::string text = value;
+    for (int i = 1; i < count; ++i) text += ", " + value;
+    return "{" + text + "}";
+  };
+  std::string small = "{";  // half of what b makes is next to nothing, and would go first
+  for (int i = 0; i < 64; ++i) small += std::string(i > 0 ? ", " : "") + (i < 32 ? "0.001" : "1");
+  small += "}";
+  const std::string model = kHead + "(float[1,1,4,4] x) => (float[1,1,2,2] y) <float[8,1,1,1] a = " + same(8, "1") + ", float[8,8,1,1] b = " + small +
+                            ", float[1,8,1,1] last = " + same(8, "0.5") +
+                            ">{ h = Conv (x, a) p = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (h) q = Conv (p, b) y = Conv (q, last) }";
+  const Result result = carried_out(model, "{pattern: channel, sparsity: {memory: 0.8}}");
+  require_sound(result);
+  CHECK(result.plan.before.memory == 640);
+  CHECK(result.plan.after.memory == 480);  // 560 is more than 512
+  CHECK(shape_of(result, "a") == Shape{6, 1, 1, 1});
+  CHECK(shape_of(result, "b") == Shape{8, 6, 1, 1});
+}
+
+TEST_CASE("what one peak asked for comes back when another one made it needless", "[pipeline][cut][memory]") {
+  // With R channels of the residual sum and I inner ones, of 64 bytes: R + 2 I at the Sigmoid, 2 R + I at the convolution behind it, 3 R at the Add; 768 in all.
+  Result result = carried_out(residual_model(), "{pattern: channel, sparsity: {memory: 0.75}}");
+  require_sound(result);
+  CHECK(result.plan.before.memory == 768);
+  CHECK(result.plan.after.memory == 576);
+  CHECK(shape_of(result, "a") == Shape{3, 3, 1, 1});
+  // Without the block: 64 + 256, 256 + 256, and the shortcut ends with its last reader.
+  result = carried_out(residual_model(), "{pattern: layer, sparsity: {memory: 0.7}}");
+  require_sound(result);
+  CHECK(result.plan.blocks.size() == 1);
+  CHECK(result.plan.after.memory == 512);
+  CHECK_THROWS_WITH(carried_out(residual_model(), "{pattern: layer, sparsity: {memory: 0.5}}"), Contains("512 are left"));
+  CHECK_THROWS_WITH(carried_out(residual_model(), "{pattern: channel, sparsity: {memory: 0.1}}"), Contains("least possible is"));
+}
+
+TEST_CASE("of a real graph no unit more goes than its memory asks for", "[pipeline][cut][memory]") {
+  const auto path = shared_or_skip("zoo/resnet18_slim/resnet18_slim.onnx", "a cut to a budget of memory");
+  if (path.empty()) return;
+  const ModelFile file = ModelFile::load(path.string());
+  const CutPlan plan = plan_cut(file, recipe_of("{pattern: channel, sparsity: {memory: 0.8}}"));
+  const CutCosts costs(file, *plan.structure);
+  const auto limit = static_cast<int64_t>(0.8 * static_cast<double>(plan.before.memory));
+  CHECK(plan.after.memory <= limit);
+  CHECK(costs.cost("memory", plan.removed) == plan.after.memory);
+  int cut_groups = 0;
+  for (size_t group = 0; group < plan.removed.size(); ++group) {
+    const auto unit = std::find(plan.removed[group].begin(), plan.removed[group].end(), true);
+    if (unit == plan.removed[group].end()) continue;
+    ++cut_groups;
+    Removed less = plan.removed;
+    less[group][static_cast<size_t>(unit - plan.removed[group].begin())] = false;
+    INFO(plan.structure->groups()[group].name);
+    CHECK(costs.cost("memory", less) > limit);
+  }
+  CHECK(cut_groups > 0);
+  CHECK(plan.after.params > plan.before.params * 9 / 10);  // the peak is where few of the weights are
 }
 
 TEST_CASE("widths keep to round_to and min_width, and steps end where one shot does", "[pipeline][cut]") {
