@@ -5,9 +5,6 @@
 
 namespace sparsify {
 
-/// The largest constant that counts as shape arithmetic: a table of positions has thousands of entries.
-constexpr int64_t kFoldedElements = 4096;
-
 /// Turns nodes that compute few numbers out of constants and known shapes (Shape, Gather, ConstantOfShape, Slice, Concat,
 /// arithmetic ...: what exporters write for a padding or a Reshape) into initializers, so that ONNX's shape inference, which follows
 /// only some of these operators, sees the sizes. `graph` is in topological order and carries what inference has found.

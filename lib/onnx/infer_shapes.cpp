@@ -2,6 +2,7 @@
 
 #include "onnx/checker.h"
 #include "onnx/fold_integers.h"
+#include "onnx/numbers.h"
 #include "onnx/proto_convert.h"
 
 namespace sparsify {
