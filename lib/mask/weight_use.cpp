@@ -83,6 +83,9 @@ WeightUse use_of(const FlatNode& flat, size_t position, int rank, bool other_is_
     if (position >= 2) return kOther;
     return product(position, rank, node.integer("transA", 0) != 0, node.integer("transB", 0) != 0, other_is_stored);
   }
+  if (op == "QGemm") {
+    return position == 3 ? product(1, rank, false, node.integer("transB", 0) != 0, false) : position == 6 ? kBias : kOther;
+  }
   if (op == "QLinearMatMul") return position == 3 ? product(1, rank, false, false, false) : kOther;
   if (op == "Einsum") return einsum(node, position);
   if (op == "LSTM" || op == "GRU" || op == "RNN") {
@@ -105,7 +108,7 @@ WeightUse use_of(const FlatNode& flat, size_t position, int rank, bool other_is_
 bool is_layer_op(const Node& node) {
   static const std::set<std::string> names = {
       "Conv", "FusedConv", "ConvInteger", "DeformConv", "ConvTranspose", "QLinearConv", "Gemm", "FusedGemm", "MatMul",
-      "MatMulInteger", "FusedMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "Einsum", "LSTM", "GRU", "RNN",
+      "MatMulInteger", "FusedMatMul", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "Einsum", "LSTM", "GRU", "RNN",
       "Attention", "EmbedLayerNormalization", "Gather", "CausalConvWithState"};
   return names.contains(node.op_type);
 }

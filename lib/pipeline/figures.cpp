@@ -63,11 +63,12 @@ std::optional<int64_t> macs_of(const FlatNode& flat, const Shapes& shapes) {
     if (input(0) == nullptr || input(1) == nullptr) return std::nullopt;
     return element_count(*input(0)) * product_from(*input(1), 1);
   }
-  if (op == "Gemm" || op == "FusedGemm") {
+  if (op == "Gemm" || op == "FusedGemm" || op == "QGemm") {
     if (input(0) == nullptr || input(0)->size() != 2 || out == nullptr) return std::nullopt;
     return element_count(*out) * (*input(0))[flat.node->integer("transA", 0) != 0 ? 0 : 1];
   }
-  if (op == "MatMul" || op == "MatMulInteger" || op == "FusedMatMul" || op == "QLinearMatMul") {
+  if (op == "MatMul" || op == "MatMulInteger" || op == "FusedMatMul" || op == "QLinearMatMul" || op == "MatMulIntegerToFloat" ||
+      op == "DynamicQuantizeMatMul") {
     if (input(0) == nullptr || input(0)->empty() || out == nullptr) return std::nullopt;
     const bool transposed = flat.node->integer("transA", 0) != 0 && input(0)->size() > 1;
     return element_count(*out) * (transposed ? (*input(0))[input(0)->size() - 2] : input(0)->back());
@@ -87,7 +88,8 @@ std::optional<int64_t> macs_of(const FlatNode& flat, const Shapes& shapes) {
 
 bool counts(const std::string& op) {
   static const std::set<std::string> names = {"Conv", "FusedConv", "ConvInteger", "QLinearConv", "ConvTranspose", "Gemm", "FusedGemm",
-                                              "MatMul", "MatMulInteger", "FusedMatMul", "QLinearMatMul", "LSTM", "GRU", "RNN", "Einsum"};
+                                              "MatMul", "MatMulInteger", "FusedMatMul", "QLinearMatMul", "MatMulIntegerToFloat",
+                                              "DynamicQuantizeMatMul", "QGemm", "LSTM", "GRU", "RNN", "Einsum"};
   return names.contains(op);
 }
 

@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <tuple>
 #include <unordered_map>
-#include <vector>
 
 #include "base/memory.h"
 
@@ -18,69 +20,140 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr size_t kSmallestPooled = size_t{1} << 18;  ///< below, the C library's heap does well
 constexpr size_t kCheckedFrom = size_t{1} << 28;     ///< from here on the memory that is left is looked at first
+constexpr size_t kChunk = size_t{1} << 26;           ///< addresses asked for at once; they cost nothing until they are written
 
-struct Block {
-  void* start = nullptr;
-  size_t size = 0;
-};
-
+/// Ranges of a few large mappings. A range that comes free joins its neighbours and is cut for whoever fits, so that a network's
+/// tensors of many sizes share the same pages. Pages that are idle go back to the system before the pool holds more than was
+/// ever alive at once.
 class Pool {
  public:
   void* take(size_t bytes) {
     const size_t size = (bytes + kPage - 1) / kPage * kPage;
     const std::lock_guard lock(mutex_);
+    std::optional<Place> place = best_place(size);
+    const size_t fresh = place ? place->fresh : size;
+    if (fresh >= kCheckedFrom) {
+      const int64_t left = available_memory();
+      if (static_cast<int64_t>(fresh) < 0 || static_cast<int64_t>(fresh) > left) refuse(size, left);
+    }
+    if (!place) {
+      map(size);
+      place = best_place(size);
+    }
+    cut_out(place->start, size);
     in_use_ += size;
     most_ = std::max(most_, in_use_);
-    const auto fits = [size](const Block& block) { return block.size >= size && block.size - size <= size / 8; };
-    if (const auto found = std::find_if(idle_.rbegin(), idle_.rend(), fits); found != idle_.rend()) {
-      void* const start = found->start;
-      in_use_ += found->size - size;
-      idle_.erase(std::next(found).base());
-      return start;
-    }
-    while (!idle_.empty() && mapped_ + size > most_) give_back_oldest();
-    try {
-      return map(size);
-    } catch (...) {
-      in_use_ -= size;
-      throw;
-    }
+    used_.emplace(place->start, size);
+    while (in_use_ + idle_ > most_) give_back_oldest(in_use_ + idle_ - most_);
+    return place->start;
   }
 
   void put_back(void* start) {
     const std::lock_guard lock(mutex_);
-    const size_t size = sizes_.at(start);
+    const auto found = used_.find(static_cast<std::byte*>(start));
+    const size_t size = found->second;
+    used_.erase(found);
     in_use_ -= size;
-    idle_.push_back({start, size});
+    idle_ += size;
+    insert(static_cast<std::byte*>(start), {size, true, ++clock_});
   }
 
   bool owns(void* start) {
     const std::lock_guard lock(mutex_);
-    return sizes_.contains(start);
+    return used_.contains(static_cast<std::byte*>(start));
   }
 
   void trim() {
     const std::lock_guard lock(mutex_);
-    while (!idle_.empty()) give_back_oldest();
+    while (idle_ > 0) give_back_oldest(idle_);
     most_ = in_use_;
+    for (auto chunk = chunks_.begin(); chunk != chunks_.end();) {
+      const auto whole = free_.find(chunk->first);
+      if (whole == free_.end() || whole->second.size != chunk->second) {
+        ++chunk;
+        continue;
+      }
+      ::munmap(chunk->first, chunk->second + kPage);
+      free_.erase(whole);
+      chunk = chunks_.erase(chunk);
+    }
   }
 
   TensorMemory state() {
     const std::lock_guard lock(mutex_);
-    return {static_cast<int64_t>(in_use_), static_cast<int64_t>(mapped_)};
+    return {static_cast<int64_t>(in_use_), static_cast<int64_t>(in_use_ + idle_)};
   }
 
  private:
-  void* map(size_t size) {
-    if (size >= kCheckedFrom) {
-      const int64_t left = available_memory();
-      if (static_cast<int64_t>(size) < 0 || static_cast<int64_t>(size) > left) refuse(size, left);
+  struct Range {
+    size_t size = 0;
+    bool resident = false;  ///< it has pages; neighbours that differ in this stay apart
+    uint64_t freed = 0;
+  };
+  using Ranges = std::map<std::byte*, Range>;
+
+  struct Place {
+    std::byte* start = nullptr;
+    size_t fresh = 0;  ///< bytes of it without pages
+    size_t rest = 0;   ///< what would be left of the range it begins in
+  };
+
+  /// Where a tensor needs the fewest new pages; among those the range that it fills best.
+  std::optional<Place> best_place(size_t size) const {
+    std::optional<Place> best;
+    for (auto first = free_.begin(); first != free_.end(); ++first) {
+      Place place{first->first};
+      size_t covered = 0;
+      for (auto range = first; covered < size && range != free_.end() && range->first == first->first + covered; ++range) {
+        if (!range->second.resident) place.fresh += std::min(range->second.size, size - covered);
+        covered += range->second.size;
+      }
+      if (covered < size) continue;
+      place.rest = first->second.size > size ? first->second.size - size : 0;
+      if (!best || std::tie(place.fresh, place.rest) < std::tie(best->fresh, best->rest)) best = place;
     }
-    void* const start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return best;
+  }
+
+  /// Takes [start, start + size) out of the free ranges.
+  void cut_out(std::byte* start, size_t size) {
+    size_t left = size;
+    for (auto range = free_.find(start); left > 0; range = free_.find(start + (size - left))) {
+      Range rest = range->second;
+      const size_t part = std::min(rest.size, left);
+      if (rest.resident) idle_ -= part;
+      std::byte* const behind = range->first + part;
+      free_.erase(range);
+      rest.size -= part;
+      left -= part;
+      if (rest.size > 0) free_.emplace(behind, rest);
+    }
+  }
+
+  void insert(std::byte* start, Range range) {
+    auto next = free_.lower_bound(start);
+    if (next != free_.end() && next->first == start + range.size && next->second.resident == range.resident) {
+      range.size += next->second.size;
+      next = free_.erase(next);
+    }
+    if (next != free_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second.size == start && before->second.resident == range.resident) {
+        before->second.size += range.size;
+        before->second.freed = range.freed;
+        return;
+      }
+    }
+    free_.emplace(start, range);
+  }
+
+  /// New addresses; the page behind them keeps neighbouring mappings apart.
+  void map(size_t size) {
+    const size_t whole = std::max(size, kChunk);
+    void* const start = ::mmap(nullptr, whole + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED) refuse(size, available_memory());
-    sizes_.emplace(start, size);
-    mapped_ += size;
-    return start;
+    chunks_.emplace(static_cast<std::byte*>(start), whole);
+    insert(static_cast<std::byte*>(start), {whole, false, 0});
   }
 
   [[noreturn]] static void refuse(size_t size, int64_t left) {
@@ -89,20 +162,31 @@ class Pool {
                                   static_cast<double>(left) / kGib));
   }
 
-  void give_back_oldest() {
-    const Block block = idle_.front();
-    idle_.erase(idle_.begin());
-    sizes_.erase(block.start);
-    mapped_ -= block.size;
-    ::munmap(block.start, block.size);
+  /// Gives back at most `wanted` bytes of the range that was not used for longest.
+  void give_back_oldest(size_t wanted) {
+    auto oldest = free_.end();
+    for (auto range = free_.begin(); range != free_.end(); ++range) {
+      if (range->second.resident && (oldest == free_.end() || range->second.freed < oldest->second.freed)) oldest = range;
+    }
+    Range range = oldest->second;
+    std::byte* const start = oldest->first;
+    const size_t given = std::min(range.size, wanted);
+    std::byte* const end = start + range.size;
+    free_.erase(oldest);
+    ::madvise(end - given, given, MADV_DONTNEED);  // from its end: it may grow into what follows
+    idle_ -= given;
+    if (range.size > given) free_.emplace(start, Range{range.size - given, true, range.freed});
+    insert(end - given, {given, false, 0});
   }
 
   std::mutex mutex_;
-  std::vector<Block> idle_;  ///< the longest unused first
-  std::unordered_map<void*, size_t> sizes_;
+  Ranges free_;
+  std::map<std::byte*, size_t> chunks_;
+  std::unordered_map<std::byte*, size_t> used_;
   size_t in_use_ = 0;
-  size_t mapped_ = 0;
+  size_t idle_ = 0;  ///< bytes of free ranges that have pages
   size_t most_ = 0;  ///< largest in_use_ since the last trim
+  uint64_t clock_ = 0;
 };
 
 /// Lives as long as the process: tensors may be freed while it ends.

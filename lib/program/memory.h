@@ -19,13 +19,13 @@ class OutOfMemory final : public std::bad_alloc {
 /// What the memory of tensors on the CPU comes to.
 struct TensorMemory {
   int64_t in_use = 0;  ///< bytes of large tensors that are alive
-  int64_t mapped = 0;  ///< with what is kept for the next ones
+  int64_t mapped = 0;  ///< bytes that have pages: with what is kept for the next ones
 };
 
-/// From now on LibTorch takes the memory of large tensors from whole blocks that are used again for tensors of about
-/// the same size. The C library's heap, which LibTorch uses otherwise, is torn into pieces by a network's tensors of
-/// several sizes: a forward pass then holds more than twice what is alive. Blocks are given back before more is mapped
-/// than the most that was ever alive at once, so that no run needs more than its own tensors. Does nothing when called again.
+/// From now on LibTorch takes the memory of large tensors from ranges that join when they come free and are cut for tensors of any
+/// size. The C library's heap, which LibTorch uses otherwise, is torn into pieces by a network's tensors of several sizes: a forward
+/// pass then holds more than twice what is alive. Pages are given back before more is held than the most that was ever alive at
+/// once, so that no run needs more than its own tensors; a run that repeats takes almost no new ones. Does nothing when called again.
 void pool_tensor_memory();
 
 /// Gives back what is kept for later; called when a network is dropped.

@@ -147,7 +147,7 @@ void pool(Analysis& a) {
   const LabelledValue& x = a.in(0);
   if (x.rank() < 3) return a.freeze_all("its operand has fewer than three axes", "export the model again");
   LabelledValue result = with_channels(a, x, x.axes[1], x.zero[1] != 0, a.node().integers("kernel_shape"));
-  const bool global = a.node().op_type.starts_with("Global");
+  const bool global = a.node().op_type.find("Global") != std::string::npos;
   if (global) {
     for (size_t axis = 2; axis < result.axes.size(); ++axis) result.axes[axis] = a.fixed(1);
   }
@@ -158,6 +158,13 @@ void pool(Analysis& a) {
     result.zero.assign(result.axes.size(), 0);
     a.out(1, std::move(result));
   }
+}
+
+/// X and its scale and zero point, those of the result.
+void quantised_pool(Analysis& a) {
+  for (const size_t input : {1, 2, 3, 4}) a.passive(input);
+  if (a.node().integer("channels_last", 0) != 0) return a.freeze_all("its channels lie last", "cut the model before ONNX Runtime's optimiser orders it");
+  pool(a);
 }
 
 /// Interpolation of space; channels pass.
@@ -206,6 +213,12 @@ void add_convolution_rules(RuleTable& table) {
   table["QLinearConv"] = [](Analysis& a) {
     convolution(a, {.weight = 3, .bias = 8, .per_output = {4, 5}, .scalars = {1, 2, 6, 7}, .zero_point = 5});
   };
+  table["com.microsoft.QLinearConv"] = [](Analysis& a) {
+    if (a.node().integer("channels_last", 0) != 0) return a.freeze_all("its channels lie last", "cut the model before ONNX Runtime's optimiser orders it");
+    convolution(a, {.weight = 3, .bias = 8, .per_output = {4, 5}, .scalars = {1, 2, 6, 7}, .zero_point = 5});
+  };
+  table["com.microsoft.QLinearAveragePool"] = quantised_pool;
+  table["com.microsoft.QLinearGlobalAveragePool"] = quantised_pool;
   table["com.microsoft.FusedConv"] = table["Conv"];
   table["DeformConv"] = deformable;
   table["ConvTranspose"] = [](Analysis& a) { convolution(a, {.transposed = true}); };

@@ -46,8 +46,7 @@ void quantised_sum(Analysis& a) {
 }
 
 /// 0 op x = 0: the result is zero where any operand is.
-void product_like(Analysis& a) {
-  const std::vector<const LabelledValue*> operands = operands_of(a);
+void multiply(Analysis& a, const std::vector<const LabelledValue*>& operands) {
   LabelledValue result = broadcast(a, operands);
   for (int axis = 0; axis < result.rank(); ++axis) {
     result.zero[static_cast<size_t>(axis)] =
@@ -56,15 +55,30 @@ void product_like(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+void product_like(Analysis& a) { multiply(a, operands_of(a)); }
+
+void quantised_product(Analysis& a) {
+  for (const size_t input : {1, 2, 4, 5, 6, 7}) a.passive(input);
+  multiply(a, {&a.in(0), &a.in(3)});
+}
+
 /// Comparisons and masks: nothing is known of what zeros become.
 void unknown_like(Analysis& a) { a.out(0, broadcast(a, operands_of(a))); }
 
-void where(Analysis& a) {
-  LabelledValue result = broadcast(a, operands_of(a));
+void choose(Analysis& a, const LabelledValue& x, const LabelledValue& y) {
+  LabelledValue result = broadcast(a, {&a.in(0), &x, &y});
   for (int axis = 0; axis < result.rank(); ++axis) {
-    result.zero[static_cast<size_t>(axis)] = is_zero(a.in(1), axis, result.rank()) && is_zero(a.in(2), axis, result.rank());
+    result.zero[static_cast<size_t>(axis)] = is_zero(x, axis, result.rank()) && is_zero(y, axis, result.rank());
   }
   a.out(0, std::move(result));
+}
+
+void where(Analysis& a) { choose(a, a.in(1), a.in(2)); }
+
+/// The condition, then X and Y with their scales and zero points.
+void quantised_where(Analysis& a) {
+  for (const size_t input : {2, 3, 5, 6, 7, 8}) a.passive(input);
+  choose(a, a.in(1), a.in(4));
 }
 
 /// A masked divisor would be 0 / 0: a stored one is cut without being masked, a computed one may not be zero.
@@ -116,6 +130,11 @@ void loses_zero(Analysis& a) {
   LabelledValue result = same(a);
   result.zero.assign(result.axes.size(), 0);
   a.out(0, std::move(result));
+}
+
+void quantised_activation(Analysis& a, bool zero_stays) {
+  for (const size_t input : {1, 2, 3, 4}) a.passive(input);
+  zero_stays ? keeps_zero(a) : loses_zero(a);
 }
 
 /// f(0) is infinite: a masked channel would be NaN further on.
@@ -195,6 +214,10 @@ void add_elementwise_rules(RuleTable& table) {
     table[op] = unknown_like;
   }
   table["com.microsoft.QLinearAdd"] = quantised_sum;
+  table["com.microsoft.QLinearMul"] = quantised_product;
+  table["com.microsoft.QLinearWhere"] = quantised_where;
+  table["com.microsoft.QLinearLeakyRelu"] = [](Analysis& a) { quantised_activation(a, true); };
+  table["com.microsoft.QLinearSigmoid"] = [](Analysis& a) { quantised_activation(a, false); };
   table["Div"] = divide;
   table["Mod"] = divide;
   table["Pow"] = power;

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "structure/analysis.h"
 
@@ -13,17 +14,18 @@ Axis part(const Axis& axis, int64_t first, int64_t last) {
   return axis_of({axis.labels->begin() + first, axis.labels->begin() + last});
 }
 
-void concat(Analysis& a) {
-  LabelledValue result = a.in(0);
+/// `inputs`: the operands among those of the node
+void join(Analysis& a, const std::vector<size_t>& inputs) {
+  LabelledValue result = a.in(inputs.front());
   result.stored = -1;
   result.integers.reset();
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 1), result.rank()));
   std::vector<Label> labels;
   int64_t length = 0;
   bool fixed = true;
-  for (size_t i = 0; i < a.flat().inputs.size(); ++i) {
+  for (const size_t i : inputs) {
     const LabelledValue& x = a.in(i);
-    if (x.rank() != a.in(0).rank()) return a.freeze_all("its operands differ in rank", "export the model again");
+    if (x.rank() != a.in(inputs.front()).rank()) return a.freeze_all("its operands differ in rank", "export the model again");
     result.all_zero = result.all_zero && x.all_zero;
     for (size_t axis = 0; axis < x.axes.size(); ++axis) {
       result.zero[axis] = result.zero[axis] != 0 && (x.zero[axis] != 0 || (axis == at && x.axes[axis].is_fixed()) || x.all_zero);
@@ -39,20 +41,34 @@ void concat(Analysis& a) {
     length = length < 0 || next.length < 0 ? -1 : length + next.length;
     fixed = fixed && next.is_fixed();
   }
-  if (a.in(0).axes[at].is_fixed() && !fixed) {
+  if (a.in(inputs.front()).axes[at].is_fixed() && !fixed) {
     result.zero[at] = 1;
-    for (size_t i = 0; i < a.flat().inputs.size(); ++i) result.zero[at] = result.zero[at] != 0 && (a.in(i).axes[at].is_fixed() || a.in(i).zero[at] != 0);
+    for (const size_t i : inputs) result.zero[at] = result.zero[at] != 0 && (a.in(i).axes[at].is_fixed() || a.in(i).zero[at] != 0);
   }
   if (fixed || length < 0) {
-    for (size_t i = 0; i < a.flat().inputs.size(); ++i) a.labels.freeze(a.in(i).axes[at], a.space());
-    result.axes[at] = {length, nullptr, a.in(0).axes[at].is_fixed() ? a.in(0).axes[at].anchor : a.space()};
+    for (const size_t i : inputs) a.labels.freeze(a.in(i).axes[at], a.space());
+    result.axes[at] = {length, nullptr, a.in(inputs.front()).axes[at].is_fixed() ? a.in(inputs.front()).axes[at].anchor : a.space()};
   } else {
-    for (size_t i = 0; i < a.flat().inputs.size(); ++i) {
+    for (const size_t i : inputs) {
       for (int64_t j = 0; j < a.in(i).axes[at].length; ++j) labels.push_back(a.in(i).axes[at].at(j));
     }
     result.axes[at] = axis_of(std::move(labels));
   }
   a.out(0, std::move(result));
+}
+
+void concat(Analysis& a) {
+  std::vector<size_t> inputs(a.flat().inputs.size());
+  std::iota(inputs.begin(), inputs.end(), size_t{0});
+  join(a, inputs);
+}
+
+/// Scale and zero point of the result, then a tensor, its scale and its zero point for each part.
+void quantised_concat(Analysis& a) {
+  std::vector<size_t> parts;
+  for (size_t i = 0; i < a.flat().inputs.size(); ++i) i >= 2 && i % 3 == 2 ? parts.push_back(i) : a.passive(i);
+  if (parts.empty()) return a.freeze_all("it joins nothing", "export the model again");
+  join(a, parts);
 }
 
 void split(Analysis& a) {
@@ -334,6 +350,7 @@ void shape(Analysis& a) {
 
 void add_movement_rules(RuleTable& table) {
   table["Concat"] = concat;
+  table["com.microsoft.QLinearConcat"] = quantised_concat;
   table["Split"] = split;
   table["Slice"] = slice;
   table["Pad"] = pad;

@@ -103,12 +103,23 @@ void unite_vector(Analysis& a, size_t input, const Axis& axis) {
   if (own.length == axis.length) a.labels.unite(own, axis);
 }
 
+/// The bias of a product, along its columns: the result is zero where both are.
+void add_bias(Analysis& a, LabelledValue& product, size_t bias) {
+  if (!a.has(bias)) return;
+  const std::vector<char> zero = product.zero;
+  product.axes = broadcast(a, {&product, &a.in(bias)}).axes;
+  product.zero.assign(zero.size(), 0);
+  const LabelledValue& added = a.in(bias);
+  if (added.rank() > 0 && added.axes.back().length != 1) product.zero.back() = zero.back() != 0 && added.zero.back() != 0;
+}
+
 /// Zero points and scales along the rows of the first operand or the columns of the second are cut, not masked.
-void integer_product(Analysis& a, size_t second, const std::vector<size_t>& rows, const std::vector<size_t>& columns, size_t zero_point) {
+void integer_product(Analysis& a, size_t second, const std::vector<size_t>& rows, const std::vector<size_t>& columns, size_t zero_point,
+                     size_t bias = SIZE_MAX) {
   LabelledValue weight = a.in(second);
   // A masked weight holds the integer 0, which is no zero beside another zero point.
   if (!a.is_zero(zero_point)) weight.zero.assign(weight.zero.size(), 0);
-  LabelledValue result = matrix_product(a, a.in(0), weight, false, false);
+  LabelledValue result = matrix_product(a, a.in(0), weight, a.node().integer("transA", 0) != 0, a.node().integer("transB", 0) != 0);
   const auto along = [&](const std::vector<size_t>& inputs, int axis) {
     for (const size_t input : inputs) {
       if (!a.has(input)) continue;
@@ -118,7 +129,16 @@ void integer_product(Analysis& a, size_t second, const std::vector<size_t>& rows
   };
   along(rows, result.rank() - 2);
   along(columns, result.rank() - 1);
+  add_bias(a, result, bias);
   a.out(0, std::move(result));
+}
+
+/// A scale of the activation that comes from its smallest and largest value: masked zeros do not move it, other values do.
+void keep_range(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  for (size_t i = 0; i < x.axes.size(); ++i) {
+    if (x.zero[i] == 0) a.labels.freeze(x.axes[i], a.because("its scale depends on channels that are not zero where they were removed"));
+  }
 }
 
 void gemm(Analysis& a) {
@@ -179,6 +199,12 @@ void add_product_rules(RuleTable& table) {
   table["com.microsoft.FusedGemm"] = gemm;
   table["MatMulInteger"] = [](Analysis& a) { integer_product(a, 1, {2}, {3}, 3); };
   table["QLinearMatMul"] = [](Analysis& a) { integer_product(a, 3, {1, 2, 6, 7}, {4, 5}, 5); };
+  table["com.microsoft.QGemm"] = [](Analysis& a) { integer_product(a, 3, {1, 2, 7, 8}, {4, 5}, 5, 6); };
+  table["com.microsoft.MatMulIntegerToFloat"] = [](Analysis& a) { integer_product(a, 1, {2, 4}, {3, 5}, 5, 6); };
+  table["com.microsoft.DynamicQuantizeMatMul"] = [](Analysis& a) {
+    keep_range(a);
+    integer_product(a, 1, {}, {2, 3}, 3, 4);
+  };
   table["Einsum"] = einsum;
   table["com.microsoft.MatMulNBits"] = [](Analysis& a) {
     a.freeze_all("its weight is packed in blocks of few bits that share a scale", "cut the model before it is quantised");

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/eq.h>
 #include <ATen/ops/ones.h>
 #include <fmt/core.h>
 
@@ -47,6 +48,37 @@ TEST_CASE("tensors of other sizes never hold more than was alive at once", "[pro
   }
   release_tensor_memory();
   CHECK(tensor_memory().mapped == before);
+}
+
+TEST_CASE("neighbours that come free serve a tensor that none of them would hold", "[program][memory]") {
+  pool_tensor_memory();
+  release_tensor_memory();
+  const int64_t before = tensor_memory().mapped;
+  at::Tensor left = tensor_of(3 * kMib);
+  at::Tensor right = tensor_of(5 * kMib);
+  const bool ordered = left.data_ptr() < right.data_ptr();
+  const void* const place = (ordered ? left : right).data_ptr();
+  left = at::Tensor();
+  right = at::Tensor();
+
+  const at::Tensor both = tensor_of(8 * kMib);
+
+  CHECK(both.data_ptr() == place);
+  CHECK(tensor_memory().mapped == before + 8 * kMib);
+}
+
+TEST_CASE("a large range is cut for small tensors, and they do not overlap", "[program][memory]") {
+  pool_tensor_memory();
+  release_tensor_memory();
+  const int64_t before = tensor_memory().mapped;
+  tensor_of(16 * kMib).fill_(1);
+  std::vector<at::Tensor> parts;
+  for (int i = 0; i < 16; ++i) parts.push_back(tensor_of(kMib).fill_(i));
+  CHECK(tensor_memory().mapped == before + 16 * kMib);
+  for (int i = 0; i < 16; i += 2) parts[static_cast<size_t>(i)] = at::Tensor();
+  for (int i = 0; i < 16; i += 2) parts[static_cast<size_t>(i)] = tensor_of(kMib).fill_(i);
+  CHECK(tensor_memory().mapped == before + 16 * kMib);
+  for (int i = 0; i < 16; ++i) CHECK(parts[static_cast<size_t>(i)].eq(i).all().item<bool>());
 }
 
 TEST_CASE("a tensor keeps its numbers while its neighbours come and go", "[program][memory]") {

@@ -138,9 +138,11 @@ void linear_attention(OpCall& call) {
   if (!gated && !delta && rule != "linear")
     call.fail(fmt::format("update_rule is \"{}\"", rule),
               "use linear, gated, delta or gated_delta");
+  if (call.attribute("state_window", 0) != 0) call.fail("states of several positions are not supported", "export with state_window = 0");
   const at::ScalarType type = call.tensor(0).scalar_type();
   const at::ScalarType computed = type == at::kDouble ? type : at::kFloat;
-  const at::Tensor query = split_heads(call.tensor(0).to(computed), query_heads);
+  at::Tensor query = split_heads(call.tensor(0).to(computed), query_heads);
+  if (query_heads < key_heads) query = query.repeat_interleave(key_heads / query_heads, 1);
   const at::Tensor key = split_heads(call.tensor(1).to(computed), key_heads);
   const at::Tensor value = split_heads(call.tensor(2).to(computed), key_heads);
   const int64_t batch = query.size(0);
@@ -165,11 +167,11 @@ void linear_attention(OpCall& call) {
     if (delta) v = (v - at::matmul(k.transpose(2, 3), state)) * rate.select(2, time).unsqueeze(3);
     state = state + k * v;
     const at::Tensor shared =
-        query_heads == key_heads ? state : state.repeat_interleave(query_heads / key_heads, 1);
+        query_heads <= key_heads ? state : state.repeat_interleave(query_heads / key_heads, 1);
     outputs.push_back(at::matmul(query.select(2, time).unsqueeze(2), shared).squeeze(2) * scale);
   }
   const at::Tensor output =
-      outputs.empty() ? at::Tensor(query.new_zeros({batch, query_heads, 0, value.size(3)}))
+      outputs.empty() ? at::Tensor(query.new_zeros({batch, query.size(1), 0, value.size(3)}))
                       : at::stack(outputs, 2);
   call.set(0, join_heads(output).to(type));
   call.set(1, state.to(call.has(3) ? call.tensor(3).scalar_type() : type));
@@ -180,15 +182,19 @@ void linear_attention(OpCall& call) {
 void causal_conv_with_state(OpCall& call) {
   const at::Tensor& input = call.tensor(0);
   const at::Tensor& weight = call.tensor(1);
+  if (call.attribute("ndim", 1) != 1 || call.attribute("channels_last", 0) != 0 || call.attribute("state_window", 0) != 0) {
+    call.fail("several spatial axes, channels_last and states of several positions are not supported", "export one axis, channels first");
+  }
   const int64_t channels = input.size(1);
-  const int64_t carried = weight.size(2) - 1;
+  const int64_t dilation = call.attribute("dilation", 1);  // com.microsoft only
+  const int64_t carried = (weight.size(2) - 1) * dilation;
   const at::Tensor past = call.has(3)
                               ? call.tensor(3)
                               : at::Tensor(input.new_zeros({input.size(0), channels, carried}));
   const at::Tensor whole = at::cat({past, input}, 2);
   const std::optional<at::Tensor> bias = call.has(2) ? std::optional(call.tensor(2)) : std::nullopt;
   at::Tensor output = at::conv1d(whole, weight, bias, at::IntArrayRef{1}, at::IntArrayRef{0},
-                                 at::IntArrayRef{1}, channels);
+                                 at::IntArrayRef{dilation}, channels);
   const std::string activation = call.attribute_text("activation", "none");
   if (activation == "silu" || activation == "swish") output = at::silu(output);
   call.set(0, output);
@@ -201,6 +207,10 @@ const RegisterOps entries{
     {.name = "TensorScatter", .function = tensor_scatter},
     {.name = "LinearAttention", .function = linear_attention},
     {.name = "CausalConvWithState", .function = causal_conv_with_state},
+    {.name = "LinearAttention", .function = linear_attention, .notes = "without state windows",
+     .domain = "com.microsoft"},
+    {.name = "CausalConvWithState", .function = causal_conv_with_state, .notes = "one axis, channels first, without state windows",
+     .domain = "com.microsoft"},
 };
 
 }  // namespace

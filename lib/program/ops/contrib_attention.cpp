@@ -13,6 +13,7 @@
 
 #include "program/op.h"
 #include "program/ops/attention_core.h"
+#include "program/ops/contrib_quantized.h"
 
 namespace sparsify {
 namespace {
@@ -62,36 +63,49 @@ void restrict_to_past(AttentionInputs& inputs, int64_t past) {
   inputs.allowed = window_mask(inputs.query.size(2), inputs.key.size(2), offset, -1, 0);
 }
 
-void attention(OpCall& call) {
-  const at::Tensor& input = call.tensor(0);  // [B, S, I]
-  const at::Tensor& weights = call.tensor(1);
+/// Attention of projected inputs [B, S, q | k | v]; `mask`, `past` and `bias` are inputs of the node.
+void attend_projected(OpCall& call, const at::Tensor& projected, size_t mask, size_t past_state, size_t bias) {
   const int64_t heads = call.attribute("num_heads", 1);
   if (call.attribute("do_rotary", 0) != 0 || call.attribute("past_present_share_buffer", 0) != 0) {
-    call.fail("rotary embedding inside Attention and shared cache buffers are not supported",
+    call.fail("rotary embedding inside the operator and shared cache buffers are not supported",
               "export without ONNX Runtime's optimiser");
   }
   std::vector<int64_t> sizes = call.attribute_integers("qkv_hidden_sizes");
-  if (sizes.empty()) sizes.assign(3, weights.size(1) / 3);
-  at::Tensor projected = at::matmul(input, weights);
-  if (call.has(2)) projected = projected + call.tensor(2);
+  if (sizes.empty()) sizes.assign(3, projected.size(2) / 3);
   const std::vector<at::Tensor> parts = projected.split_with_sizes(sizes, 2);
   AttentionInputs inputs{.query = split_heads(parts[0], heads),
                          .key = split_heads(parts[1], heads),
                          .value = split_heads(parts[2], heads)};
   int64_t past = 0;
-  if (call.has(4)) {
-    past = call.tensor(4).size(3);
-    inputs.key = at::cat({call.tensor(4).select(0, 0), inputs.key}, 2);
-    inputs.value = at::cat({call.tensor(4).select(0, 1), inputs.value}, 2);
+  if (call.has(past_state)) {
+    const at::Tensor& state = call.tensor(past_state);  // [2, B, heads, P, D]
+    past = state.size(3);
+    inputs.key = at::cat({state.select(0, 0), inputs.key}, 2);
+    inputs.value = at::cat({state.select(0, 1), inputs.value}, 2);
   }
   inputs.scale = scale_of(call, inputs.query.size(3));
-  if (call.has(3))
-    inputs.bias =
-        padding_bias(call, call.tensor_on(3, input), input.size(0), inputs.key.size(2), input);
-  if (call.has(5)) inputs.bias = plus(inputs.bias, call.tensor(5));
+  if (call.has(mask)) {
+    inputs.bias = padding_bias(call, call.tensor_on(mask, projected), projected.size(0), inputs.key.size(2), projected);
+  }
+  if (call.has(bias)) inputs.bias = plus(inputs.bias, call.tensor(bias));
   if (call.attribute("unidirectional", 0) != 0) restrict_to_past(inputs, past);
   call.set(0, join_heads(attend(inputs).output));
   if (call.wants(1)) call.set(1, at::stack({inputs.key, inputs.value}));
+}
+
+/// input [B, S, I], weights [I, q | k | v], bias, mask_index, past, attention_bias
+void attention(OpCall& call) {
+  at::Tensor projected = at::matmul(call.tensor(0), call.tensor(1));
+  if (call.has(2)) projected = projected + call.tensor(2);
+  attend_projected(call, projected, 3, 4, 5);
+}
+
+/// input, weight, bias, input_scale, weight_scale, mask_index, input_zero_point, weight_zero_point, past. Scale and zero point of the
+/// weight are one number or one a column.
+void quantized_attention(OpCall& call) {
+  constexpr size_t kNone = SIZE_MAX;
+  const at::Tensor product = at::matmul(dequantised(call, 0, 3, 6), dequantised(call, 1, 4, 7));
+  attend_projected(call, call.has(2) ? product + call.tensor(2) : product, 5, 8, kNone);
 }
 
 void multi_head_attention(OpCall& call) {
@@ -148,6 +162,54 @@ void multi_head_attention(OpCall& call) {
   call.set(0, join_heads(result.output));
   call.set(1, inputs.key);
   call.set(2, inputs.value);
+  if (call.wants(3)) call.set(3, result.scores);
+}
+
+/// One step of a decoder: query, key, value, mask_index, attention_bias, past_key, past_value, past_sequence_length, ..., bias at 10. A
+/// key of rank 4 is the projected memory of a cross-attention. With past_present_share_buffer the past has room for more steps than it
+/// holds, and its length is an input.
+void decoder_attention(OpCall& call) {
+  if (call.has(9)) call.fail("beam search is not supported", "export without beam search");
+  const int64_t heads = call.attribute("num_heads", 1);
+  std::vector<at::Tensor> parts{call.tensor(0), call.has(1) ? call.tensor(1) : at::Tensor(), call.has(2) ? call.tensor(2) : at::Tensor()};
+  if (!parts[1].defined()) {  // all in one: [B, 1, q | k | v]
+    const int64_t hidden = parts[0].size(2) / 3;
+    parts = parts[0].split_with_sizes({hidden, hidden, parts[0].size(2) - 2 * hidden}, 2);
+  }
+  const bool crossed = parts[1].dim() == 4;
+  if (call.has(10)) {
+    const int64_t hidden = parts[0].size(2);
+    parts[0] = parts[0] + call.tensor(10).narrow(0, 0, hidden);
+    if (!crossed) {
+      parts[1] = parts[1] + call.tensor(10).narrow(0, hidden, hidden);
+      parts[2] = parts[2] + call.tensor(10).narrow(0, 2 * hidden, parts[2].size(2));
+    }
+  }
+  AttentionInputs inputs{.query = split_heads(parts[0], heads),
+                         .key = crossed ? parts[1] : split_heads(parts[1], heads),
+                         .value = crossed ? parts[2] : split_heads(parts[2], heads)};
+  if (!crossed && call.has(5)) {
+    const bool shared = call.attribute("past_present_share_buffer", 0) != 0;
+    const int64_t past = shared ? call.integer(7) : call.tensor(5).size(2);
+    const auto continued = [past](const at::Tensor& cache, const at::Tensor& fresh) { return at::cat({cache.narrow(2, 0, past), fresh}, 2); };
+    inputs.key = continued(call.tensor(5), inputs.key);
+    inputs.value = continued(call.tensor(6), inputs.value);
+    if (shared) {
+      const auto filled = [past](const at::Tensor& cache, const at::Tensor& known) {
+        return at::cat({known, cache.narrow(2, past + 1, cache.size(2) - past - 1)}, 2);
+      };
+      call.set(1, filled(call.tensor(5), inputs.key));
+      call.set(2, filled(call.tensor(6), inputs.value));
+    } else {
+      call.set(1, inputs.key);
+      call.set(2, inputs.value);
+    }
+  }
+  inputs.scale = scale_of(call, inputs.query.size(3));
+  if (call.has(3)) inputs.bias = padding_bias(call, call.tensor_on(3, parts[0]), parts[0].size(0), inputs.key.size(2), parts[0]);
+  if (call.has(4)) inputs.bias = plus(inputs.bias, call.tensor(4));
+  const Attended result = attend(inputs, call.wants(3) ? AttentionScores::Biased : AttentionScores::None);
+  call.set(0, join_heads(result.output));
   if (call.wants(3)) call.set(3, result.scores);
 }
 
@@ -273,6 +335,10 @@ const RegisterOps entries{"com.microsoft",
                               {.name = "Attention",
                                .function = attention,
                                .notes = "without rotary embedding and shared buffers"},
+                              {.name = "QAttention",
+                               .function = quantized_attention,
+                               .gradient = Gradient::Some,
+                               .notes = "for the scales and the bias; without rotary embedding and shared buffers"},
                               {.name = "MultiHeadAttention",
                                .function = multi_head_attention,
                                .notes = "without shared buffers and beam search"},
@@ -280,6 +346,10 @@ const RegisterOps entries{"com.microsoft",
                                .function = group_query_attention,
                                .shape_inputs = input_bits({6}),
                                .notes = "without quantised or windowed caches"},
+                              {.name = "DecoderMaskedMultiHeadAttention",
+                               .function = decoder_attention,
+                               .shape_inputs = input_bits({7}),
+                               .notes = "without beam search"},
                               {.name = "RotaryEmbedding", .function = rotary_embedding},
                           }};
 

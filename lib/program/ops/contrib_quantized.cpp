@@ -5,10 +5,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/mean.h>
 #include <ATen/ops/round.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -27,13 +27,16 @@ at::Tensor dequantised(const OpCall& call, size_t tensor, size_t scale, size_t z
   return values * factor;
 }
 
-at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale,
-                     size_t zero_point) {
+at::Tensor rounded_to_type_of(const OpCall& call, const at::Tensor& values, size_t zero_point) {
   const bool has_zero = call.has(zero_point);
   const at::ScalarType type = has_zero ? call.tensor(zero_point).scalar_type() : at::kByte;
-  at::Tensor steps = at::round(values / call.tensor(scale).to(values.device()));
+  at::Tensor steps = at::round(values);
   if (has_zero) steps = steps + call.tensor(zero_point).to(values.device(), at::kFloat);
   return (type == at::kChar ? steps.clamp(-128, 127) : steps.clamp(0, 255)).to(type);
+}
+
+at::Tensor quantised(const OpCall& call, const at::Tensor& values, size_t scale, size_t zero_point) {
+  return rounded_to_type_of(call, values / call.tensor(scale).to(values.device()), zero_point);
 }
 
 at::Tensor through_uint8(const at::Tensor& tensor) {
@@ -46,14 +49,42 @@ at::Tensor through_uint8(const at::Tensor& tensor) {
   return tensor + ((steps - zero_point) * safe - flat);
 }
 
+at::Tensor unpacked(const at::Tensor& bytes, int64_t bits) {
+  if (bits == 8) return bytes.to(at::kInt);
+  const at::Tensor shifts =
+      at::arange(0, 8, bits, at::TensorOptions(at::kInt).device(bytes.device()));
+  const at::Tensor codes = bytes.to(at::kInt).unsqueeze(-1).bitwise_right_shift(shifts).bitwise_and(
+      (int64_t{1} << bits) - 1);
+  return codes.flatten(-2);
+}
+
 namespace {
 
-/// Operands (0, 1, 2) and (3, 4, 5), result scale 6 and zero point 7.
-void qlinear_add(OpCall& call) {
-  call.set(0, quantised(call, dequantised(call, 0, 1, 2) + dequantised(call, 3, 4, 5), 6, 7));
+at::Tensor on_device(const OpCall& call, size_t input) { return call.tensor(input).to(call.device(), at::kFloat); }
+
+at::Tensor zero_point_of(const OpCall& call, size_t input) {
+  return call.has(input) ? on_device(call, input) : at::Tensor(at::zeros({}, at::TensorOptions(at::kFloat).device(call.device())));
 }
+
+/// Rounds with the zero point in it, which decides where halves go when it is odd.
+at::Tensor saturated(const OpCall& call, const at::Tensor& steps, size_t zero_point) {
+  const at::ScalarType type = call.has(zero_point) ? call.tensor(zero_point).scalar_type() : at::kByte;
+  return (type == at::kChar ? at::round(steps).clamp(-128, 127) : at::round(steps).clamp(0, 255)).to(type);
+}
+
+/// Operands (0, 1, 2) and (3, 4, 5), result scale 6 and zero point 7. The order of float32 operations is that of ONNX Runtime's kernels:
+/// sums of quanta are half way between two steps so often that another order would show.
+void qlinear_add(OpCall& call) {
+  const at::Tensor left = on_device(call, 1) / on_device(call, 6);
+  const at::Tensor right = on_device(call, 4) / on_device(call, 6);
+  const at::Tensor fixed = zero_point_of(call, 7) - (left * zero_point_of(call, 2) + right * zero_point_of(call, 5));
+  call.set(0, saturated(call, on_device(call, 0) * left + fixed + on_device(call, 3) * right, 7));
+}
+
 void qlinear_mul(OpCall& call) {
-  call.set(0, quantised(call, dequantised(call, 0, 1, 2) * dequantised(call, 3, 4, 5), 6, 7));
+  const at::Tensor product = (on_device(call, 0) - zero_point_of(call, 2)) * (on_device(call, 3) - zero_point_of(call, 5));
+  const at::Tensor ratio = on_device(call, 1) * on_device(call, 4) / on_device(call, 6);
+  call.set(0, saturated(call, product * ratio + zero_point_of(call, 7), 7));
 }
 
 void qlinear_sigmoid(OpCall& call) {
@@ -65,12 +96,17 @@ void qlinear_leaky_relu(OpCall& call) {
   call.set(0, quantised(call, at::leaky_relu(dequantised(call, 0, 1, 2), alpha), 3, 4));
 }
 
+/// As ONNX Runtime rounds: an exact sum of integers times one float32 factor.
 void qlinear_global_average_pool(OpCall& call) {
-  const at::Tensor values = dequantised(call, 0, 1, 2);
+  at::Tensor values = call.tensor(0).to(call.device(), at::kLong);
+  if (call.has(2)) values = values - call.tensor(2).to(call.device(), at::kLong);
   const bool channels_last = call.attribute("channels_last", 0) != 0;
   std::vector<int64_t> axes(static_cast<size_t>(values.dim() - 2));
   std::iota(axes.begin(), axes.end(), channels_last ? 1 : 2);
-  call.set(0, quantised(call, at::mean(values, axes, true), 3, 4));
+  int64_t count = 1;
+  for (const int64_t axis : axes) count *= values.size(axis);
+  const at::Tensor factor = call.tensor(1).to(call.device()) / (call.tensor(3).to(call.device()) * static_cast<double>(count));
+  call.set(0, rounded_to_type_of(call, values.sum(axes, true).to(at::kFloat) * factor, 4));
 }
 
 void qlinear_softmax(OpCall& call) {
@@ -107,16 +143,6 @@ void matmul_integer_to_float(OpCall& call) {
   at::Tensor product = at::matmul(dequantised(call, 0, 2, 4), dequantised(call, 1, 3, 5));
   if (call.has(6)) product = product + call.tensor(6);
   call.set(0, product);
-}
-
-/// [..., bytes] -> [..., bytes * 8 / bits], low bits first.
-at::Tensor unpacked(const at::Tensor& bytes, int64_t bits) {
-  if (bits == 8) return bytes.to(at::kInt);
-  const at::Tensor shifts =
-      at::arange(0, 8, bits, at::TensorOptions(at::kInt).device(bytes.device()));
-  const at::Tensor codes = bytes.to(at::kInt).unsqueeze(-1).bitwise_right_shift(shifts).bitwise_and(
-      (int64_t{1} << bits) - 1);
-  return codes.flatten(-2);
 }
 
 /// A [..., K] times the transposed weights [N, K] that are stored in blocks along K with one scale

@@ -25,12 +25,10 @@ at::Tensor centred(const OpCall& call, size_t tensor, size_t zero_point) {
 /// y_zero_point; without y_scale the result is float.
 void qgemm(OpCall& call) {
   at::Tensor a = centred(call, 0, 2);
-  at::Tensor b = centred(call, 3, 5);  // a zero point for each column lies along the last axis
   if (call.attribute("transA", 0) != 0) a = a.t();
-  if (call.attribute("transB", 0) != 0) {
-    b = call.tensor(3).to(call.device(), at::kDouble).t();
-    if (call.has(5)) b = b - call.tensor(5).to(call.device(), at::kDouble);
-  }
+  at::Tensor b = call.tensor(3).to(call.device(), at::kDouble);
+  if (call.attribute("transB", 0) != 0) b = b.t();
+  if (call.has(5)) b = b - call.tensor(5).to(call.device(), at::kDouble);  // one for each column lies along the last axis
   at::Tensor sum = at::matmul(a, b);
   if (call.has(6)) sum = sum + call.tensor(6).to(call.device(), at::kDouble);
   const at::Tensor scale = call.tensor(1).to(call.device()) * call.tensor(4).to(call.device()) * call.attribute_number("alpha", 1.0);

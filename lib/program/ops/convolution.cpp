@@ -51,7 +51,7 @@ void resolve_transposed_padding(const OpCall& call, const at::Tensor& input,
   }
 }
 
-void conv_transpose(OpCall& call) {
+void transposed(OpCall& call, const std::optional<std::vector<int64_t>>& given_pads, const std::optional<at::Tensor>& bias) {
   const at::Tensor& input = call.tensor(0);
   const at::Tensor& weight = call.tensor(1);  // [C, M/group, kernel...]
   Window window{.kernel = kernel_of(call, weight)};
@@ -59,7 +59,10 @@ void conv_transpose(OpCall& call) {
   window.strides = per_axis(call, "strides", axes, 1);
   window.dilations = per_axis(call, "dilations", axes, 1);
   const std::vector<int64_t> output_padding = per_axis(call, "output_padding", axes, 0);
-  const std::vector<int64_t> pads = per_axis(call, "pads", 2 * axes, 0);
+  const std::vector<int64_t> pads = given_pads ? *given_pads : per_axis(call, "pads", 2 * axes, 0);
+  if (pads.size() != 2 * axes) {
+    call.fail(fmt::format("{} pads for {} axes", pads.size(), axes), "give two pads for each spatial axis");
+  }
   window.begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(axes));
   window.end.assign(pads.begin() + static_cast<std::ptrdiff_t>(axes), pads.end());
   if (call.attribute_text("auto_pad", "NOTSET") == "VALID")
@@ -67,7 +70,6 @@ void conv_transpose(OpCall& call) {
   resolve_transposed_padding(call, input, output_padding, window);
 
   const int64_t group = call.attribute("group", 1);
-  const std::optional<at::Tensor> bias = optional_tensor(call, 2);
   bool direct = window.begin == window.end;
   for (size_t axis = 0; axis < axes; ++axis) {
     direct = direct && window.begin[axis] >= 0 &&
@@ -96,9 +98,17 @@ void conv_transpose(OpCall& call) {
   call.set(0, full);
 }
 
+void conv_transpose(OpCall& call) { transposed(call, std::nullopt, optional_tensor(call, 2)); }
+
+/// com.microsoft: X, W, pads, B
+void conv_transpose_with_pads(OpCall& call) {
+  transposed(call, call.has(2) ? std::optional(call.integers(2)) : std::nullopt, optional_tensor(call, 3));
+}
+
 const RegisterOps entries{
     {.name = "Conv", .function = conv},
     {.name = "ConvTranspose", .function = conv_transpose},
+    {.name = "ConvTransposeWithDynamicPads", .function = conv_transpose_with_pads, .shape_inputs = input_bits({2}), .domain = "com.microsoft"},
 };
 
 }  // namespace

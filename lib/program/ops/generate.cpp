@@ -30,7 +30,7 @@ void range(OpCall& call) {
   const at::ScalarType type = call.tensor(0).scalar_type();
   const double start = call.number(0);
   const double limit = call.number(1);
-  const double delta = call.number(2);
+  const double delta = call.has(2) ? call.number(2) : 1;  // optional in com.microsoft
   if (delta == 0) call.fail("delta is 0", "use a step other than 0");
   // The count is rounded as in the type's own arithmetic: 0.3f / 0.1f is 3, not 3.00000007.
   const int64_t count = type == at::kDouble || at::isIntegralType(type, false)
@@ -79,6 +79,7 @@ void trilu(OpCall& call) {
 const RegisterOps entries{
     {.name = "ConstantOfShape", .function = constant_of_shape, .gradient = Gradient::No, .shape_inputs = input_bits({0})},
     {.name = "Range", .function = range, .gradient = Gradient::No, .shape_inputs = kAllInputs},
+    {.name = "Range", .function = range, .gradient = Gradient::No, .shape_inputs = kAllInputs, .domain = "com.microsoft"},
     {.name = "EyeLike", .function = eye_like, .gradient = Gradient::No},
     {.name = "OneHot", .function = one_hot, .gradient = Gradient::Some, .shape_inputs = input_bits({1}),
      .notes = "gradient to the values only"},

@@ -55,6 +55,7 @@ void affine_grid(OpCall& call) {
 
 const RegisterOps entries{
     {.name = "GridSample", .function = grid_sample, .notes = "cubic for one or two spatial axes"},
+    {.name = "GridSample", .function = grid_sample, .domain = "com.microsoft"},
     {.name = "AffineGrid", .function = affine_grid, .shape_inputs = input_bits({1})},
 };
 

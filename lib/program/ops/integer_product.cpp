@@ -43,34 +43,50 @@ void conv_integer(OpCall& call) {
   call.set(0, product.to(at::kLong).to(at::kInt));
 }
 
+/// A scale in its own type.
+at::Tensor factor(const OpCall& call, size_t input) { return call.tensor(input).to(call.device()); }
+
+/// Integer sums in steps of the result: one product in the type of the scales, as ONNX Runtime's kernels round it. A sum that is half
+/// way between two steps would fall to the other side with more digits.
+at::Tensor requantised(const at::Tensor& sums, const at::Tensor& ratio) {
+  return sums.to(ratio.scalar_type() == at::kDouble ? at::kDouble : at::kFloat) * ratio;
+}
+
 /// Inputs: a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.
 void qlinear_matmul(OpCall& call) {
   const at::Tensor left = centred(call, 0, 2, kRows);
   const at::Tensor right = centred(call, 3, 5, kColumns);
-  const at::Tensor left_scale = along(wide(call, 1), kRows, left.dim());
-  const at::Tensor right_scale = along(wide(call, 4), kColumns, right.dim());
-  const at::Tensor product = at::matmul(left, right) * left_scale * right_scale;
-  call.set(0, quantized(product / wide(call, 6), wide(call, 7), call.type(7)));
+  const at::Tensor left_scale = along(factor(call, 1), kRows, left.dim());
+  const at::Tensor right_scale = along(factor(call, 4), kColumns, right.dim());
+  const at::Tensor steps = requantised(at::matmul(left, right), left_scale * right_scale / factor(call, 6));
+  call.set(0, quantized(steps, wide(call, 7), call.type(7)));
 }
 
 /// Inputs: x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, B in steps of x_scale * w_scale.
+/// com.microsoft's `channels_last` means x and y [N, spatial..., C]; the weight stays [M, C/group, kernel...].
 void qlinear_conv(OpCall& call) {
-  const at::Tensor x = centred(call, 0, 2, 1);
+  const bool channels_last = call.attribute("channels_last", 0) != 0;
+  at::Tensor x = centred(call, 0, 2, channels_last ? -1 : 1);
+  if (channels_last) x = x.movedim(-1, 1);
   const at::Tensor weight = centred(call, 3, 5, 0);
   std::optional<at::Tensor> bias;
   if (call.has(8)) bias = wide(call, 8);
-  const at::Tensor weight_scale = along(wide(call, 4), 1, x.dim());
-  const at::Tensor product = convolve(call, x, weight, bias) * (wide(call, 1).reshape({}) * weight_scale);
-  call.set(0, quantized(product / wide(call, 6).reshape({}), wide(call, 7).reshape({}), call.type(7)));
+  const at::Tensor weight_scale = along(factor(call, 4), 1, x.dim());
+  at::Tensor steps = requantised(convolve(call, x, weight, bias), factor(call, 1).reshape({}) * weight_scale / factor(call, 6).reshape({}));
+  if (channels_last) steps = steps.movedim(1, -1).contiguous();
+  call.set(0, quantized(steps, wide(call, 7).reshape({}), call.type(7)));
 }
+
+const char* const kStraightThrough = "straight-through, from and to values that QuantizeLinear and DequantizeLinear handle";
 
 const RegisterOps entries{
     {.name = "MatMulInteger", .function = matmul_integer, .gradient = Gradient::No},
     {.name = "ConvInteger", .function = conv_integer, .gradient = Gradient::No},
     {.name = "QLinearMatMul", .function = qlinear_matmul, .gradient = Gradient::Some,
-     .notes = "straight-through, from and to values that QuantizeLinear and DequantizeLinear handle"},
-    {.name = "QLinearConv", .function = qlinear_conv, .gradient = Gradient::Some,
-     .notes = "straight-through, from and to values that QuantizeLinear and DequantizeLinear handle"},
+     .notes = kStraightThrough},
+    {.name = "QLinearConv", .function = qlinear_conv, .gradient = Gradient::Some, .notes = kStraightThrough},
+    {.name = "QLinearConv", .function = qlinear_conv, .gradient = Gradient::Some, .notes = kStraightThrough, .domain = "com.microsoft"},
+    {.name = "MatMulInteger16", .function = matmul_integer, .gradient = Gradient::No, .domain = "com.microsoft"},
 };
 
 }  // namespace

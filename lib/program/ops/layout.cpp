@@ -117,7 +117,7 @@ struct AxisPad {
 };
 
 std::vector<AxisPad> axis_pads(const OpCall& call, int64_t rank) {
-  const bool by_inputs = call.opset() >= 11;
+  const bool by_inputs = call.opset() >= 11 || !call.node().domain.empty();  // com.microsoft counts its versions from 1
   const std::vector<int64_t> pads = by_inputs ? call.integers(1) : call.attribute_integers(call.opset() == 1 ? "paddings" : "pads");
   std::vector<int64_t> axes(static_cast<size_t>(rank));
   std::iota(axes.begin(), axes.end(), 0);
@@ -184,6 +184,8 @@ const RegisterOps entries{
     {.name = "Slice", .function = slice, .shape_inputs = input_bits({1, 2, 3, 4})},
     {.name = "Pad", .function = pad, .gradient = Gradient::Some, .shape_inputs = input_bits({1, 3}),
      .notes = "no gradient to constant_value"},
+    {.name = "Pad", .function = pad, .gradient = Gradient::Some, .shape_inputs = input_bits({1}), .notes = "no gradient to value",
+     .domain = "com.microsoft"},
 };
 
 }  // namespace

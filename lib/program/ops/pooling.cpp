@@ -177,8 +177,7 @@ at::Tensor whole_indices(const OpCall& call, const at::Tensor& plane, at::IntArr
   return index + planes;
 }
 
-void max_pool(OpCall& call) {
-  const at::Tensor& given = call.tensor(0);
+at::Tensor max_pooled(OpCall& call, const at::Tensor& given) {
   const Window window = window_of(call, given, kernel_shape(call));
   if (window.rank() > 3)
     call.fail(fmt::format("maxima over {} spatial axes are not supported", window.rank()),
@@ -214,7 +213,14 @@ void max_pool(OpCall& call) {
     call.set(1, whole_indices(call, plane, input.sizes().slice(2), direct ? no_shift : window.begin,
                               given));
   }
-  call.set(0, integer ? values.to(given.scalar_type()) : values);
+  return integer ? values.to(given.scalar_type()) : values;
+}
+
+void max_pool(OpCall& call) { call.set(0, max_pooled(call, call.tensor(0))); }
+
+/// X and Y [N, spatial..., C]
+void max_pool_channels_last(OpCall& call) {
+  call.set(0, max_pooled(call, call.tensor(0).movedim(-1, 1)).movedim(1, -1).contiguous());
 }
 
 std::vector<int64_t> spatial_axes(const at::Tensor& input) {
@@ -266,6 +272,7 @@ void max_unpool(OpCall& call) {
 
 const RegisterOps entries{
     {.name = "MaxPool", .function = max_pool},
+    {.name = "NhwcMaxPool", .function = max_pool_channels_last, .domain = "com.microsoft"},
     {.name = "AveragePool", .function = average_pool},
     {.name = "LpPool", .function = lp_pool},
     {.name = "GlobalAveragePool", .function = global_average_pool},

@@ -1,0 +1,66 @@
+// Operators on integers as ONNX Runtime's quantiser writes them: integer weights are cut, scales and zero points pass or go along.
+#include "structure/sample.h"
+
+using namespace sparsify;
+
+namespace {
+
+Structure quantised(const std::string& inputs, const std::string& outputs, const std::string& initializers, const std::string& nodes) {
+  const TextModel text(fmt::format("<ir_version: 8, opset_import: [\"\": 17, \"com.microsoft\": 1]>\ngraph ({}) => ({}) <float s = {{0.1}}, uint8 z = {{100}}, "
+                                   "int8 zero = {{0}}, {}> {{ {} }}", inputs, outputs, initializers, nodes));
+  return Structure::analyse(text.load(), {});
+}
+
+constexpr const char* kConvolutions = "int8[3,2,1,1] a = {1,2,3,4,5,6}, int32[3] ab = {1,2,3}, int8[2,3,1,1] b = {6,5,4,3,2,1}";
+
+}  // namespace
+
+TEST_CASE("quantised activations and pools pass channels between integer convolutions", "[structure][quantized]") {
+  for (const char* between : {"h = com.microsoft.QLinearLeakyRelu (c, s, z, s, z)", "h = com.microsoft.QLinearAveragePool <kernel_shape = [1, 1]> (c, s, z, s, z)",
+                              "h = com.microsoft.QLinearGlobalAveragePool (c, s, z, s, z)", "h = com.microsoft.QLinearMul (c, s, z, c, s, z, s, z)", "h = com.microsoft.QLinearSigmoid (c, s, z, s, z)"}) {
+    INFO(between);
+    const Structure s = quantised("uint8[1,2,4,4] x", "uint8[1,2,h,w] y", kConvolutions,
+                                  fmt::format("c = QLinearConv (x, s, z, a, s, zero, s, z, ab) {} y = QLinearConv (h, s, z, b, s, zero, s, z)", between));
+    const Group& inner = group_of(s, "a", 0);
+    CHECK(inner.is_cuttable());
+    CHECK(members_of(inner) == "a:0 ab:0 b:1");
+  }
+}
+
+TEST_CASE("a quantised concatenation joins the channels of its parts", "[structure][quantized]") {
+  const Structure s = quantised("uint8[1,2,4,4] x", "uint8[1,1,4,4] y",
+                                "int8[3,2,1,1] a = {1,2,3,4,5,6}, int8[2,2,1,1] d = {1,2,3,4}, int8[1,5,1,1] b = {6,5,4,3,2}",
+                                "c = QLinearConv (x, s, z, a, s, zero, s, z) e = QLinearConv (x, s, z, d, s, zero, s, z)"
+                                " h = com.microsoft.QLinearConcat <axis = 1> (s, z, c, s, z, e, s, z) y = QLinearConv (h, s, z, b, s, zero, s, z)");
+  const Group& first = group_of(s, "a", 0);
+  CHECK(first.units == 3);
+  CHECK(members_of(first) == "a:0 b:1");
+  const Group& second = group_of(s, "d", 0);
+  CHECK(second.units == 2);
+  CHECK(member_of(second, "b", 1).indices[1] == std::vector<int64_t>{4});
+}
+
+TEST_CASE("channels that a quantised choice takes from two sides go together", "[structure][quantized]") {
+  const Structure s = quantised("uint8[1,2,4,4] x, bool[1,1,4,4] m", "uint8[1,2,4,4] y",
+                                "int8[3,2,1,1] a = {1,2,3,4,5,6}, int8[3,2,1,1] d = {1,2,3,4,5,6}, int8[2,3,1,1] b = {6,5,4,3,2,1}",
+                                "c = QLinearConv (x, s, z, a, s, zero, s, z) e = QLinearConv (x, s, z, d, s, zero, s, z)"
+                                " h = com.microsoft.QLinearWhere (m, c, s, z, e, s, z, s, z) y = QLinearConv (h, s, z, b, s, zero, s, z)");
+  CHECK(members_of(group_of(s, "a", 0)) == "a:0 b:1 d:0");
+}
+
+TEST_CASE("products of integers are cut along their scales and biases", "[structure][quantized]") {
+  const std::string weights = "int8[2,3] a = {1,2,3,4,5,6}, float[3] sa = {1,2,3}, int8[3] za = {0,0,0}, int8[2,3] b = {1,2,3,4,5,6}, float[3] f = {1,2,3},"
+                              " int32[3] g = {1,2,3}, int8[3,2] d = {1,2,3,4,5,6}";
+  const Structure general = quantised("uint8[4,2] x", "uint8[4,2] y", weights,
+                                      "c = com.microsoft.QGemm (x, s, z, a, sa, za, g, s, z) y = com.microsoft.QGemm <transB = 1> (c, s, z, b, s, zero, , s, z)");
+  CHECK(members_of(group_of(general, "a", 1)) == "a:1 b:1 g:0 sa:0 za:0");
+  CHECK(member_of(group_of(general, "a", 1), "sa", 0).role == Role::Passive);
+
+  const Structure dynamic = quantised("float[4,2] x", "float[4,2] y", weights,
+                                      "c = com.microsoft.DynamicQuantizeMatMul (x, a, sa, za, f) r = Relu (c) y = com.microsoft.DynamicQuantizeMatMul (r, d, s, zero)");
+  CHECK(members_of(group_of(dynamic, "a", 1)) == "a:1 d:0 f:0 sa:0 za:0");
+
+  const Structure mixed = quantised("uint8[4,2] x", "float[4,2] y", weights + ", float[3,2] w = {1,2,3,4,5,6}",
+                                    "c = com.microsoft.MatMulIntegerToFloat (x, a, s, sa, z, za, f) y = MatMul (c, w)");
+  CHECK(members_of(group_of(mixed, "a", 1)) == "a:1 f:0 sa:0 w:0 za:0");
+}
