@@ -10,6 +10,8 @@
 #include "base/module.h"
 #include "base/names.h"
 #include "base/version.h"
+#include "data/text/bert_words.h"
+#include "data/text/sentence_piece.h"
 #include "parallel/process_group.h"
 #include "sparsify/command.h"
 
@@ -75,6 +77,7 @@ int run(int argc, char** argv) {
     std::string text = "sparsify " + version();
     std::map<std::string, std::string> versions = build_versions();
     versions["processes"] = process_library().empty() ? "one (built without MPI)" : process_library();
+    versions["text"] = unicode_library() + (sentence_piece_library().empty() ? "" : ", " + sentence_piece_library());
     for (const auto& [name, value] : versions) text += fmt::format("\n  {}: {}", name, value);
     return text;
   });

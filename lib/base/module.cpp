@@ -36,17 +36,25 @@ void let_threads_sleep() {
 
 bool register_module(const std::string& name) { return present().insert(name).second; }
 
-void load_module(const std::string& name) {
+namespace {
+
+void load_with(const std::string& name, int flags) {
   if (present().contains(name)) return;
   const std::string path = module_path(name);
   let_threads_sleep();
-  if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+  if (::dlopen(path.c_str(), flags) == nullptr) {
     throw ResourceError{{.what = fmt::format("the part \"{}\" does not load: {}", name, ::dlerror()),
                          .where = path,
                          .fix = "keep the folders bin and lib of the installation together, or build it again"}};
   }
   invariant(present().contains(name), "a module registers itself when it loads");
 }
+
+}  // namespace
+
+void load_module(const std::string& name) { load_with(name, RTLD_NOW | RTLD_GLOBAL); }
+
+void load_module_apart(const std::string& name) { load_with(name, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND); }
 
 namespace {
 

@@ -12,6 +12,10 @@ namespace sparsify {
 /// throws ResourceError if the library is missing or does not load
 void load_module(const std::string& name);
 
+/// The same for a module whose libraries carry their own copy of something that the program has in another version: they see
+/// their own symbols before all others, and nothing sees theirs.
+void load_module_apart(const std::string& name);
+
 /// Called once by the module itself (a static object in it): the executable then need not load it.
 bool register_module(const std::string& name);
 

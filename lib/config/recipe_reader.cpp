@@ -98,9 +98,12 @@ std::map<std::string, Setting> read_data(const Setting& data, const std::string&
            .fix = "use a map, as in {format: cifar10, path: data/cifar10, split: test}"}};
     }
     Setting set = given;
-    if (Setting* path = set.find("path"); path != nullptr && !path->is_null()) {
+    for (const char* key : {"path", "vocabulary"}) {
+      Setting* path = set.find(key);
+      const bool is_count = key == std::string("vocabulary") && path != nullptr && path->is_integer();  // of `random`
+      if (path == nullptr || path->is_null() || is_count) continue;
       const Mark mark = path->mark();
-      const std::string text = Options(given, "data." + name).text("path", "");
+      const std::string text = Options(given, "data." + name).text(key, "");
       *path = Setting(resolved_path(text, mark, base));
       path->set_mark(mark);
     }

@@ -75,8 +75,9 @@ Setting resolved_data(const std::map<std::string, Setting>& data, const std::str
     const auto found = data.find(name);
     if (found == data.end()) continue;
     Setting& set = map.set(name, found->second);
-    if (Setting* path = set.find("path"); path != nullptr && path->is_text()) {
-      *path = Setting(path_from(path->text(), folder));
+    for (const char* key : {"path", "vocabulary"}) {
+      Setting* path = set.find(key);
+      if (path != nullptr && path->is_text()) *path = Setting(path_from(path->text(), folder));
     }
   }
   return map;

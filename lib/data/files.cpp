@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -48,7 +49,8 @@ void require_one_input(const InputSignature& signature, const std::string& sourc
        .fix = "use npz with an array for each input"}};
 }
 
-fs::path file_of_split(const Options& options, const std::string& extension) {
+fs::path file_of_split(const Options& options, const std::string& extension,
+                       const std::vector<std::string>& synonyms) {
   const auto split =
       options.optional_text("split", "in a folder: which file, without " + extension);
   const fs::path path =
@@ -69,7 +71,13 @@ fs::path file_of_split(const Options& options, const std::string& extension) {
                        .fix = fmt::format("name a {} file, or set split: NAME for NAME{}",
                                           extension, extension)}};
   }
-  return find_file(path, {*split + extension}, "check path and split");
+  std::vector<std::string> names = {*split + extension};
+  if (std::ranges::find(synonyms, *split) != synonyms.end()) {
+    for (const std::string& synonym : synonyms) {
+      if (synonym != *split) names.push_back(synonym + extension);
+    }
+  }
+  return find_file(path, names, "check path and split");
 }
 
 std::vector<std::byte> read_file(const fs::path& path) {

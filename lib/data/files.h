@@ -26,8 +26,10 @@ FolderAndSplit read_folder_and_split(const Options& options, const std::string& 
 void require_one_input(const InputSignature& signature, const std::string& source);
 
 /// `path` itself if it is a file, else `path`/SPLIT.EXTENSION; `split` is required for folders and
-/// refused for files. throws ConfigError or ResourceError naming the path
-std::filesystem::path file_of_split(const Options& options, const std::string& extension);
+/// refused for files. Where SPLIT is one of `synonyms`, the file may be called like any of them.
+/// throws ConfigError or ResourceError naming the path
+std::filesystem::path file_of_split(const Options& options, const std::string& extension,
+                                    const std::vector<std::string>& synonyms = {});
 
 /// The whole file; a gzip file is unpacked, whatever its name.
 /// throws ResourceError when it cannot be read or the gzip stream is damaged or cut off
