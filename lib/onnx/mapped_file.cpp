@@ -71,4 +71,8 @@ void MappedFile::require_not_written() const {
                        .fix = "start again when nothing else writes to the file"}};
 }
 
+void MappedFile::release() const {
+  if (!bytes_.empty()) ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
 }  // namespace sparsify

@@ -38,6 +38,9 @@ class MappedFile {
   /// under its name: the mapping keeps what it was.
   void require_not_written() const;
 
+  /// All pages may leave memory; whoever reads on brings them back from the file.
+  void release() const;
+
  private:
   std::string path_;
   std::span<const std::byte> bytes_;

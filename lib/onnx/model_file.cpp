@@ -151,7 +151,15 @@ const ModelGraph& ModelFile::model() const { return impl_->model; }
 const std::vector<std::string>& ModelFile::warnings() const { return impl_->warnings; }
 
 const std::string& ModelFile::sha256() const {
-  std::call_once(impl_->digest_once, [&] { impl_->digest = sha256_of(impl_->file->bytes()); });
+  std::call_once(impl_->digest_once, [&] {
+    Sha256 digest;
+    constexpr size_t piece = size_t{16} << 20;
+    for (std::span<const std::byte> left = impl_->file->bytes(); !left.empty(); left = left.subspan(std::min(piece, left.size()))) {
+      digest.update(left.first(std::min(piece, left.size())));
+      impl_->file->release();
+    }
+    impl_->digest = digest.finish();
+  });
   return impl_->digest;
 }
 

@@ -40,7 +40,7 @@ class OutputWriter final : public ModelFile::Writer {
     std::vector<Splice> splices = edits_inside(impl);
     for (Splice& splice : location_edits(impl, names, frames)) splices.push_back(std::move(splice));
     add_graph_splices(impl, frames, splices);
-    write_spliced(impl.file->bytes(), with_length_prefixes(frames, std::move(splices)), model_);
+    write_spliced(*impl.file, with_length_prefixes(frames, std::move(splices)), model_);
     for (size_t index = 0; index < names.size(); ++index) write_data(impl, index, names[index]);
   }
 
@@ -98,19 +98,25 @@ class OutputWriter final : public ModelFile::Writer {
     }
   }
 
-  static void write_spliced(std::span<const std::byte> source, const std::vector<Splice>& splices,
-                            AtomicFile& file) {
-    file.reserve(spliced_size(source.size(), splices));
-    emit_spliced(source, splices, [&file](std::span<const std::byte> bytes) {
+  static void write_spliced(const MappedFile& source, const std::vector<Splice>& splices, AtomicFile& file) {
+    constexpr size_t held = size_t{16} << 20;  // of the source in memory at once
+    size_t written = 0;
+    file.reserve(spliced_size(source.bytes().size(), splices));
+    emit_spliced(source.bytes(), splices, [&](std::span<const std::byte> bytes) {
       check_interrupt();
       file.write(bytes);
+      written += bytes.size();
+      if (written < held) return;
+      source.release();
+      written = 0;
     });
+    source.release();
   }
 
   void write_data(const ModelFile::Impl& impl, size_t index, const OutputData& name) {
     const fs::path path = fs::path(model_.path()).parent_path() / name.location;
     data_.push_back({name.location, std::make_unique<AtomicFile>(path.string(), false)});
-    write_spliced(impl.data_files[index].file->bytes(),
+    write_spliced(*impl.data_files[index].file,
                   with_length_prefixes({}, edits_of_data_file(impl, static_cast<int>(index))),
                   *data_.back().file);
   }

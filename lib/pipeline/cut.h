@@ -29,11 +29,13 @@ struct ProofOptions {
 /// element type on the way x 16 sqrt(weighted layers on the longest path). Quantised activations may fall on the next step.
 double proof_tolerance(const ModelFile& file, const FlatGraph& graph);
 
-/// Runs both models on the same inputs.
-///   outputs  of the models' signature, in graph order
-VerificationResult compare_sessions(Session& masked, Session& shrunk, const std::vector<ValueInfo>& outputs, const ProofInputs& inputs, double tolerance);
+/// What the model gives for each of the samples.
+ProofInputs outputs_of(Session& session, const ProofInputs& inputs);
 
-/// Runs both models. The detail of a failure names the first output element that differs.
+///   outputs  of the models' signature, in graph order
+VerificationResult compare_outputs(const std::vector<ValueInfo>& outputs, const ProofInputs& masked, const ProofInputs& shrunk, double tolerance);
+
+/// Runs one model after the other. The detail of a failure names the first output element that differs.
 VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk, const ProofInputs& inputs, double tolerance, const ProofOptions& options);
 
 /// Checks the written file against what was decided, without running it: it loads, all tensors are the slices of the masked

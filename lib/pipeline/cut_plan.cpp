@@ -222,9 +222,11 @@ class Planner {
   /// Empty for tensors that the criterion says nothing of.
   GroupScorer::WeightScores weight_scores(const CutRule& rule, uint64_t seed) {
     const auto evidence = evidence_for(rule);
-    return [this, plugin = rule.plugin, evidence, seed, held = std::make_shared<HostTensor>()](const PrunableTensor& tensor, std::vector<float>& buffer) {
+    return [this, plugin = rule.plugin, evidence, seed, held = std::make_shared<HostTensor>(), last = std::make_shared<int>(-1)](const PrunableTensor& tensor, std::vector<float>& buffer) {
       if (evidence && !evidence->contains(tensor.id)) return ScoreView();
       *held = HostTensor();
+      if (*last >= 0) file_.release_tensor_data(*last);
+      *last = tensor.id;
       if (tensor.scale_id < 0) {
         *held = file_.tensor_data(tensor.id);
       } else {

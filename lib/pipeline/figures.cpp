@@ -186,7 +186,10 @@ __attribute__((target_clones("avx2", "default"))) int64_t count_zeros(const Host
 
 std::map<int, int64_t> count_all_zeros(const ModelFile& file, const std::vector<PrunableTensor>& tensors) {
   std::map<int, int64_t> zeros;
-  for (const PrunableTensor& tensor : tensors) zeros[tensor.id] = count_zeros(file.tensor_data(tensor.id));
+  for (const PrunableTensor& tensor : tensors) {
+    zeros[tensor.id] = count_zeros(file.tensor_data(tensor.id));
+    file.release_tensor_data(tensor.id);
+  }
   return zeros;
 }
 

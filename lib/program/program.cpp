@@ -168,6 +168,7 @@ void Program::Impl::load(const ProgramOptions& options) {
   for (const StoredTensor& tensor : tensors) {
     if (stored.contains(tensor.id)) continue;
     Value value = from_host(file->tensor_data(tensor.id));
+    file->release_tensor_data(tensor.id);  // the program has a copy of its own
     if (value.is_tensor() && value.tensor().is_floating_point()) {
       value = Value(value.tensor().to(device), value.type());
       if (is_prunable_float(tensor.type)) {

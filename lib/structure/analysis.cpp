@@ -80,6 +80,8 @@ void Analysis::add_inputs() {
       const Label anchor = labels.anchor({.node = name, .op = "input", .reason = "it is an input of the model",
                                           .fix = "nothing: the model's inputs stay as they are"});
       for (const int64_t size : probe->second) value.axes.push_back(labels.fixed(size, anchor));
+      const auto& shape = file.model().graph.inputs[i].shape;
+      for (size_t axis = 0; shape && axis < shape->size() && axis < value.axes.size(); ++axis) value.axes[axis].stated = (*shape)[axis].size >= 0;
       value.zero.assign(value.axes.size(), 0);
     }
     values[graph.inputs[i]] = std::move(value);

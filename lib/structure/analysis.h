@@ -35,7 +35,7 @@ using ExpressionPtr = std::shared_ptr<const Expression>;
 ExpressionPtr constant_number(int64_t value, const Node* node = nullptr, const std::string& attribute = "", size_t element = 0);
 ExpressionPtr stored_number(int64_t value, int tensor_id, size_t element);
 ExpressionPtr read_by(const ExpressionPtr& stored, const FlatNode& reader);
-/// It does not change from one run to the next: it is made of constants and of lengths that weights state.
+/// It does not change from one run to the next: it is made of constants and of lengths that weights or the model's inputs state.
 bool is_static(const Expression& expression);
 ExpressionPtr length_of(const Axis& axis);
 ExpressionPtr expression_of(Expression::Kind kind, int64_t value, std::vector<ExpressionPtr> parts);
@@ -104,6 +104,8 @@ class Analysis {
   /// The first output of the node divides by the length of this axis, see Rescale. False (nothing is noted) where no node can be
   /// put behind it: in a function or a body, or an output whose type is not known.
   bool rescale(const Axis& line, double power, float epsilon = 0);
+  /// The node multiplies by 1 / sqrt(length of this axis) unless its attribute `scale` says otherwise: it will. False where rescale() is.
+  bool state_scale(const Axis& line);
   /// Makes an operand of the current node a constant; -1 if that cannot be: in a function or a body, or an odd type.
   int pin(size_t input, const std::vector<int64_t>& numbers);
   /// The pin changes with this axis.

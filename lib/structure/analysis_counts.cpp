@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -143,6 +144,12 @@ bool Analysis::rescale(const Axis& line, double power, float epsilon) {
   if (!is_prunable_float(type)) return false;
   lines.push_back(line);
   rescales.push_back({.node = &node(), .type = type, .power = power, .epsilon = epsilon, .line = static_cast<int>(lines.size()) - 1, .total = line.length});
+  return true;
+}
+
+bool Analysis::state_scale(const Axis& line) {
+  if (!rescale(line, 0)) return false;
+  rescales.back().scale = static_cast<float>(1 / std::sqrt(static_cast<double>(line.length)));
   return true;
 }
 

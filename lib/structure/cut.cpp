@@ -132,6 +132,10 @@ class Cutter {
     for (const Rescale& rescale : structure_.rescales()) {
       const double share = structure_.share(rescale, removed_);
       if (share == 1) continue;
+      if (rescale.scale != 0) {
+        cut_.nodes.floats[rescale.node->index]["scale"] = rescale.scale;
+        continue;
+      }
       const auto [known, fresh] = factors.try_emplace(rescale.node, &rescale, 1.0);
       known->second.second *= std::pow(share, rescale.power);
       if (rescale.epsilon != 0) cut_.nodes.floats[rescale.node->index]["epsilon"] = static_cast<float>(rescale.epsilon / share);

@@ -354,7 +354,7 @@ ExpressionPtr read_by(const ExpressionPtr& stored, const FlatNode& reader) {
 }
 
 bool is_static(const Expression& expression) {
-  if (expression.kind == Kind::Length) return !expression.axis.is_fixed();
+  if (expression.kind == Kind::Length) return !expression.axis.is_fixed() || expression.axis.stated;
   return std::all_of(expression.parts.begin(), expression.parts.end(), [](const ExpressionPtr& part) { return is_static(*part); });
 }
 

@@ -247,7 +247,7 @@ Axis Labels::join(const Axis& rows, const Axis& columns) {
     return fixed(-1, lone());
   }
   const int64_t length = rows.length * columns.length;
-  if (rows.is_fixed() && columns.is_fixed()) return fixed(length, rows.anchor);
+  if (rows.is_fixed() && columns.is_fixed()) return {length, nullptr, rows.anchor, rows.stated && columns.stated};
   std::vector<Label> labels(static_cast<size_t>(length));
   int grid = -1;
   int family = -1;
@@ -284,7 +284,7 @@ Axis Labels::join(const Axis& rows, const Axis& columns) {
 
 std::pair<Axis, Axis> Labels::split(const Axis& axis, int64_t rows, int64_t columns) {
   invariant(axis.length == rows * columns, "an axis splits into its factors");
-  if (axis.is_fixed()) return {fixed(rows, axis.anchor), fixed(columns, axis.anchor)};
+  if (axis.is_fixed()) return {{rows, nullptr, axis.anchor, axis.stated}, {columns, nullptr, axis.anchor, axis.stated}};
   if (rows == 1) return {fixed(1, lone()), axis};
   if (columns == 1) return {axis, fixed(1, lone())};
   std::vector<Label> roots;

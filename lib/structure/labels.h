@@ -18,6 +18,7 @@ struct Axis {
   int64_t length = -1;  ///< -1: not known (then fixed)
   std::shared_ptr<const std::vector<Label>> labels = nullptr;
   Label anchor = -1;    ///< of a fixed axis: the frozen label that says why
+  bool stated = false;  ///< of a fixed axis: the model states its length for every run
 
   bool is_fixed() const { return labels == nullptr; }
   Label at(int64_t index) const { return labels ? (*labels)[static_cast<size_t>(index)] : anchor; }

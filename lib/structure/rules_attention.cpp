@@ -74,7 +74,8 @@ void projecting_attention(Analysis& a) {
   a.mark_heads(query_heads);
   const bool stated = a.node().number("scale", 0.0F) != 0.0F;
   const bool listed = a.node().find("qkv_hidden_sizes") != nullptr;
-  if (!stated || !listed || !zero) a.labels.freeze(query_width, scaled(a));
+  const bool scales = stated || (listed && zero && a.state_scale(query_width));
+  if (!scales || !listed || !zero) a.labels.freeze(query_width, scaled(a));
   // Without the list all three parts are of one size.
   if (!listed) a.labels.freeze(value_width, a.because("queries, keys and values are of one width", "state qkv_hidden_sizes, or cut whole heads"));
   a.count_attribute("num_heads", count, query_heads);
@@ -159,7 +160,9 @@ void attend(Analysis& a, const std::string& query_heads, const std::string& kv_h
   a.mark_heads(key->heads);
   if (query->width.length == key->width.length) a.labels.unite(query->width, key->width);
   const bool stated = a.node().find("scale") != nullptr && a.node().number("scale", 0.0F) != 0.0F;
-  if (!stated || !linear_scale || (!query->zero_width && !key->zero_width)) a.labels.freeze(query->width, scaled(a));
+  const bool zero = query->zero_width || key->zero_width;
+  const bool scales = stated || query->width.is_fixed() || (linear_scale && zero && a.state_scale(query->width));
+  if (!scales || !linear_scale || !zero) a.labels.freeze(query->width, scaled(a));
   if (!four) {
     a.count_attribute(query_heads, count, query->heads);
     if (a.node().find(kv_heads) != nullptr && kv_heads != query_heads) a.count_attribute(kv_heads, kv_count, key->heads);

@@ -102,6 +102,7 @@ struct Rescale {
   DType type = DType::Undefined;  ///< of the output
   double power = 1;
   float epsilon = 0;  ///< the attribute `epsilon` before the cut; 0: the node has none
+  float scale = 0;    ///< instead of all that, the attribute `scale` is stated, which the node else computes from the length; 0: it is not
   int line = -1;      ///< the axis (internal)
   int64_t total = 0;  ///< its length before the cut
 };
