@@ -48,9 +48,9 @@ def evaluates(folder):
         equal((found["name"], found["value"], found["samples"]), ("top1", 75.0, 4), f"metric with {keys!r}")
     # Cased: BÁD is not in the vocabulary, which leaves what the marks say; Good is not either.
     equal(metric(succeeds("eval", "m.onnx", "--data", TEXT + ",lowercase=false", "--json", cwd=folder))["value"], 50.0, "metric with case")
-    # [CLS] good [SEP] is all that rows of 3 leave of the third text, and of the last: bad.
+    # Rows of 3 leave a quotation mark of the third text and "bad" of the last.
     write(os.path.join(folder, "m.onnx"), classifier(3, 6))
-    equal(metric(succeeds("eval", "m.onnx", "--data", TEXT, "--json", cwd=folder))["value"], 75.0, "metric of a model with rows of 3, int32")
+    equal(metric(succeeds("eval", "m.onnx", "--data", TEXT, "--json", cwd=folder))["value"], 50.0, "metric of a model with rows of 3, int32")
 
 
 def prunes(folder):
@@ -119,8 +119,7 @@ def sentence_piece(folder):
     equal(metric(succeeds("eval", "m.onnx", *arguments, cwd=folder))["value"], 75.0, "metric")
     out = ["-o", "out.onnx", "--sparsity", "0.5", "--train-data", arguments[1], *ALL]
     succeeds("prune", "m.onnx", *arguments, *out, cwd=folder)
-    for runtime in ("libtorch",):
-        check(metric(succeeds("eval", "out.onnx", *arguments, "--runtime", runtime, cwd=folder))["samples"] == 4, "the result is read")
+    equal(metric(succeeds("eval", "out.onnx", *arguments, cwd=folder))["samples"], 4, "samples of the result")
     write(os.path.join(folder, "broken.model"), "no model")
     check_error(sparsify("eval", "m.onnx", "--data", "tsv_text:dev.tsv,vocabulary=broken.model", cwd=folder), 3, "SentencePiece cannot read", "broken.model")
 
@@ -140,7 +139,7 @@ def bad_input():
     refused("a label column that is not there", 2, f"dev.tsv{ok},label=lable", "lable", "--data", 'did you mean "label"')
     refused("columns among which none is clearly the text", 2, f"dev.tsv{ok}", "a, b", "--data", "text: COLUMN", **{"dev.tsv": "a\tb\n1\t2\n"})
     refused("an unknown key", 2, f"dev.tsv{ok},max_lenght=5", "max_lenght", "--data", "max_length")
-    refused("max_length of 2", 2, f"dev.tsv{ok},max_length=2", "max_length is 2", "--data", "at least 3")
+    refused("max_length of 2", 2, f"dev.tsv{ok},max_length=2", "max_length is 2", "--data", "[3, ")
     refused("no vocabulary", 2, "dev.tsv", "vocabulary is not given", "--data", "vocab.txt")
     refused("a vocabulary that is not there", 3, "dev.tsv,vocabulary=none.txt", "no such file", "none.txt")
     refused("a vocabulary of another kind", 2, "dev.tsv,vocabulary=tokenizer.json", ".txt nor in .model", "--data", "vocab.txt")
