@@ -4,9 +4,7 @@
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/huber_loss.h>
-#include <ATen/ops/kl_div.h>
 #include <ATen/ops/l1_loss.h>
-#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mse_loss.h>
 #include <fmt/core.h>
 
@@ -37,11 +35,12 @@ std::vector<int64_t> without_ones(at::IntArrayRef sizes, int64_t left_out) {
 
 /// Scores as [n, classes, positions]; labels as [n, positions].
 at::Tensor cross_entropy(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, int64_t first) {
-  if (target.is_floating_point()) refuse_shapes(scores, target, first, "use loss: mse or bce for float targets, or data with class indices");
-  int64_t axis = 0;
-  for (const int64_t candidate : {int64_t{1}, scores.dim() - 1}) {
-    if (axis == 0 && candidate > 0 && without_ones(scores.sizes(), candidate) == without_ones(target.sizes(), -1)) axis = candidate;
+  if (target.is_floating_point()) {
+    throw ShapeError{{.what = "cross-entropy wants class indices, and the targets are floats",
+                      .where = "data.train",
+                      .fix = "use loss: mse or bce for float targets, or data with integer class indices"}};
   }
+  const int64_t axis = class_axis(scores, target);
   if (axis == 0) refuse_shapes(scores, target, first, "give one class index a sample (or a position), or choose another loss");
   const int64_t classes = scores.size(axis);
   const at::Tensor labels = target.reshape({-1});
@@ -53,12 +52,8 @@ at::Tensor cross_entropy(const LossSettings& settings, const at::Tensor& scores,
                          .fix = "use labels from 0 to classes - 1; check that data set and model belong together"}};
   }
   const at::Tensor rows = scores.movedim(axis, -1).reshape({-1, classes});
+  if (labels.eq(kIgnored).all().item<bool>()) return rows.sum() * 0;  // the mean over no position would be 0 / 0
   return at::cross_entropy_loss(rows, labels, std::nullopt, at::Reduction::Mean, kIgnored, settings.label_smoothing);
-}
-
-at::Tensor probability_rows(const at::Tensor& scores) {
-  const int64_t axis = scores.dim() == 3 ? 2 : scores.dim() == 1 ? 0 : 1;
-  return scores.movedim(axis, -1).reshape({-1, scores.size(axis)});
 }
 
 const Node* producer(const Graph& graph, const std::string& value) {
@@ -68,6 +63,19 @@ const Node* producer(const Graph& graph, const std::string& value) {
     }
   }
   return nullptr;
+}
+
+/// The Softmax says it; else images have it first, and of [n, a, b] the last is it unless only `a` is a number.
+int64_t class_axis_of(const ModelGraph& model, const ValueInfo& output, const Node* softmax) {
+  const auto rank = output.shape ? static_cast<int64_t>(output.shape->size()) : 2;
+  if (softmax != nullptr) {
+    const auto opset = model.opsets.find("");
+    const int64_t axis = softmax->integer("axis", opset != model.opsets.end() && opset->second < 13 ? 1 : -1);
+    return axis < 0 ? axis + rank : axis;
+  }
+  if (rank != 3) return 1;
+  const std::vector<Dimension>& shape = *output.shape;
+  return shape[1].size >= 0 && shape[2].size < 0 ? 1 : 2;
 }
 
 }  // namespace
@@ -85,11 +93,18 @@ LossValue find_loss_value(const ModelFile& file, const LossSettings& settings) {
   value.index = static_cast<size_t>(found - names.begin());
   const Node* node = producer(graph, value.output);
   while (node != nullptr && node->op_type == "Identity") node = producer(graph, node->inputs.front());
-  const bool regresses = settings.name == "mse" || settings.name == "mae" || settings.name == "huber";
-  if (node != nullptr && !regresses && node->domain.empty() && (node->op_type == "Softmax" || node->op_type == "Sigmoid")) {
-    value.tap = node->inputs.front();
-  }
+  const bool probabilities = node != nullptr && node->domain.empty() && (node->op_type == "Softmax" || node->op_type == "Sigmoid");
+  if (probabilities && !is_regression(settings)) value.tap = node->inputs.front();
+  value.independent = probabilities && node->op_type == "Sigmoid";
+  value.class_axis = class_axis_of(file.model(), graph.outputs[value.index], probabilities && !value.independent ? node : nullptr);
   return value;
+}
+
+int64_t class_axis(const at::Tensor& scores, const at::Tensor& labels) {
+  for (const int64_t candidate : {int64_t{1}, scores.dim() - 1}) {
+    if (candidate > 0 && without_ones(scores.sizes(), candidate) == without_ones(labels.sizes(), -1)) return candidate;
+  }
+  return 0;
 }
 
 at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, int64_t first) {
@@ -110,20 +125,6 @@ at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, con
   if (settings.name == "mae") return at::l1_loss(scores, wanted);
   if (settings.name == "huber") return at::huber_loss(scores, wanted, at::Reduction::Mean, settings.delta);
   return at::mse_loss(scores, wanted);
-}
-
-at::Tensor distill_loss(const DistillSettings& settings, const at::Tensor& student, const at::Tensor& teacher) {
-  if (student.sizes() != teacher.sizes()) {
-    throw ShapeError{{.what = fmt::format("the teacher gives {}, the model {}", shape_of(teacher), shape_of(student)),
-                      .where = "train.distill",
-                      .fix = "use a teacher with the same outputs, or match features of equal shape"}};
-  }
-  if (settings.kind == "mse") return at::mse_loss(student, teacher);
-  const double t = settings.temperature;
-  const at::Tensor log_student = at::log_softmax(probability_rows(student) / t, -1);
-  const at::Tensor log_teacher = at::log_softmax(probability_rows(teacher) / t, -1);
-  const at::Tensor sum = at::kl_div(log_student, log_teacher, at::Reduction::Sum, /*log_target=*/true);
-  return sum * (t * t / static_cast<double>(log_student.size(0)));
 }
 
 }  // namespace sparsify

@@ -15,6 +15,8 @@ struct LossValue {
   std::string output;       ///< of the graph
   size_t index = 0;         ///< of it
   std::string tap;          ///< value to read instead; "" = the output itself
+  bool independent = false; ///< it ends in Sigmoid: every number is a probability of its own
+  int64_t class_axis = 1;   ///< as far as the graph tells; labels know better
 };
 /// throws ConfigError for an output that the graph does not have
 LossValue find_loss_value(const ModelFile& file, const LossSettings& settings);
@@ -27,8 +29,7 @@ LossValue find_loss_value(const ModelFile& file, const LossSettings& settings);
 ///   throws   ResourceError for a label outside [0, classes), ShapeError for shapes that do not belong together
 at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, int64_t first);
 
-/// Hinton, Vinyals & Dean 2015, arXiv:1503.02531: T^2 KL(softmax(teacher / T) || softmax(student / T)), mean over rows
-/// ("batchmean"); kind mse: the mean squared difference. The class axis is 1, or the last of three.
-at::Tensor distill_loss(const DistillSettings& settings, const at::Tensor& student, const at::Tensor& teacher);
+/// The axis of the scores that the labels do not have: 1 or the last; 0 if the shapes do not fit.
+int64_t class_axis(const at::Tensor& scores, const at::Tensor& labels);
 
 }  // namespace sparsify

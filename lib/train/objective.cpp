@@ -79,7 +79,7 @@ at::Tensor Objective::loss(const Batch& batch, uint64_t seed) {
   const at::Tensor scores = scores_of(result, value_, batch.count);
   if (!teacher_) return task_part(scores, batch, mixed);
   const double share = has_task_ ? task_.settings.distill.weight : 1;
-  at::Tensor sum = teacher_part(result, scores, inputs, batch.count) * share;
+  at::Tensor sum = teacher_part(result, scores, inputs, batch) * share;
   if (has_task_ && share < 1) sum = sum + task_part(scores, batch, mixed) * (1 - share);
   return sum;
 }
@@ -95,14 +95,30 @@ at::Tensor Objective::task_part(const at::Tensor& scores, const Batch& batch, co
   return own * mixed.share + task_loss(loss_, scores, others, batch.first) * (1 - mixed.share);
 }
 
-at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, int64_t count) {
+int64_t Objective::class_axis_of(const at::Tensor& scores, const Batch& batch) const {
+  const int64_t last = std::max<int64_t>(scores.dim() - 1, 0);
+  if (task_.settings.distill.axis) {
+    if (*task_.settings.distill.axis <= last) return *task_.settings.distill.axis;
+    throw ConfigError{{.what = fmt::format("the output has {} axes, counted from 0", scores.dim()), .where = "train.distill.axis", .fix = fmt::format("name one from 1 to {}", last)}};
+  }
+  if (loss_.name == "cross_entropy" && batch.labels) {
+    const int64_t told = class_axis(scores, real_samples(from_host(*batch.labels).tensor(), batch.count));
+    if (told > 0) return told;
+  }
+  return std::min(value_.class_axis, last);
+}
+
+at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch) {
   const DistillSettings& distill = task_.settings.distill;
   RunOptions options;
   options.bfloat16 = task_.bfloat16;
   options.taps = distill.features;
   if (!teacher_value_.tap.empty()) options.taps.push_back(teacher_value_.tap);
   const RunResult taught = teacher_->run(inputs, options);
-  at::Tensor sum = distill_loss(distill, scores, plain(scores_of(taught, teacher_value_, count)));
+  const int64_t count = batch.count;
+  const int64_t axis = class_axis_of(scores, batch);
+  const Distance distance = distance_for(distill, loss_, value_, scores, axis);
+  at::Tensor sum = distill_loss(distance, distill.temperature, scores, plain(scores_of(taught, teacher_value_, count)), axis);
   for (const std::string& feature : distill.features) {
     const at::Tensor ours = student.taps.at(feature).tensor();
     const at::Tensor theirs = plain(taught.taps.at(feature).tensor());

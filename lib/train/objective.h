@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "program/program.h"
+#include "train/distillation.h"
 #include "train/losses.h"
 #include "train/mixing.h"
 #include "train/trainer.h"
@@ -31,7 +32,8 @@ class Objective {
  private:
   std::vector<Value> inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const;
   at::Tensor task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const;
-  at::Tensor teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, int64_t count);
+  at::Tensor teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch);
+  int64_t class_axis_of(const at::Tensor& scores, const Batch& batch) const;
   at::Tensor scores_of(const RunResult& result, const LossValue& value, int64_t count) const;
 
   const TrainTask& task_;

@@ -86,7 +86,8 @@ DistillSettings read_distill(const Options& train) {
   const Options options = train.section("distill", "a dense model teaches");
   read.weight = options.number("weight", read.weight, {.min = 0, .max = 1}, "share of the teacher in the loss");
   read.temperature = options.number("temperature", read.temperature, {.min = 0, .max = 1000, .above_min = true}, "");
-  read.kind = options.choice("kind", read.kind, {"kl", "mse"}, "kl for class scores, mse for other outputs");
+  read.kind = options.choice("kind", read.kind, {"auto", "kl", "mse"}, "auto: kl for class scores and probabilities, mse for values and single numbers");
+  read.axis = options.optional_integer("axis", {.min = 1, .max = 8}, "of the classes in the output, where labels, a Softmax and the shapes leave it open");
   read.teacher = options.text("teacher", "", "ONNX file; by default the input model before it is pruned");
   read.features = options.texts("features", {}, "values to match as well, by name");
   read.feature_weight = options.number("feature_weight", read.feature_weight, {.min = 0}, "of each of them");

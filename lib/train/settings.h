@@ -37,12 +37,16 @@ struct LossSettings {
   std::string output;   ///< graph output it is taken of; "" = the first
 };
 
+/// Of values rather than classes.
+inline bool is_regression(const LossSettings& loss) { return loss.name == "mse" || loss.name == "mae" || loss.name == "huber"; }
+
 /// L = (1 - weight) task + weight T^2 KL(teacher || student); with `loss: distill` there is no task.
 struct DistillSettings {
   bool active = false;
   double weight = 0.5;
   double temperature = 4;
-  std::string kind = "kl";            ///< kl, or mse for outputs that are no class scores
+  std::string kind = "auto";          ///< auto, kl, mse: see Distance in train/distillation.h
+  std::optional<int64_t> axis;        ///< of the classes; by default what labels, a Softmax or the shapes say
   std::string teacher;                ///< an ONNX file; "" = the input model before pruning
   std::vector<std::string> features;  ///< values that both models have; their mean squared difference is added
   double feature_weight = 1;
