@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "criteria/criterion.h"
 #include "patterns/pattern.h"
+#include "pipeline/decide.h"
 #include "pipeline/sensitivity.h"
 #include "support/catch.h"
 
@@ -74,6 +75,17 @@ inline std::string rule_of(const std::string& criterion, const std::string& patt
   const bool structured = is_structured(pattern);
   return "{" + (structured ? std::string("select: {first_last: true}") : std::string(kSelect)) + ", criterion: " + criterion + ", pattern: " + pattern +
          ", allocation: " + named + ", solver: " + solver + (is_fixed(pattern) ? "" : ", sparsity: 0.6") + (structured ? "}" : ", min_density: 0}");
+}
+
+/// Units of the pattern that a mask keeps: blocks at an edge are smaller than the others.
+inline int64_t kept_units(const Pattern& pattern, const Decision& one) {
+  std::vector<float> bits(static_cast<size_t>(one.mask.size()));
+  for (int64_t i = 0; i < one.mask.size(); ++i) bits[static_cast<size_t>(i)] = one.mask[i] ? 1.0F : 0.0F;
+  std::vector<float> buffer;
+  const ScoreView units = pattern.unit_scores(one.tensor, bits, buffer);
+  int64_t kept = 0;
+  for (int64_t i = 0; i < units.size(); ++i) kept += units[i] > 0;
+  return kept;
 }
 
 /// A refusal names what, where and fix, and comes before any work: without data to read it is the same.

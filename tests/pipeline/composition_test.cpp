@@ -11,16 +11,6 @@ using namespace sparsify::composition;
 
 namespace {
 
-int64_t kept_units(const Pattern& pattern, const Decision& one) {
-  std::vector<float> bits(static_cast<size_t>(one.mask.size()));
-  for (int64_t i = 0; i < one.mask.size(); ++i) bits[static_cast<size_t>(i)] = one.mask[i] ? 1.0F : 0.0F;
-  std::vector<float> buffer;
-  const ScoreView units = pattern.unit_scores(one.tensor, bits, buffer);
-  int64_t kept = 0;
-  for (int64_t i = 0; i < units.size(); ++i) kept += units[i] > 0;
-  return kept;
-}
-
 bool runs_the_model(const std::string& criterion) {
   return Registry<Criterion>::instance().make(criterion, Options())->needs() != Evidence::None;
 }
