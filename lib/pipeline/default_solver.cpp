@@ -16,9 +16,9 @@
 namespace sparsify {
 namespace {
 
-// Multiply-accumulates a second on one core: assumed, and checked on one small network only (docs/solvers.md).
-constexpr double kSolvingRate = 3e9;
-constexpr double kPassingRate = 1.5e10;
+// Multiply-accumulates a second on one core, fitted to measured runs (docs/solvers.md).
+constexpr double kSolvingRate = 1e10;
+constexpr double kPassingRate = 1.2e10;
 
 /// Gradual ranks by magnitude itself; another criterion was meant.
 bool is_magnitude(const Setting& criterion) { return criterion.is_text() && criterion.text() == "magnitude"; }
@@ -46,6 +46,8 @@ SolverLayer layer_of(const PrunableTensor& tensor, int64_t macs, double density,
   layer.groups = std::max<int64_t>(1, tensor.groups);
   layer.positions = std::max<int64_t>(1, macs / std::max<int64_t>(1, tensor.count()));
   if (fixed) layer.steps = 2;  // N:M drops one of M a step
+  layer.convolves = tensor.op == "Conv";
+  if (layer.convolves && tensor.shape.size() == 4 && tensor.shape[2] == 3 && tensor.shape[3] == 3) layer.gram = 13.0 / 81;
   return layer;
 }
 
@@ -92,12 +94,15 @@ SolverWork gradual_work(const std::vector<SolverLayer>& layers, int64_t samples,
   for (const SolverLayer& layer : layers) {
     const auto rows = static_cast<double>(layer.rows);
     const auto columns = static_cast<double>(layer.columns);
+    double shares = 0;
     for (int64_t step = 1; step <= layer.steps + 2; ++step) {  // the last support is solved twice more for targets in front of Relu
       const double share = std::pow(layer.density, std::min(1.0, static_cast<double>(step) / static_cast<double>(layer.steps)));
       work.solving += rows * std::pow(columns * share, 3) / 6;
+      shares += share;
     }
     const double seen = count * static_cast<double>(layer.positions);
-    work.passing += seen * columns * (columns * static_cast<double>(layer.groups) + rows * static_cast<double>(layer.steps + 4));
+    const double refreshed = layer.convolves ? 2 * shares : 0;  // z = W x and t x^T
+    work.passing += seen * columns * (columns * layer.gram * static_cast<double>(layer.groups) + rows * (1 + refreshed));
     work.bytes = std::max(work.bytes, 8 * (3 * columns * columns * static_cast<double>(layer.groups) + 6 * rows * columns));
   }
   work.passing += 2 * count * network_macs;

@@ -20,15 +20,17 @@ struct SolverLayer {
   int64_t positions = 1;  ///< outputs in space of one sample
   double density = 1;     ///< in the end
   int64_t steps = 12;     ///< from dense to there
+  double gram = 1;        ///< share of columns^2 that X X^T costs: a 3x3 kernel meets 13 of its 81 pairs of places
+  bool convolves = false; ///< taken to stand in front of Relu: each step computes its target anew, for the weights that are kept
 };
 
 /// What correcting a network costs; multiply-accumulates.
 struct SolverWork {
-  double solving = 0;  ///< Cholesky factors in double precision: rows * support^3 / 6 a step
+  double solving = 0;  ///< Cholesky factors in single precision: rows * support^3 / 6 a step
   double passing = 0;  ///< matrix products in single precision: X X^T, T X^T, targets in front of Relu, both networks' layers
   double bytes = 0;    ///< of the widest layer's Hessian and what is made of it
 
-  /// On one core, at assumed rates; right within a factor of two where it was checked (docs/solvers.md).
+  /// On one core, at the rates of measured runs (docs/solvers.md says how well it meets them).
   double cpu_seconds() const;
 };
 

@@ -10,6 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <vector>
+
+#include "solvers/dense_correlation.h"
+#include "solvers/kernels.h"
 
 namespace sparsify {
 namespace {
@@ -62,6 +66,31 @@ at::Tensor correlated(const at::Tensor& own, const at::Tensor& around, int64_t g
 
 size_t slot_of(Part rows, Part columns) { return static_cast<size_t>(rows) * 3 + static_cast<size_t>(columns); }
 
+/// Those of whole images, where the processor has wide registers.
+at::Tensor correlated_at_once(const at::Tensor& values, int64_t groups) {
+  std::vector<std::array<int64_t, 2>> distances;
+  for (int64_t down = 0; down <= 2; ++down) {
+    for (int64_t along = down == 0 ? 0 : -2; along <= 2; ++along) distances.push_back({down, along});
+  }
+  const at::Tensor products = correlate_planes(values, values, groups, distances);
+  at::Tensor result = at::zeros({groups, products.size(1), products.size(2), 5, 5}, at::kDouble);
+  for (size_t i = 0; i < distances.size(); ++i) {
+    result.select(4, distances[i][1] + 2).select(3, distances[i][0] + 2).copy_(products.select(3, static_cast<int64_t>(i)));
+  }
+  return result;
+}
+
+at::Tensor correlated_in_chunks(const at::Tensor& values, const at::Tensor& wide, int64_t groups) {
+  const int64_t chunk = std::clamp<int64_t>(kChunk / (kShifts * values[0].numel()), 1, values.size(0));
+  at::Tensor sum;
+  for (int64_t first = 0; first < values.size(0); first += chunk) {
+    const int64_t count = std::min(chunk, values.size(0) - first);
+    const at::Tensor part = correlated(values.narrow(0, first, count), wide.narrow(0, first, count), groups);
+    sum = sum.defined() ? sum + part : part;
+  }
+  return sum;
+}
+
 }  // namespace
 
 bool correlates(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape) {
@@ -77,24 +106,31 @@ bool correlates(const LinearSite& site, const Step& step, const at::Tensor& inpu
          input.size(2) >= 3 && input.size(3) >= 3 && output_shape[2] == input.size(2) && output_shape[3] == input.size(3);
 }
 
+bool correlates_at_once(const at::Tensor& input) { return solver_kernels().wide && input.scalar_type() == at::kFloat; }
+
+void add_cross_correlations(const LinearSite& site, const at::Tensor& input, const at::Tensor& target, Moments& moments) {
+  std::vector<std::array<int64_t, 2>> places;
+  for (int64_t p = 0; p < 9; ++p) places.push_back({p / 3 - 1, p % 3 - 1});
+  moments.cross.add_(correlate_planes(target, input, site.groups, places).view_as(moments.cross));
+}
+
 void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& moments) {
   const int64_t channels = input.size(1) / site.groups;
   const int64_t positions = input.size(2) * input.size(3);
-  const int64_t chunk = std::clamp<int64_t>(kChunk / (kShifts * input.size(1) * positions), 1, input.size(0));
   std::array<at::Tensor, 9> correlation;  // [groups, channels, channels, 5, 5] by slot_of()
   std::array<at::Tensor, 9> sums;         // [groups, channels]
-  for (int64_t first = 0; first < input.size(0); first += chunk) {
-    const at::Tensor values = input.narrow(0, first, std::min(chunk, input.size(0) - first)).contiguous();
-    const at::Tensor wide = at::constant_pad_nd(values, {2, 2, 2, 2}, 0);
-    for (const Part rows : {Part::All, Part::First, Part::Last}) {
-      for (const Part columns : {Part::All, Part::First, Part::Last}) {
-        const at::Tensor own = part_of(part_of(values, 2, rows), 3, columns).contiguous();
-        const at::Tensor around = surroundings_of(surroundings_of(wide, 2, rows), 3, columns).contiguous();
-        const at::Tensor product = correlated(own, around, site.groups);
-        const at::Tensor sum = own.sum({0, 2, 3}).to(at::kDouble).view({site.groups, channels});
-        const size_t slot = slot_of(rows, columns);
-        correlation[slot] = correlation[slot].defined() ? correlation[slot] + product : product;
-        sums[slot] = sums[slot].defined() ? sums[slot] + sum : sum;
+  const at::Tensor values = input.contiguous();
+  const at::Tensor wide = at::constant_pad_nd(values, {2, 2, 2, 2}, 0);
+  for (const Part rows : {Part::All, Part::First, Part::Last}) {
+    for (const Part columns : {Part::All, Part::First, Part::Last}) {
+      const bool whole = rows == Part::All && columns == Part::All;
+      const at::Tensor own = part_of(part_of(values, 2, rows), 3, columns).contiguous();
+      const size_t slot = slot_of(rows, columns);
+      sums[slot] = own.sum({0, 2, 3}, false, at::kDouble).view({site.groups, channels});
+      if (whole) {
+        correlation[slot] = correlates_at_once(values) ? correlated_at_once(values, site.groups) : correlated_in_chunks(values, wide, site.groups);
+      } else {
+        correlation[slot] = correlated(own, surroundings_of(surroundings_of(wide, 2, rows), 3, columns).contiguous(), site.groups);
       }
     }
   }

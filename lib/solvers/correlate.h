@@ -15,4 +15,9 @@ bool correlates(const LinearSite& site, const Step& step, const at::Tensor& inpu
 /// float64 sums of float32 products over some thousand positions (float64 inputs: float64).
 void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& moments);
 
+/// float32, where the processor has wide registers: what stands below is faster than a library's products of columns.
+bool correlates_at_once(const at::Tensor& input);
+/// t x^T likewise, for such a convolution: input [N, C, H, W], target [N, O, H, W], both contiguous float32.
+void add_cross_correlations(const LinearSite& site, const at::Tensor& input, const at::Tensor& target, Moments& moments);
+
 }  // namespace sparsify

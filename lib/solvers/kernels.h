@@ -12,11 +12,26 @@ struct RetargetedOutput {
   float factor;    ///< the target in units of z
 };
 
+/// Four rows against a list of places in planes, over several images: SolverKernels::correlate_tiles.
+struct CorrelationTiles {
+  const float* rows;       ///< of the first image
+  int64_t row_distance;    ///< from one of the four rows to the next
+  int64_t row_image;       ///< from one image to the next
+  const float* planes;
+  int64_t plane_image;
+  const int32_t* offsets;  ///< [columns]
+  int64_t columns;         ///< a multiple of kTileColumns
+  int64_t images;
+  int64_t positions;       ///< of each image
+};
+
 /// Inner loops, once for every instruction set that is worth it. Internal to lib/solvers.
 ///
 /// Of convolutions, in float32: `planes` is any place from which the offsets count, a position is a float; there are a multiple of kLanes of them.
 struct SolverKernels {
   static constexpr int64_t kLanes = 8;
+  static constexpr int64_t kTileRows = 4;
+  static constexpr int64_t kTileColumns = 3;
   const char* name;
   bool wide;  ///< in registers of kLanes floats: false where a library is faster
 
@@ -25,6 +40,12 @@ struct SolverKernels {
 
   /// sums[i] += sum over p < positions of target[p] * planes[offsets[i] + p], for i < count.
   void (*correlate)(const float* planes, const float* target, const int32_t* offsets, int64_t count, int64_t positions, double* sums);
+
+  /// sums[r * columns + j] += sum over images and positions of row r times planes[offsets[j] + p].
+  void (*correlate_tiles)(const CorrelationTiles& tiles, double* sums);
+
+  /// to = (dense - skip - constant) * factor for `count` numbers; `skip` may be null. Adds the sum and the sum of the squares.
+  void (*target)(const float* dense, const float* skip, int64_t count, const RetargetedOutput& output, float* to, double* sum, double* squares);
 
   /// z of `rows` times `width` values, rows `stride` apart, becomes the target in front of Relu: that of the dense network where it is above
   /// zero, else what is there now, at most zero. What lies between the rows becomes zero up to `positions`. `dense` and `skip` (or null) are

@@ -32,12 +32,12 @@ LayerFit::LayerFit(NetworkPair& networks, const LinearSite& site, const TargetOp
   divisor_ = at::where(usable_, site.scale, at::ones_like(site.scale));
   collect(nullptr);
   const at::Tensor diagonal = problem().hessian.diagonal(0, 1, 2);
-  if (site.skip_slot >= 0) own_part_ = part_of_sum();
   lambda_ = options_.damping * diagonal.mean().item<double>();
 }
 
 /// Of the first batch: the variance of what the layer adds over that of the sum behind the Add.
-double LayerFit::part_of_sum() const {
+double LayerFit::own_part() const {
+  if (site_.skip_slot < 0) return 1;
   const at::Tensor sum = site_rows(site_, networks_.dense_value(0, site_.target_slot).to(at::kCPU)).to(at::kDouble);
   const at::Tensor energy = moments_.target_squares - moments_.target_sum.square() / moments_.count;
   const double own = (site_.scale.square() * energy).sum().item<double>() / moments_.count;
@@ -89,6 +89,7 @@ void LayerFit::collect(const at::Tensor* weights) {
   const Step& step = networks_.pruned().plan().steps[site_.step];
   for (size_t batch = 0; batch < batches_; ++batch) {
     check_interrupt();
+    if (first_pass && options_.dense_target && collect_at_once(batch)) continue;
     const at::Tensor input = networks_.pruned_value(batch, site_.input_slot);
     std::vector<int64_t> shape;
     TargetRows target;

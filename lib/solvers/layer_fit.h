@@ -1,5 +1,6 @@
 #pragma once
 
+#include "solvers/kernels.h"
 #include "solvers/layer_problem.h"
 #include "solvers/moments.h"
 #include "solvers/network_pair.h"
@@ -17,7 +18,7 @@ class LayerFit {
   /// The problem without pattern, budget and mask. Refers to this object.
   LayerProblem problem();
   /// How much of the variance at the target is this layer's own: less than 1 where a shortcut adds to it.
-  double own_part() const { return own_part_; }
+  double own_part() const;
   /// ||W X - T||^2 / ||T||^2 over the calibration data; outputs count as much as they do behind BatchNormalization.
   double relative_error(const at::Tensor& weights) const;
   /// Writes the weights, and what the bias must become, into the parameters of the pruned network. Returns the ids written.
@@ -32,12 +33,13 @@ class LayerFit {
     at::Tensor skip{};   ///< in the same shape; undefined: there is none
   };
   LayerValues values_at(size_t batch) const;
+  std::vector<RetargetedOutput> outputs_with(const at::Tensor& shifts) const;
+  bool collect_at_once(size_t batch);
   void refresh_convolution(const at::Tensor& weights, const at::Tensor& kept);
   void refresh_sparsely(const at::Tensor& weights, const at::Tensor& kept);
   void complete_rows();
   at::Tensor shift_for(const at::Tensor& weights) const;
   at::Tensor regularised_cross() const;
-  double part_of_sum() const;
   Parameter& parameter(int id);
 
   NetworkPair& networks_;
@@ -50,7 +52,6 @@ class LayerFit {
   at::Tensor divisor_;        ///< [O]: scale, with 1 where it is too small to divide by
   at::Tensor usable_;         ///< [O] bool: rows with a target of their own; the others keep what the dense weights give
   double lambda_ = 0;
-  double own_part_ = 1;
 };
 
 }  // namespace sparsify

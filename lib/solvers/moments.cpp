@@ -26,15 +26,6 @@ int64_t chunk_samples(const LinearSite& site, const at::Tensor& input, at::IntAr
   return std::clamp<int64_t>(kChunk / std::max<int64_t>(1, positions * site.columns * site.groups), 1, input.size(0));
 }
 
-void prepare(const LinearSite& site, Moments& moments) {
-  if (moments.gram.defined()) return;
-  moments.gram = at::zeros({site.groups, site.columns, site.columns}, at::kDouble);
-  moments.input_sum = at::zeros({site.groups, site.columns}, at::kDouble);
-  moments.cross = at::zeros({site.rows, site.columns}, at::kDouble);
-  moments.target_sum = at::zeros({site.rows}, at::kDouble);
-  moments.target_squares = at::zeros({site.rows}, at::kDouble);
-}
-
 /// The layer over its live inputs alone.
 LinearSite narrowed(const LinearSite& site) {
   LinearSite narrow = site;
@@ -68,6 +59,15 @@ void add_without_columns(const LinearSite& site, const Step& step, const at::Ten
 }
 
 }  // namespace
+
+void prepare(const LinearSite& site, Moments& moments) {
+  if (moments.gram.defined()) return;
+  moments.gram = at::zeros({site.groups, site.columns, site.columns}, at::kDouble);
+  moments.input_sum = at::zeros({site.groups, site.columns}, at::kDouble);
+  moments.cross = at::zeros({site.rows, site.columns}, at::kDouble);
+  moments.target_sum = at::zeros({site.rows}, at::kDouble);
+  moments.target_squares = at::zeros({site.rows}, at::kDouble);
+}
 
 void add_moments(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape,
                  const TargetRows& target, bool with_gram, Moments& moments) {

@@ -19,6 +19,9 @@ struct Moments {
   double count = 0;        ///< samples times positions
 };
 
+/// Zeros, unless there is something already.
+void prepare(const LinearSite& site, Moments& moments);
+
 /// The target rows [O, n] of one chunk; `columns` are the chunk's inputs [groups, columns, n].
 using TargetRows = std::function<at::Tensor(int64_t first, int64_t count, const at::Tensor& columns)>;
 

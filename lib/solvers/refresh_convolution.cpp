@@ -1,12 +1,14 @@
-// The target in front of Relu once more, for the weights as they are now: without columns, and in one pass over each batch.
+// Convolutions without columns: the target and its products with the inputs, and both once more in front of Relu for the weights as they are now.
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
 #include "base/interrupt.h"
+#include "solvers/correlate.h"
 #include "solvers/layer_fit.h"
 #include "solvers/sparse_convolution.h"
 
@@ -52,14 +54,48 @@ LayerFit::LayerValues LayerFit::values_at(size_t batch) const {
   return values;
 }
 
-void LayerFit::refresh_sparsely(const at::Tensor& weights, const at::Tensor& kept) {
-  const at::Tensor shifts = site_.shift + site_.scale * shift_for(weights);
+/// `shifts` [O]: what is added to z at the target.
+std::vector<RetargetedOutput> LayerFit::outputs_with(const at::Tensor& shifts) const {
   std::vector<RetargetedOutput> outputs;
   for (int64_t row = 0; row < site_.rows; ++row) {
     const auto number = [&](const at::Tensor& values) { return static_cast<float>(values[row].item<double>()); };
     outputs.push_back({.scale = number(site_.scale), .shift = number(shifts), .constant = number(site_.shift), .factor = number(1 / divisor_)});
   }
-  SparseConvolution convolution(site_, networks_.pruned().plan().steps[site_.step], weights, kept, std::move(outputs));
+  return outputs;
+}
+
+/// The moments of one batch without columns; false where that cannot be.
+bool LayerFit::collect_at_once(size_t batch) {
+  const Step& step = networks_.pruned().plan().steps[site_.step];
+  if (site_.kind != LinearSite::Kind::Conv || site_.live_inputs.defined()) return false;
+  const LayerValues values = values_at(batch);
+  if (!correlates_at_once(values.input) || !correlates(site_, step, values.input, values.dense.sizes())) return false;
+  prepare(site_, moments_);
+  const at::Tensor input = values.input.contiguous();
+  const at::Tensor target = at::empty_like(values.dense);
+  const std::vector<RetargetedOutput> outputs = outputs_with(site_.shift);
+  const int64_t positions = target.size(2) * target.size(3);
+  const auto place = [&](const at::Tensor& tensor, int64_t sample, int64_t row) {
+    return tensor.defined() ? tensor.data_ptr<float>() + (sample * site_.rows + row) * positions : nullptr;
+  };
+  double* sums = moments_.target_sum.data_ptr<double>();
+  double* squares = moments_.target_squares.data_ptr<double>();
+  at::parallel_for(0, site_.rows, 1, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
+      for (int64_t sample = 0; sample < target.size(0); ++sample) {
+        solver_kernels().target(place(values.dense, sample, row), place(values.skip, sample, row), positions, outputs[static_cast<size_t>(row)],
+                                place(target, sample, row), sums + row, squares + row);
+      }
+    }
+  });
+  add_correlations(site_, input, moments_);
+  add_cross_correlations(site_, input, target, moments_);
+  return true;
+}
+
+void LayerFit::refresh_sparsely(const at::Tensor& weights, const at::Tensor& kept) {
+  SparseConvolution convolution(site_, networks_.pruned().plan().steps[site_.step], weights, kept,
+                                outputs_with(site_.shift + site_.scale * shift_for(weights)));
   for (size_t batch = 0; batch < batches_; ++batch) {
     check_interrupt();
     const LayerValues values = values_at(batch);

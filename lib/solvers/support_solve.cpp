@@ -92,7 +92,7 @@ constexpr int64_t kLapack = 96;
 /// From here on factors are float32, which are twice as fast, and the solution is refined with float64 residuals.
 constexpr int64_t kRefined = 32;
 /// A correction that is smaller than this part of the solution leaves about its square.
-constexpr double kSmallCorrection = 1e-4;
+constexpr double kSmallCorrection = 1e-6;
 constexpr int kMostCorrections = 4;
 
 struct RowSystem {

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -221,29 +222,48 @@ TEST_CASE("ERK of LeNet-5", "[allocators][erk]") {
                   {1, .087072, .088433, 1});
 }
 
-TEST_CASE("ERK of ResNet-20", "[allocators][erk]") {
+namespace {
+
+Layers resnet20() {
   std::vector<Shape> shapes = {{16, 3, 3, 3}};
-  std::vector<double> at_90 = {1};
-  std::vector<double> at_95 = {.517423};
-  const auto add = [&](int64_t out, int64_t in, int count, double first, double second) {
-    for (int i = 0; i < count; ++i) {
-      shapes.push_back({out, in, 3, 3});
-      at_90.push_back(first);
-      at_95.push_back(second);
-    }
-  };
-  add(16, 16, 6, .302626, .147466);
-  add(32, 16, 1, .215024, .104778);
-  add(32, 32, 5, .139367, .067912);
-  add(64, 32, 1, .101539, .049479);
-  add(64, 64, 5, .066697, .032501);
+  const auto add = [&](int64_t out, int64_t in, size_t count) { shapes.insert(shapes.end(), count, {out, in, 3, 3}); };
+  add(16, 16, 6);
+  add(32, 16, 1);
+  add(32, 32, 5);
+  add(64, 32, 1);
+  add(64, 64, 5);
   shapes.push_back({10, 64});
-  at_90.push_back(1);
-  at_95.push_back(1);
-  const Layers layers = Layers::of_shapes(shapes);
+  return Layers::of_shapes(shapes);
+}
+
+/// One density for every kind of layer of resnet20().
+std::vector<double> spread(const std::array<double, 7>& kinds) {
+  std::vector<double> densities;
+  const size_t counts[] = {1, 6, 1, 5, 1, 5, 1};
+  for (size_t i = 0; i < kinds.size(); ++i) densities.insert(densities.end(), counts[i], kinds[i]);
+  return densities;
+}
+
+}  // namespace
+
+TEST_CASE("ERK of ResNet-20", "[allocators][erk]") {
+  const Layers layers = resnet20();
   CHECK(sum(layers.units()) == 268'336);
-  check_densities(layers, 0.9, at_90);
-  check_densities(layers, 0.95, at_95);
+  check_densities(layers, 0.9, spread({1, .302626, .215024, .139367, .101539, .066697, 1}));
+  check_densities(layers, 0.95, spread({.517423, .147466, .104778, .067912, .049479, .032501, 1}));
+}
+
+TEST_CASE("ERK of ResNet-20 with the counts of RigL's code, which rounds every layer's zeros down first", "[allocators][erk]") {
+  const Layers layers = resnet20();
+  const auto check = [&](double sparsity, double density, const std::array<double, 7>& expected) {
+    int64_t kept = 0;
+    for (const int64_t units : layers.units()) kept += units - static_cast<int64_t>(std::floor(sparsity * static_cast<double>(units)));
+    const auto all = static_cast<double>(sum(layers.units()));
+    if (density > 0) CHECK(static_cast<double>(kept) / all == Approx(density).margin(5e-8));
+    check_densities(layers, 1 - static_cast<double>(kept) / all, spread(expected));
+  };
+  check(0.9, .1000388, {1, .302749, .215111, .139424, .101580, .066724, 1});
+  check(0.95, 0, {.517877, .147595, .104870, .067971, .049522, .032529, 1});
 }
 
 TEST_CASE("floors and ceilings that contradict each other are settled by the side that weighs more", "[allocators][global]") {

@@ -2,13 +2,18 @@
 """The solvers' mathematics in PyTorch (same problem, same steps) against `sparsify prune`, on ResNet-20 and CIFAR-10.
 
   tests/benchmarks/solver_torch.py --sparsify build/bin/sparsify --model resnet20-bn.onnx --cifar FOLDER [--images 1024] [--threads 1]
-    [--solver gradual least_squares sparsegpt obs] [--repeat 1]
+    [--solver gradual gradual_linear least_squares sparsegpt obs] [--repeat 3] [--memory]
 
-Prints one JSON line a solver: seconds of both, and the mean relative error over the layers of both, which must agree to a few per cent
-(other random images). Needs torch and onnx, as tests/benchmarks/setup_peers installs them."""
+`gradual` is the default with its targets in front of Relu, `gradual_linear` the same with `relu: false`. Prints one JSON line a solver: CPU seconds of both (medians of
+runs in turn; a busy machine hardly moves them), their ratio, and the mean relative error over the layers of both, which must agree to a few per cent (other
+random images). --memory adds the peak memory of each solver over that of a run without one, at these images and at twice as many: the first is
+a layer's Hessian with what is made of it, a batch, and the activations of all images at one place; the difference is those activations.
+Needs torch and onnx, as tests/benchmarks/setup_peers installs them."""
 import argparse
 import json
+import os
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import time
@@ -72,11 +77,16 @@ def keep_largest(scores, count):
     return kept.view_as(scores)
 
 
-def gradual(regular, right, dense, density):
+def gradual(regular, right, dense, density, refresh):
+    """`refresh` gives the right side for a target that depends on the weights, or is None."""
     weights, kept = dense, torch.ones_like(dense, dtype=torch.bool)
     for step in range(1, STEPS + 1):
         kept = keep_largest(torch.where(kept, weights.abs(), -1.0), round(dense.numel() * density ** (step / STEPS)))
         weights = solve(regular, right, kept)
+        if refresh and step < STEPS:
+            right = refresh(weights)
+    for _ in range(2 if refresh else 0):
+        weights = solve(regular, refresh(weights), kept)
     return weights
 
 
@@ -129,8 +139,8 @@ def obs(regular, cross, weights, density, scale):
     return solve(regular, cross, kept)
 
 
-def fit(convolution, inputs, stride, targets, density, solver):
-    """Solves one layer in place; returns its relative error."""
+def fit(convolution, inputs, stride, sums, skips, density, solver):
+    """Solves one layer in place; returns its relative error. `sums` are the dense values in front of Relu, `skips` what the pruned network adds there, or None."""
     weight, scale, shift = convolution
     own_target = solver in ("sparsegpt", "obs")
     dense = (weight if own_target else weight * scale.view(-1, 1, 1, 1)).flatten(1).double()
@@ -139,8 +149,9 @@ def fit(convolution, inputs, stride, targets, density, solver):
     cross = torch.zeros(outputs, width, dtype=torch.float64)
     input_sum, target_sum = torch.zeros(width, dtype=torch.float64), torch.zeros(outputs, dtype=torch.float64)
     energy, count = 0.0, 0
-    for x, target in zip(inputs, targets):
-        x = columns(x, stride)
+    targets = [total - skip for total, skip in zip(sums, skips)] if skips else sums
+    for image, target in zip(inputs, targets):
+        x = columns(image, stride)
         hessian += x @ x.T
         if own_target:
             continue
@@ -166,8 +177,25 @@ def fit(convolution, inputs, stride, targets, density, solver):
     damping = DAMPING * hessian.diag().mean()
     regular = hessian + damping * torch.eye(width, dtype=torch.float64)
     right = cross + damping * dense
-    if solver == "gradual":
-        weights = gradual(regular, right, dense, density)
+    def refresh(weights):
+        nonlocal cross, target_sum, energy
+        kernel, shift = weights.float().view_as(weight), (target_sum / count - weights @ mean).float().view(1, -1, 1, 1)
+        cross, target_sum, energy = torch.zeros_like(cross), torch.zeros_like(target_sum), 0.0
+        for i, image in enumerate(inputs):
+            now = F.conv2d(image, kernel, stride=stride, padding=1) + shift
+            if skips:
+                now = now + skips[i]
+            target = torch.where(sums[i] > 0, sums[i], now.clamp(max=0))
+            if skips:
+                target = target - skips[i]
+            cross += torch.nn.grad.conv2d_weight(image, weight.shape, target, stride=stride, padding=1).flatten(1)
+            target_sum += target.sum((0, 2, 3))
+            energy += target.square().sum((0, 2, 3))
+        cross -= torch.outer(target_sum, mean)
+        return cross + damping * dense
+
+    if solver.startswith("gradual"):
+        weights = gradual(regular, right, dense, density, refresh if solver == "gradual" else None)
     else:
         weights = solve(regular, right, keep_largest(weight.flatten(1).abs(), round(dense.numel() * density)))
     convolution[:] = [weights.float().view_as(weight), torch.ones(outputs), (target_sum / count - weights @ mean).float()]
@@ -186,27 +214,32 @@ def run(network, batches, density, solver):
         shortcut = lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, x.shape[1] // 2, x.shape[1] // 2)) if stride == 2 else x
         first, second = 1 + 2 * block, 2 + 2 * block
         targets = [before(network, first, x, stride) for x in dense_x]
-        errors.append(fit(pruned[first], pruned_x, stride, targets, density, solver))
+        errors.append(fit(pruned[first], pruned_x, stride, targets, None, density, solver))
         pruned_y = [F.relu(before(pruned, first, x, stride)) for x in pruned_x]
         sums = [before(network, second, F.relu(target)) + shortcut(x) for target, x in zip(targets, dense_x)]
         skips = [shortcut(x) for x in pruned_x]
-        errors.append(fit(pruned[second], pruned_y, 1, [total - skip for total, skip in zip(sums, skips)], density, solver))
+        errors.append(fit(pruned[second], pruned_y, 1, sums, skips, density, solver))
         dense_x = [F.relu(total) for total in sums]
         pruned_x = [F.relu(before(pruned, second, y) + skip) for y, skip in zip(pruned_y, skips)]
     return sum(errors) / len(errors)
 
 
-def prune(arguments, solver):
-    options = {"gradual": {"steps": STEPS, "relu": False}}.get(solver, {})
+def prune(arguments, solver, images, criterion="magnitude"):
+    """The report, CPU seconds and peak memory in MiB of one run."""
+    options = {"gradual_linear": {"name": "gradual", "relu": False}}.get(solver, {"name": solver})
     with tempfile.TemporaryDirectory() as folder:
-        calibration = {"format": "cifar10", "path": str(arguments.cifar.resolve()), "split": "train", "samples": arguments.images, "scale": 255,
+        calibration = {"format": "cifar10", "path": str(arguments.cifar.resolve()), "split": "train", "samples": images, "scale": 255,
                        "mean": [.485, .456, .406], "std": [.229, .224, .225], "augment": [{"random_crop": 4}]}
-        recipe = {"model": str(arguments.model.resolve()), "output": f"{folder}/slim.onnx", "threads": arguments.threads,
+        recipe = {"model": str(arguments.model.resolve()), "output": f"{folder}/slim.onnx", "threads": arguments.threads, "repair": "none",
                   "data": {"calibration": calibration},
-                  "prune": [{"sparsity": arguments.sparsity, "allocation": "uniform", "solver": {"name": solver, **options}}]}
+                  "prune": [{"sparsity": arguments.sparsity, "criterion": criterion, "allocation": "uniform", "solver": options}]}
         pathlib.Path(folder, "recipe.json").write_text(json.dumps(recipe))
-        done = subprocess.run([arguments.sparsify, "prune", "--config", f"{folder}/recipe.json", "--json", "--quiet"], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
+        with open(f"{folder}/report.json", "w") as report:
+            running = subprocess.Popen([arguments.sparsify, "prune", "--config", f"{folder}/recipe.json", "--json", "--quiet"], stdout=report)
+            _, status, usage = os.wait4(running.pid, 0)
+        if status:
+            raise SystemExit(f"sparsify failed with {status}")
+        return json.loads(pathlib.Path(folder, "report.json").read_text()), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main():
@@ -217,25 +250,31 @@ def main():
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--sparsity", type=float, default=0.9)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--solver", nargs="+", default=["gradual", "least_squares", "sparsegpt", "obs"])
-    parser.add_argument("--repeat", type=int, default=1, help="both are run so many times in turn; the least seconds count")
+    parser.add_argument("--solver", nargs="+", default=["gradual", "gradual_linear", "least_squares", "sparsegpt", "obs"])
+    parser.add_argument("--repeat", type=int, default=3, help="both are run so many times in turn; medians count")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory as well, at --images and twice as many")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
     network, batches = read_network(arguments.model), images(arguments.cifar, arguments.images, 0)
+    # What a run costs without a solver: start, LibTorch (which Wanda loads), ranking, writing, checking.
+    _, start_up, empty = prune(arguments, "none", 1, criterion="wanda")
     for solver in arguments.solver:
-        torch_seconds, own_seconds = [], []
+        torch_seconds, own_seconds, peaks = [], [], []
         for _ in range(arguments.repeat):
-            start = time.perf_counter()
+            start = time.process_time()
             torch_error = run(network, batches, 1 - arguments.sparsity, solver)
-            torch_seconds.append(time.perf_counter() - start)
-            report = prune(arguments, solver)
-            own_seconds.append(report["timings"]["correct_s"])
+            torch_seconds.append(time.process_time() - start)
+            report, seconds, peak = prune(arguments, solver, arguments.images)
+            own_seconds.append(seconds - start_up)
+            peaks.append(peak - empty)
         errors = [layer["error"] for layer in report["layers"] if layer.get("error") is not None]
-        print(json.dumps({"solver": solver, "images": arguments.images, "threads": arguments.threads, "torch_s": round(min(torch_seconds), 2),
-                          "sparsify_s": round(min(own_seconds), 2), "ratio": round(min(torch_seconds) / min(own_seconds), 2),
-                          "solve_s": round(sum(layer["solve_s"] or 0 for layer in report["layers"]), 2),
-                          "torch_error": round(torch_error, 5), "sparsify_error": round(sum(errors) / len(errors), 5)}), flush=True)
+        line = {"solver": solver, "images": arguments.images, "threads": arguments.threads, "torch_s": round(statistics.median(torch_seconds), 2),
+                "sparsify_s": round(statistics.median(own_seconds), 2), "ratio": round(statistics.median(torch_seconds) / statistics.median(own_seconds), 2),
+                "torch_error": round(torch_error, 5), "sparsify_error": round(sum(errors) / len(errors), 5)}
+        if arguments.memory:
+            line |= {"peak_mib": round(statistics.median(peaks)), "peak_mib_twice_the_images": round(prune(arguments, solver, 2 * arguments.images)[2] - empty)}
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

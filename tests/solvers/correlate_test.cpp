@@ -84,3 +84,24 @@ TEST_CASE("only 3x3 convolutions that keep the size of the image are correlated"
   const Convolution shifted(4, 1, "pads = [2, 1, 0, 1]");
   CHECK_FALSE(correlates(shifted.site, shifted.step(), input, same));
 }
+
+TEST_CASE("images that are correlated at once in float32 give what columns give in float64", "[solvers][correlate]") {
+  for (const auto& [channels, groups, height, width] : {std::tuple{5, 1, 7, 5}, std::tuple{6, 3, 3, 4}, std::tuple{3, 3, 9, 8}, std::tuple{2, 1, 50, 33}}) {
+    INFO(channels << " channels, " << groups << " groups, " << height << " x " << width);
+    const Convolution conv(channels, groups, kSame);
+    const std::vector<int64_t> output{7, 2 * groups, height, width};
+    const at::Tensor input = at::arange(7 * channels * height * width, at::kDouble).mul(1.37).sin().add(0.3).view({7, channels, height, width}).to(at::kFloat);
+    const at::Tensor target = at::arange(14 * groups * height * width, at::kDouble).cos().view(output).to(at::kFloat);
+    Moments moments;
+    prepare(conv.site, moments);
+    add_correlations(conv.site, input, moments);
+    add_cross_correlations(conv.site, input, target, moments);
+    const at::Tensor columns = site_columns(conv.site, conv.step(), input.to(at::kDouble), output);
+    const at::Tensor rows = site_rows(conv.site, target.to(at::kDouble));
+    const at::Tensor gram = at::bmm(columns, columns.transpose(1, 2));
+    const at::Tensor cross = at::bmm(rows.view({groups, 2, -1}), columns.transpose(1, 2)).view({2 * groups, -1});
+    CHECK((moments.gram - gram).abs().max().item<double>() < 2e-6 * gram.abs().max().item<double>());
+    CHECK((moments.input_sum - columns.sum(2)).abs().max().item<double>() < 1e-5 * columns.abs().sum(2).max().item<double>());
+    CHECK((moments.cross - cross).abs().max().item<double>() < 2e-6 * gram.abs().max().item<double>());
+  }
+}
