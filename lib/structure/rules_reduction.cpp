@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "structure/analysis.h"
@@ -12,8 +13,32 @@ namespace {
 enum class Kind {
   Sum,   ///< zeros add nothing
   Mean,  ///< zeros add nothing, but they are counted
+  Max,   ///< zeros are not the largest where nothing is below zero
+  Log,   ///< of zeros it is not zero
   Other  ///< a zero may be the result
 };
+
+/// No element is below zero, as the operators that lead to the value tell.
+bool is_nonnegative(const Analysis& a, const std::string& value, std::map<std::string, bool>& known) {
+  static const std::set<std::string> always = {"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Sqrt", "Softplus"};
+  static const std::set<std::string> with_first = {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze",
+                                                   "Expand", "Slice", "Identity", "Dropout", "ReduceMean", "ReduceMax", "ReduceSum"};
+  static const std::set<std::string> with_all = {"Add", "Mul", "Concat", "Max"};
+  const auto [entry, fresh] = known.try_emplace(value, false);
+  if (!fresh) return entry->second;
+  const auto made = std::find_if(a.graph.nodes.begin(), a.graph.nodes.end(), [&](const FlatNode& one) { return !one.outputs.empty() && one.outputs[0] == value; });
+  if (made == a.graph.nodes.end() || !made->node->domain.empty()) return false;
+  const std::string& op = made->node->op_type;
+  const auto below = [&](const std::string& input) { return !is_nonnegative(a, input, known); };
+  entry->second = always.contains(op) || (with_first.contains(op) && !below(made->inputs.at(0))) ||
+                  (with_all.contains(op) && std::none_of(made->inputs.begin(), made->inputs.end(), below));
+  return entry->second;
+}
+
+bool is_nonnegative(const Analysis& a, const std::string& value) {
+  std::map<std::string, bool> known;
+  return is_nonnegative(a, value, known);
+}
 
 void reduce(Analysis& a, Kind kind) {
   const LabelledValue& x = a.in(0);
@@ -39,7 +64,7 @@ void reduce(Analysis& a, Kind kind) {
     const bool zero = x.zero[static_cast<size_t>(i)] != 0;
     if (!all && !reduced.contains(i)) {
       result.axes.push_back(axis);
-      result.zero.push_back(zero && kind != Kind::Other ? 1 : zero);
+      result.zero.push_back(zero && kind != Kind::Log ? 1 : 0);
       continue;
     }
     if (keep) {
@@ -47,7 +72,10 @@ void reduce(Analysis& a, Kind kind) {
       result.zero.push_back(0);
     }
     if (axis.is_fixed()) continue;
-    if (kind == Kind::Other) {
+    if (kind == Kind::Max && zero && is_nonnegative(a, a.flat().inputs.at(0))) continue;
+    if (kind == Kind::Max) {
+      a.labels.freeze(axis, a.because("it takes the largest over this axis, which may be a masked 0", "a Relu in front of it, and nothing between that gives a masked channel a value"));
+    } else if (kind == Kind::Log || kind == Kind::Other) {
       a.labels.freeze(axis, a.because("it reduces this axis, where a masked 0 may be the result"));
     } else if (!zero) {
       a.labels.freeze(axis, a.because("it sums over this axis, where removed channels are not zero",
@@ -82,9 +110,9 @@ void arg(Analysis& a) {
 void add_reduction_rules(RuleTable& table) {
   for (const char* op : {"ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"}) table[op] = [](Analysis& a) { reduce(a, Kind::Sum); };
   table["ReduceMean"] = [](Analysis& a) { reduce(a, Kind::Mean); };
-  for (const char* op : {"ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp"}) {
-    table[op] = [](Analysis& a) { reduce(a, Kind::Other); };
-  }
+  table["ReduceMax"] = [](Analysis& a) { reduce(a, Kind::Max); };
+  for (const char* op : {"ReduceMin", "ReduceProd"}) table[op] = [](Analysis& a) { reduce(a, Kind::Other); };
+  for (const char* op : {"ReduceLogSum", "ReduceLogSumExp"}) table[op] = [](Analysis& a) { reduce(a, Kind::Log); };
   for (const char* op : {"ArgMax", "ArgMin"}) table[op] = arg;
 }
 

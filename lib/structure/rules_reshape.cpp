@@ -69,20 +69,23 @@ bool follows(Analysis& a, const Expression& number, const Axis& axis) {
   return number.kind == Kind::Length && a.labels.stay_equal(number.axis, axis);
 }
 
-/// Sizes computed from lengths of other axes become stored ones. A size that only the run knows is written as 0 where it is
-/// that of the operand's axis in the same place, or once as -1.
+/// Sizes computed from lengths of other axes become stored ones. Of those that only the run knows one is written as -1; more only
+/// where they are the very length of the operand's axis in the same place, as 0. What the probe's sizes suggest is no guide: with a
+/// batch of one, batch * heads looks like heads.
 bool pin_target(Analysis& a, const LabelledValue& x, const std::vector<ExpressionPtr>& numbers, const std::vector<int64_t>& target,
                 const std::vector<Piece>& pieces) {
   if (a.node().integer("allowzero", 0) != 0) return false;
+  const auto is_known_size = [&](size_t i) { return numbers[i]->kind == Expression::Kind::Constant || is_static(*numbers[i]); };
+  size_t unknown = 0;
+  for (size_t i = 0; i < numbers.size(); ++i) unknown += is_known_size(i) ? 0 : 1;
   std::vector<int64_t> whole;
   bool in_place = true;
   int left_open = 0;
   for (size_t i = 0; i < numbers.size(); ++i) {
     in_place = in_place && i < x.axes.size() && x.axes[i].length == target[i];
     const Axis& axis = pieces[i].axis;
-    int64_t size = numbers[i]->value;
-    if (!axis.is_fixed()) size = axis.length;
-    else if (numbers[i]->kind != Expression::Kind::Constant && !is_static(*numbers[i])) size = in_place ? 0 : -1;
+    int64_t size = axis.is_fixed() ? numbers[i]->value : axis.length;
+    if (!is_known_size(i)) size = unknown > 1 && in_place && numbers[i]->kind == Expression::Kind::Length && axis.is_fixed() ? 0 : -1;
     left_open += size == -1 ? 1 : 0;
     whole.push_back(size);
   }
@@ -90,7 +93,7 @@ bool pin_target(Analysis& a, const LabelledValue& x, const std::vector<Expressio
   if (pinned < 0) return false;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const Axis& axis = pieces[i].axis;
-    if (!axis.is_fixed()) a.count_pinned(pinned, static_cast<int64_t>(i), axis);
+    if (!axis.is_fixed() && whole[i] > 0) a.count_pinned(pinned, static_cast<int64_t>(i), axis);
   }
   return true;
 }

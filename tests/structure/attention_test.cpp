@@ -62,6 +62,45 @@ TEST_CASE("grouped queries: a key-value head goes with its query heads", "[struc
   CHECK(member_of(heads, "q", 1).indices[1] == Indices{4, 5, 6, 7});
 }
 
+TEST_CASE("the width of fused attention goes once its scale is stated", "[structure][attention]") {
+  const auto sample = [](const std::string& attributes) {
+    return GraphSample{.inputs = "float[1,4,6] x", .outputs = "float[1,4,6] y", .weights = {{"q", {6, 6}}, {"k", {6, 6}}, {"v", {6, 6}}},
+                       .nodes = "a = MatMul (x, q) b = MatMul (x, k) c = MatMul (x, v) y = Attention <q_num_heads = 2, kv_num_heads = 2" + attributes + "> (a, b, c)",
+                       .opset = 23};
+  };
+  const Structure s = analysed(sample(""));
+  const Group& width = group_of(s, "q", 1, "channel");
+  CHECK(width.units == 3);
+  CHECK(width.is_cuttable());
+  CHECK(members_of(width) == "k:1 q:1");
+  REQUIRE(s.rescales().size() == 1);
+  CHECK(s.rescales()[0].scale == Approx(0.57735));  // 1 / sqrt(3), whatever is left
+  CHECK(s.share(s.rescales()[0], without(s, width, {0})) == Approx(2.0 / 3));
+  CHECK(analysed(sample(", scale = 0.25")).rescales().empty());
+}
+
+TEST_CASE("sizes that the model's inputs state are constants, only the others are left open", "[structure][reshape]") {
+  // Heads are split off in two steps with sizes taken from Shape, as PyTorch exports them; the width of a head is that of the stream / 2, which a mean holds.
+  const auto sample = [](const std::string& time) {
+    return GraphSample{.inputs = "float[N," + time + ",4] x", .outputs = "float[N," + time + ",2] y", .weights = {{"w0", {4, 8}}, {"w1", {8, 8}}, {"w2", {8, 2}}},
+                       .nodes = "r0 = MatMul (x, w0) m = ReduceMean <axes = [2]> (r0) g = Sigmoid (r0) m2 = ReduceMean <axes = [2]> (g) d0 = Sub (r0, m) r = Sub (d0, m2)"
+                                " s = Shape (r) n = Gather (s, zero) t = Gather (s, one) e = Gather (s, two) d = Div (e, two0) nh = Mul (n, two0)"
+                                " q = MatMul (r, w1) qt = Transpose <perm = [1, 0, 2]> (q)"
+                                " s1 = Concat <axis = 0> (t, nh, d) z = Reshape (qt, s1) zt = Transpose <perm = [1, 0, 2]> (z)"
+                                " s2 = Concat <axis = 0> (n, two0, t, d) u = Reshape (zt, s2) v = Relu (u) vt = Transpose <perm = [0, 2, 1, 3]> (v)"
+                                " s3 = Concat <axis = 0> (n, t, e) o = Reshape (vt, s3) y = MatMul (o, w2)",
+                       .constants = "int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] two0 = {2}"};
+  };
+  const auto width_is_free = [](const Structure& s) {
+    return std::any_of(s.groups().begin(), s.groups().end(), [](const Group& group) {
+      return group.units == 4 && group.is_cuttable() && members_of(group) == "w1:1 w2:0";
+    });
+  };
+  CHECK(width_is_free(analysed(sample("3"))));
+  CHECK_FALSE(width_is_free(analysed(sample("T"))));  // two sizes of one Reshape are left to the run
+  CHECK_FALSE(group_of(analysed(sample("3")), "w0", 1).is_cuttable());
+}
+
 TEST_CASE("a gated product merges both projections", "[structure][ffn]") {
   const Structure s = analysed({.inputs = "float[1,4,3] x", .outputs = "float[1,4,3] y",
                                 .weights = {{"up", {3, 5}}, {"gate", {3, 5}}, {"down", {5, 3}}},
@@ -106,4 +145,14 @@ TEST_CASE("a mean over channels that are zero when masked is rescaled, one over 
   REQUIRE(s.rescales().size() == 1);
   CHECK(s.share(s.rescales()[0], without(s, group, {0})) == Approx(0.8));
   CHECK_FALSE(group_of(analysed(sample("Sigmoid")), "a", 1).is_cuttable());
+}
+
+TEST_CASE("a zero is not the largest of channels of which none is below zero", "[structure][reduce]") {
+  const auto sample = [](const std::string& between) {
+    return GraphSample{.inputs = "float[1,4,3] x", .outputs = "float[1,4,1] y", .weights = {{"a", {3, 5}}, {"b", {3, 5}}},
+                       .nodes = "h = MatMul (x, a) k = MatMul (x, b) g = Sigmoid (k) " + between + " y = ReduceMax <axes = [2]> (p)"};
+  };
+  CHECK(group_of(analysed(sample("r = Relu (h) p = Mul (r, g)")), "a", 1).is_cuttable());
+  CHECK_FALSE(group_of(analysed(sample("p = Mul (h, g)")), "a", 1).is_cuttable());
+  CHECK_FALSE(group_of(analysed(sample("r = Relu (h) p = Add (r, g)")), "a", 1).is_cuttable());  // not zero where it is masked
 }
