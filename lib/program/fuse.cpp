@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "program/fuse_attention.h"
 #include "program/fuse_linear.h"
 #include "program/ops/window.h"
 #include "program/schedule.h"
@@ -160,6 +161,12 @@ class Fuser {
       if (is(i, "Conv") && one_dnn().complete()) fuse_convolution(i);
       if (is(i, "MatMul")) fuse_product(i);
     }
+    const AttentionSearch search{.sole_reader = [this](int slot) { return sole_reader(slot); },
+                                 .number = [this](const Step& step, size_t input) -> std::optional<double> {
+                                   const auto value = fixed(step, input);
+                                   return value && value->numel() == 1 ? std::optional(value->item<double>()) : std::nullopt;
+                                 }};
+    fuse_attention(schedule_, learned_, search, gone_);
     std::vector<Work> left;
     for (size_t i = 0; i < schedule_.works.size(); ++i) {
       if (!gone_[i]) left.push_back(std::move(schedule_.works[i]));

@@ -1,6 +1,7 @@
 // Elementwise operators that write their result over an input. Whether nobody else holds the input's memory is asked in
 // every run: a view of it, a parameter, a folded value or the caller may.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_softmax.h>
 #include <ATen/ops/elu.h>
 #include <ATen/ops/erf.h>
 #include <ATen/ops/exp.h>
@@ -10,12 +11,14 @@
 #include <ATen/ops/neg.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/sigmoid.h>
+#include <ATen/ops/softmax.h>
 #include <ATen/ops/sqrt.h>
 #include <ATen/ops/tanh.h>
 
 #include <algorithm>
 #include <map>
 
+#include "program/overwrite.h"
 #include "program/schedule.h"
 
 namespace sparsify {
@@ -47,6 +50,7 @@ const std::map<std::string, Unary>& unaries() {
       {"Neg", {[](at::Tensor& x, double) -> at::Tensor& { return at::neg_(x); }, [](const at::Tensor& x, double) { return at::neg(x); }}},
       {"HardSwish", {[](at::Tensor& x, double) -> at::Tensor& { return at::hardswish_(x); }, [](const at::Tensor& x, double) { return at::hardswish(x); }}},
       {"LeakyRelu", {[](at::Tensor& x, double a) -> at::Tensor& { return at::leaky_relu_(x, a); }, [](const at::Tensor& x, double a) { return at::leaky_relu(x, a); }, "alpha", 0.01}},
+      {"Gelu", {[](at::Tensor& x, double) -> at::Tensor& { return at::gelu_(x); }, [](const at::Tensor& x, double) { return at::gelu(x); }}},
       {"Elu", {[](at::Tensor& x, double a) -> at::Tensor& { return at::elu_(x, a); }, [](const at::Tensor& x, double a) { return at::elu(x, a); }, "alpha", 1.0}},
   };
   return table;
@@ -70,6 +74,34 @@ class UnaryKernel final : public Kernel {
  private:
   const Unary& how_;
   double parameter_;
+  int from_;
+  int to_;
+};
+
+/// Rows are independent, and each is read before it is written.
+void write_softmax(at::Tensor x) { at::_softmax_out(x, x, x.dim() - 1, /*half_to_float=*/false); }
+
+bool is_over_last_axis(const Step& step, const at::Tensor& x) {
+  const int64_t axis = step.node->integer("axis", step.opset >= 13 ? -1 : 1);
+  return x.dim() > 0 && x.scalar_type() == at::kFloat && x.is_contiguous() && (axis == -1 || axis == x.dim() - 1);
+}
+
+class SoftmaxKernel final : public Kernel {
+ public:
+  SoftmaxKernel(const Step& step, int from, int to) : step_(step), from_(from), to_(to) {}
+
+  void run(Frame& frame) const override {
+    const Value& input = frame.slots[static_cast<size_t>(from_)];
+    if (is_ours_alone(input) && is_over_last_axis(step_, input.tensor())) {
+      write_softmax(input.tensor());
+      frame.slots[static_cast<size_t>(to_)] = Value(input.tensor());
+    } else {
+      frame.slots[static_cast<size_t>(to_)] = Value(at::softmax(input.tensor(), -1));
+    }
+  }
+
+ private:
+  const Step& step_;
   int from_;
   int to_;
 };
@@ -155,6 +187,13 @@ void overwrite_inputs(Schedule& schedule, const Learned& learned) {
     const Node& node = *work.step->node;
     if (work.kernel || !node.domain.empty() || work.writes.size() != 1 || !is_float(learned, work.writes.front())) continue;
     const auto ends = [&work](int slot) { return std::find(work.release.begin(), work.release.end(), slot) != work.release.end(); };
+    const int64_t rank = work.reads.empty() ? 0 : static_cast<int64_t>(learned.slots[static_cast<size_t>(work.reads.front())].shape.size());
+    const int64_t axis = node.integer("axis", work.step->opset >= 13 ? -1 : 1);
+    if (node.op_type == "Softmax" && work.reads.size() == 1 && ends(work.reads.front()) && rank > 0 && (axis == -1 || axis == rank - 1)) {
+      work.kernel = std::make_unique<SoftmaxKernel>(*work.step, work.reads.front(), work.writes.front());
+      continue;
+    }
+    if (node.op_type == "Gelu" && node.text("approximate", "none") != "none") continue;
     const auto unary = unaries().find(node.op_type);
     if (unary != unaries().end() && work.reads.size() == 1 && ends(work.reads.front())) {
       const double parameter = *unary->second.attribute == '\0' ? 0 : node.number(unary->second.attribute, static_cast<float>(unary->second.otherwise));
@@ -168,6 +207,19 @@ void overwrite_inputs(Schedule& schedule, const Learned& learned) {
     if (left == right || !is_float(learned, left) || !is_float(learned, right) || (!ends(left) && !ends(right))) continue;
     work.kernel = std::make_unique<BinaryKernel>(binary->second, left, right, work.writes.front(), ends(left), ends(right));
   }
+}
+
+bool softmax_over_input(const Step& step, Frame& frame, const std::vector<bool>& keep) {
+  if (!step.node->domain.empty() || step.node->op_type != "Softmax" || step.inputs.size() != 1 || step.inputs.front().depth != 0) return false;
+  const int from = step.inputs.front().index;
+  const int to = step.outputs.front();
+  if (from < 0 || to < 0 || std::find(step.release.begin(), step.release.end(), from) == step.release.end()) return false;
+  if (!keep.empty() && keep[static_cast<size_t>(from)]) return false;
+  const Value& input = frame.slots[static_cast<size_t>(from)];
+  if (!is_ours_alone(input) || !is_over_last_axis(step, input.tensor())) return false;
+  write_softmax(input.tensor());
+  frame.slots[static_cast<size_t>(to)] = Value(input.tensor());
+  return true;
 }
 
 }  // namespace sparsify

@@ -15,6 +15,7 @@
 #include "program/executor.h"
 #include "program/gradient_cuts.h"
 #include "program/memory.h"
+#include "program/overwrite.h"
 #include "program/plan.h"
 #include "program/schedule.h"
 
@@ -108,7 +109,7 @@ struct Program::Impl {
   void check_inputs(const std::vector<Value>& inputs, bool float64) const;
   RunResult run(const std::vector<Value>& inputs, const RunOptions& options);
   void notice_changes();
-  Learned learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static) const;
+  Learned learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static, bool overwrites) const;
 };
 
 std::unique_ptr<Program> Program::build(const ModelFile& file, const ProgramOptions& options) {
@@ -295,9 +296,9 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     executor.run(known->second.schedule);
   } else {
     executor.load_constants();
-    Learned learned = learn(executor, frame, keep, inference);
-    Prepared fresh{make_schedule(*plan, learned), inference};
     const bool optimises = inference && options.optimise && !options.bfloat16 && device.is_cpu();
+    Learned learned = learn(executor, frame, keep, inference, optimises);
+    Prepared fresh{make_schedule(*plan, learned), inference};
     if (optimises) {
       std::vector<Value> values;
       for (const auto& [slot, tensor] : plan->stored) values.push_back(tensor.value == nullptr ? stored.at(tensor.id) : Value());
@@ -320,7 +321,7 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
 
 /// Runs every step and follows what is known about each slot: a shape is static when the shapes of the inputs are and
 /// the values that decide it are; a value is static when all inputs are, and Shape and Size make values of shapes.
-Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static) const {
+Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static, bool overwrites) const {
   Learned result;
   result.slots.resize(plan->slot_names.size());
   std::vector<uint8_t> facts(plan->slot_names.size(), kUnknown);
@@ -350,7 +351,8 @@ Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector
   result.known.assign(plan->steps.size(), false);
   for (size_t i = 0; i < plan->steps.size(); ++i) {
     const Step& step = plan->steps[i];
-    executor.run_step(step);
+    const bool done = overwrites && softmax_over_input(step, frame, keep);  // scores are the largest values of a transformer
+    if (!done) executor.run_step(step);
     uint8_t all = kStaticShape | kStaticValue;
     bool shape_known = true;
     for (size_t k = 0; k < step.inputs.size(); ++k) {

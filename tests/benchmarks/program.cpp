@@ -1,7 +1,7 @@
 // One network in the interpreter: seconds of a forward pass or of a training step (forward, backward, SGD), peak memory,
 // and what a node costs beyond its LibTorch call. tests/benchmarks/run_program runs it in turn with its peers.
 //
-//   bench_program MODEL --batch N [--mode forward|train] [--rounds N] [--threads N] [--plain]
+//   bench_program MODEL --batch N [--mode forward|train] [--rounds N] [--threads N] [--plain] [--precision bf16]
 //   bench_program --overhead
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -92,6 +92,7 @@ struct Settings {
   int64_t batch = 1;
   int rounds = 5;
   bool optimise = true;
+  bool bfloat16 = false;
 };
 
 nlohmann::json measure(const Settings& settings) {
@@ -105,7 +106,7 @@ nlohmann::json measure(const Settings& settings) {
   const at::Tensor input = at::randn(shape);
   Times times;
   if (settings.mode == "forward") {
-    times = timed(settings.rounds, [&] { program->run({input}, {.optimise = settings.optimise}); });
+    times = timed(settings.rounds, [&] { program->run({input}, {.bfloat16 = settings.bfloat16, .optimise = settings.optimise}); });
   } else {
     std::vector<at::Tensor> weights;
     for (Parameter& parameter : program->parameters()) {
@@ -113,7 +114,7 @@ nlohmann::json measure(const Settings& settings) {
     }
     const at::Tensor labels = at::randint(10, {settings.batch}, at::TensorOptions(at::kLong));
     times = timed(settings.rounds, [&] {
-      const RunResult result = program->run({input}, {.training = true, .gradients = true, .optimise = settings.optimise});
+      const RunResult result = program->run({input}, {.training = true, .gradients = true, .bfloat16 = settings.bfloat16, .optimise = settings.optimise});
       at::cross_entropy_loss(result.outputs.front().tensor(), labels).backward();
       const at::NoGradGuard not_recorded;
       for (at::Tensor& weight : weights) {
@@ -138,6 +139,7 @@ int run(int argc, char** argv) {
       return 0;
     }
     if (argument == "--plain") settings.optimise = false;
+    else if (argument == "--precision" && has_value) settings.bfloat16 = std::string(argv[++i]) == "bf16";
     else if (argument == "--mode" && has_value) settings.mode = argv[++i];
     else if (argument == "--batch" && has_value) settings.batch = std::atoll(argv[++i]);
     else if (argument == "--rounds" && has_value) settings.rounds = std::atoi(argv[++i]);
@@ -145,7 +147,7 @@ int run(int argc, char** argv) {
     else settings.model = argument;
   }
   if (settings.model.empty()) {
-    fmt::print(stderr, "usage: bench_program MODEL --batch N [--mode forward|train] [--rounds N] [--threads N] [--plain]\n"
+    fmt::print(stderr, "usage: bench_program MODEL --batch N [--mode forward|train] [--rounds N] [--threads N] [--plain] [--precision bf16]\n"
                        "       bench_program --overhead\n");
     return 2;
   }

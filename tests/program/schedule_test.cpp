@@ -173,6 +173,71 @@ TEST_CASE("a product and its bias are one kernel with the same numbers", "[progr
   for (int pass = 0; pass < 3; ++pass) CHECK(program->run({x}).outputs[0].tensor().equal(expected));
 }
 
+namespace {
+
+/// Attention as exporters write it out: the scale on both operands, the key transposed by a view of another shape.
+const char* const kAttention = R"(<ir_version: 8, opset_import: ["": 17]>
+  graph (float[batch, 2, 5, 4] q, float[batch, 2, keys, 4] k, float[batch, 2, keys, 4] v) => (float[batch, 2, 5, 4] y)
+    <float scale = {0.7}, float two = {2}, float[4] w = {1, -0.5, 0.25, 2}> {
+    a = Mul (q, w)
+    s = Mul (a, scale)
+    t = Transpose <perm = [0, 1, 3, 2]> (k)
+    u = Mul (scale, t)
+    m = MatMul (s, u)
+    d = Div (m, two)
+    p = Softmax <axis = -1> (d)
+    y = MatMul (p, v)
+  })";
+
+}  // namespace
+
+TEST_CASE("attention that is written out is one kernel with the same numbers", "[program][schedule]") {
+  const TextModel model(kAttention);
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  for (const int64_t keys : {7, 1, 5}) {
+    const std::vector<Value> inputs{ramp({3, 2, 5, 4}, 0, 40), ramp({3, 2, keys, 4}, 2, 55), ramp({3, 2, keys, 4}, 1, 30)};
+    const Value plain = program->run(inputs, {.optimise = false}).outputs[0];
+    for (int pass = 0; pass < 3; ++pass) CHECK(gap(program->run(inputs).outputs[0], plain) < 1e-6);
+    const RunResult tapped = program->run(inputs, {.taps = {"p"}});
+    CHECK(tapped.taps.at("p").describe() == fmt::format("float32[3, 2, 5, {}]", keys));
+  }
+  // Operands that are broadcast stay with the nodes.
+  const std::vector<Value> shared{ramp({3, 2, 5, 4}, 0, 40), ramp({1, 2, 7, 4}, 2, 55), ramp({1, 2, 7, 4}, 1, 30)};
+  const TextModel loose([] {
+    std::string text = kAttention;
+    for (size_t at = text.find("batch"); at != std::string::npos; at = text.find("batch")) text.replace(at, 5, "b" + std::to_string(at));
+    return text;
+  }());
+  const ModelFile loose_file = loose.load();
+  const auto other = Program::build(loose_file);
+  const Value plain = other->run(shared, {.optimise = false}).outputs[0];
+  for (int pass = 0; pass < 2; ++pass) CHECK(gap(other->run(shared).outputs[0], plain) < 1e-6);
+}
+
+TEST_CASE("a softmax is written over scores that end with it, not over what somebody holds", "[program][schedule]") {
+  const TextModel model(R"(<ir_version: 8, opset_import: ["": 20]>
+    graph (float[batch, 6] x) => (float[batch, 6] y, float[batch, 6] z, float[batch, 6] k) {
+      a = Softmax (x)
+      k = Exp (a)
+      b = Gelu (a)
+      y = Softmax (b)
+      z = Softmax <axis = 1> (k)
+    })");
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  for (const int64_t batch : {3, 1, 3}) {
+    const at::Tensor x = ramp({batch, 6}, 0, 9);
+    const at::Tensor before = x.clone();
+    const RunResult plain = program->run({x}, {.optimise = false});
+    for (int pass = 0; pass < 3; ++pass) {
+      const RunResult fused = program->run({x});
+      for (size_t i = 0; i < 3; ++i) CHECK(gap(fused.outputs[i], plain.outputs[i]) < 1e-6);
+    }
+    CHECK(x.equal(before));
+  }
+}
+
 TEST_CASE("in bfloat16 a block stays within its precision, and weights and gradients are float32", "[program][precision]") {
   const TextModel model(block_text());
   const ModelFile file = model.load();

@@ -1,5 +1,5 @@
 // Recorded from ONNX Runtime 1.31.1 on the CPU, optimisations off. Weights stay within 7 bits: on processors without VNNI its kernels
-// for uint8 times int8 saturate sums of two products at 16 bits (lib/program/README.md).
+// for uint8 times int8 saturate sums of two products at 16 bits (docs/design.md).
 #include "program/close_to.h"
 #include "program/run_op.h"
 #include "support/catch.h"
