@@ -144,7 +144,7 @@ def bad_input():
     refused("a vocabulary that is not there", 3, "dev.tsv,vocabulary=none.txt", "no such file", "none.txt")
     refused("a vocabulary of another kind", 2, "dev.tsv,vocabulary=tokenizer.json", ".txt nor in .model", "--data", "vocab.txt")
     refused("a vocabulary without [UNK]", 3, f"dev.tsv{ok}", "has no [UNK]", "vocab.txt", "[UNK]", **{"vocab.txt": "[PAD]\n[CLS]\n[SEP]\ngood\n"})
-    refused("a vocabulary that the model's table is too short for", 3, f"dev.tsv{ok}", (), (), (),
+    refused("a vocabulary that the model's table is too short for", 3, f"dev.tsv{ok}", "is outside the 10 entries of axis 0", "embed", "vocabulary",
             **{"vocab.txt": "\n".join(WORDS[:4] + ["x"] * 20 + WORDS[4:])})
     refused("a label that is a word", 3, f"dev.tsv{ok}", "pos", "dev.tsv:3", "label_names", **{"dev.tsv": "sentence\tlabel\na\t1\nb\tpos\n"})
     refused("a label beyond the classes", 3, f"dev.tsv{ok},classes=2", "label is 2", "dev.tsv:3", (), **{"dev.tsv": "sentence\tlabel\na\t1\nb\t2\n"})

@@ -9,6 +9,19 @@
 namespace sparsify {
 namespace {
 
+/// Rows of `x` along `axis`; says which index has no row, as ids of another vocabulary than the model's have none.
+at::Tensor select_rows(const OpCall& call, const at::Tensor& x, int64_t axis) {
+  const at::Tensor rows = positions(call, 1, x.size(axis), x.device()).flatten();
+  try {
+    return x.index_select(axis, rows);
+  } catch (const c10::IndexError&) {
+    const auto largest = rows.max().item<int64_t>();
+    const auto wrong = largest < x.size(axis) ? rows.min().item<int64_t>() - x.size(axis) : largest;
+    call.fail(fmt::format("index {} is outside the {} entries of axis {}", wrong, x.size(axis), axis),
+              "check that data and model belong together: the ids of texts must come from the model's own vocabulary");
+  }
+}
+
 void gather(OpCall& call) {
   const Shape data = shape_of(call, 0);
   const int64_t axis = normalise_axis(call, call.attribute("axis", 0), static_cast<int64_t>(data.size()));
@@ -17,7 +30,7 @@ void gather(OpCall& call) {
   result.insert(result.end(), picked.begin(), picked.end());
   result.insert(result.end(), data.begin() + axis + 1, data.end());
   call.set(0, moved(call.value(0), [&](const at::Tensor& x) {
-    return x.index_select(axis, positions(call, 1, x.size(axis), x.device()).flatten()).reshape(result);
+    return select_rows(call, x, axis).reshape(result);
   }));
 }
 
