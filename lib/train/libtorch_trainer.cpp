@@ -52,7 +52,12 @@ class Loop {
     if (!resumed && together_.is_first()) state_.measure();
     if (!together_.is_alone()) {
       together_.begin(task);
-      const Checkpoint state = together_.share_state(together_.is_first() ? state_.snapshot() : Checkpoint());
+      Checkpoint own;
+      if (together_.is_first()) {
+        own = state_.snapshot();
+        state_.add_untrained(own);
+      }
+      const Checkpoint state = together_.share_state(std::move(own));
       if (!together_.is_first()) state_.take(state);
     }
   }

@@ -38,10 +38,7 @@ class Stopwatch {
 
 TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), program_(program), total_(total_steps(task.settings, *task.data)) {
   history.metric = task.validate ? task.metric : "";
-  for (Parameter& parameter : program.parameters()) {
-    const auto given = task.start.find(parameter.tensor_id);
-    if (given != task.start.end()) parameter.tensor = from_host(given->second).tensor().to(parameter.tensor.device());
-  }
+  for (const auto& [id, weight] : task.start) put(id, weight);
   trainables_ = find_trainables(*task.file, program, task.settings);
   const std::vector<int> ids = find_running_statistics(*task.file);
   for (Parameter& parameter : program.parameters()) {
@@ -60,6 +57,19 @@ TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), p
 }
 
 TrainState::~TrainState() = default;
+
+void TrainState::put(int id, const HostTensor& weight) {
+  std::vector<Parameter>& parameters = program_.parameters();
+  const auto known = std::find_if(parameters.begin(), parameters.end(), [id](const Parameter& one) { return one.tensor_id == id; });
+  if (known != parameters.end()) known->tensor = from_host(weight).tensor().to(known->tensor.device());
+  else if (program_.stored_values().contains(id)) program_.replace_stored(id, from_host(weight));
+}
+
+void TrainState::add_untrained(Checkpoint& checkpoint) const {
+  for (const auto& [id, weight] : task_.start) {
+    if (!checkpoint.tensors.contains(fmt::format("weight/{}", id))) checkpoint.tensors.emplace(fmt::format("untrained/{}", id), weight);
+  }
+}
 
 void TrainState::hold(const MaskMap& masks) {
   const at::NoGradGuard not_recorded;

@@ -84,12 +84,16 @@ class TrainState {
   void measure();
 
   Checkpoint snapshot() const;
+  /// For other processes, which read from the file what is not trained: that of the task's start.
+  void add_untrained(Checkpoint& checkpoint) const;
   void take(const Checkpoint& checkpoint);
   void save() const;
   /// From the newest checkpoint; false if there is none.
   bool restore();
 
  private:
+  /// A weight other than the file's, trained or not.
+  void put(int id, const HostTensor& weight);
   void mask_weights();
   void count_pruned();
 
