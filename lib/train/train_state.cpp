@@ -126,7 +126,10 @@ void TrainState::choose_by_scores(double progress) {
   if (final) {
     scores_->finish();
     for (size_t i = 0; i < trainables_.size(); ++i) {
-      if (trainables_[i].pruned.defined()) optimizer_->clear_state(i, trainables_[i].pruned);
+      Trainable& one = trainables_[i];
+      if (!one.pruned.defined()) continue;
+      optimizer_->clear_state(i, one.pruned);
+      if (one.parameter != nullptr && !one.is_narrow()) one.parameter->tensor = one.master;  // in place of what the scores masked: trained from now on
     }
     mask_weights();
   }
@@ -250,10 +253,30 @@ TrainResult TrainState::result() {
 }
 
 std::string TrainState::first_bad_weight() const {
+  const at::NoGradGuard not_recorded;
+  const auto is_finite = [](const at::Tensor& tensor, at::ScalarType stored) { return at::isfinite(tensor.to(stored)).all().item<bool>(); };
   for (const Trainable& one : trainables_) {
-    if (!at::isfinite(one.master).all().item<bool>()) return fmt::format("weight \"{}\"", one.name);
+    if (!is_finite(one.master, one.stored)) return fmt::format("weight \"{}\"", one.name);
+    if (one.average.defined() && !is_finite(one.average, one.stored)) return fmt::format("average of weight \"{}\"", one.name);
   }
   return "";
+}
+
+std::string TrainState::first_bad_statistic() const {
+  for (const Parameter* one : statistics_) {
+    if (!at::isfinite(one->tensor).all().item<bool>()) return fmt::format("running statistic \"{}\"", one->name);
+  }
+  return "";
+}
+
+void TrainState::look(const std::function<void()>& action) {
+  begin_step();
+  refresh();
+  std::map<std::string, HostTensor> moved;
+  if (unfolding_) unfolding_->save(moved);
+  for (auto& [name, tensor] : moved) tensor = tensor.copy();
+  action();
+  if (unfolding_) unfolding_->load(moved);
 }
 
 }  // namespace sparsify

@@ -75,8 +75,12 @@ class TrainState {
   WeightMap gather(bool averaged) const;
   /// Best weights if an epoch was judged, else the present ones.
   TrainResult result();
-  /// `weight "conv1.weight"`, or "".
+  /// `weight "conv1.weight"`, or "": as the file would store it.
   std::string first_bad_weight() const;
+  /// Of running statistics, likewise.
+  std::string first_bad_statistic() const;
+  /// Runs `action` with the weights as the next step would see them; what a run of the graph moves (unfolding) is as before afterwards.
+  void look(const std::function<void()>& action);
 
   /// What the trainer's runs of the graph need (unfolding).
   void attach(RunOptions& options);
