@@ -15,6 +15,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "program/batch_norm.h"
 #include "train/checkpoint.h"
 #include "train/dynamic.h"
 #include "train/objective.h"
@@ -64,6 +65,7 @@ class Loop {
   }
 
   TrainResult run() {
+    const FixedNorms fixed(state_.fixed_norms());
     Progress progress(task_.task, total_ - state_.step);
     progress_ = &progress;
     if (is_epoch_over() && state_.epoch.count > 0) {  // an interrupted validation is done again

@@ -16,6 +16,7 @@
 #include "train/dynamic.h"
 #include "train/movement.h"
 #include "train/movement_scores.h"
+#include "train/trained.h"
 #include "train/unfolding.h"
 
 namespace sparsify {
@@ -41,8 +42,10 @@ TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), p
   for (const auto& [id, weight] : task.start) put(id, weight);
   trainables_ = find_trainables(*task.file, program, task.settings);
   const std::vector<int> ids = find_running_statistics(*task.file);
+  const std::set<int> fixed = find_fixed_norms(*task.file, task.settings);
   for (Parameter& parameter : program.parameters()) {
-    if (std::find(ids.begin(), ids.end(), parameter.tensor_id) != ids.end()) statistics_.push_back(&parameter);
+    const bool moves = std::find(ids.begin(), ids.end(), parameter.tensor_id) != ids.end() && !fixed.contains(parameter.tensor_id);
+    if (moves) statistics_.push_back(&parameter);
   }
   if (task.settings.unfold) unfolding_ = std::make_unique<Unfolding>(*task.file, task.settings, trainables_);
   std::vector<Optimizer::Item> items;
@@ -52,6 +55,9 @@ TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), p
     items.push_back({std::to_string(one.id), one.master, one.lr, one.weight_decay});
   }
   optimizer_ = std::make_unique<Optimizer>(task.settings.optimizer, std::move(items));
+  for (const Parameter& parameter : program.parameters()) {
+    if (fixed.contains(parameter.tensor_id)) fixed_norms_.push_back(parameter.tensor);
+  }
   if (task.movement) scores_ = std::make_unique<MovementScores>(*task.movement, trainables_);
   hold(task.masks);
 }

@@ -75,6 +75,8 @@ class TrainState {
   WeightMap gather(bool averaged) const;
   /// Best weights if an epoch was judged, else the present ones.
   TrainResult result();
+  /// What BatchNormalizations that a group freezes read, for FixedNorms.
+  const std::vector<at::Tensor>& fixed_norms() const { return fixed_norms_; }
   /// `weight "conv1.weight"`, or "": as the file would store it.
   std::string first_bad_weight() const;
   /// Of running statistics, likewise.
@@ -105,6 +107,7 @@ class TrainState {
   Program& program_;
   std::vector<Trainable> trainables_;
   std::vector<Parameter*> statistics_;
+  std::vector<at::Tensor> fixed_norms_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<MovementScores> scores_;  ///< null unless movement pruning is asked for
   std::unique_ptr<Unfolding> unfolding_;    ///< null unless asked for

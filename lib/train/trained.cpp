@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/names.h"
 #include "onnx/flat_graph.h"
@@ -32,6 +33,27 @@ std::string reason_untrained(const TrainSettings& settings, const PrunableTensor
   const Freezing found = freezing_of(settings, tensor);
   if (!found.frozen) return "";
   return found.group < 0 ? "a constant of a formula" : fmt::format("frozen by train.groups.{}", found.group);
+}
+
+std::set<int> find_fixed_norms(const ModelFile& file, const TrainSettings& settings) {
+  const bool freezes = std::any_of(settings.groups.begin(), settings.groups.end(), [](const ParameterGroup& group) { return group.frozen; });
+  if (!freezes) return {};
+  std::map<int, bool> frozen;
+  for (const PrunableTensor& tensor : find_tensors(file)) frozen[tensor.id] = freezing_of(settings, tensor).group >= 0;
+  const FlatGraph graph = flatten(file.model());
+  std::map<std::string, int> ids_by_value;
+  for (const FlatTensor& tensor : graph.tensors) ids_by_value.emplace(tensor.value, tensor.tensor.id);
+  std::set<int> found;
+  for (const FlatNode& node : graph.nodes) {
+    if (node.node->op_type != "BatchNormalization" || node.inputs.size() < 5) continue;
+    std::vector<int> ids;
+    for (const size_t input : std::initializer_list<size_t>{1, 3, 4}) {
+      const auto known = ids_by_value.find(node.inputs[input]);
+      if (known != ids_by_value.end()) ids.push_back(known->second);
+    }
+    if (std::any_of(ids.begin(), ids.end(), [&](int id) { return frozen[id]; })) found.insert(ids.begin(), ids.end());
+  }
+  return found;
 }
 
 std::vector<int> find_running_statistics(const ModelFile& file) {

@@ -162,14 +162,11 @@ TEST_CASE("a frozen BatchNormalization keeps its statistics and normalises with 
   const TemporaryFolder folder;
   folder.write("one.csv", "1,2,3\n");
   const DataSource data = open_source(fmt::format("train: {{format: csv, path: {}, target: value}}", folder.path("one.csv")), file.model().graph.inputs, "train");
-  for (const char* frozen : {"scale", "mean"}) {
-    INFO(frozen);
-    const TrainResult result = make_trainer()->train(task_for(file, data, fmt::format("{{steps: 1, loss: mse, groups: [{{include: [{}], frozen: true}}]}}", frozen)));
-    CHECK_FALSE(result.weights.contains(id_of(file, "mean")));
-    CHECK_FALSE(result.weights.contains(id_of(file, "var")));
-    CHECK(result.weights.contains(id_of(file, "shift")));
-    CHECK(result.history.epochs.at(0).loss == Approx(1.5625).epsilon(1e-4));  // y = 1 / 2 * .5 + 2 * 2 = 4.25; the batch's statistics would make it 0
-  }
+  const TrainResult fixed = make_trainer()->train(task_for(file, data, "{steps: 1, loss: mse, groups: [{include: [scale], frozen: true}]}"));
+  CHECK_FALSE(fixed.weights.contains(id_of(file, "mean")));
+  CHECK_FALSE(fixed.weights.contains(id_of(file, "var")));
+  CHECK(fixed.weights.contains(id_of(file, "shift")));
+  CHECK(fixed.history.epochs.at(0).loss == Approx(1.5625).epsilon(1e-4));  // y = 1 / 2 * .5 + 2 * 2 = 4.25; the batch's statistics would make it 0
   const TrainResult moved = make_trainer()->train(task_for(file, data, "{steps: 1, loss: mse}"));
   CHECK(moved.weights.at(id_of(file, "mean")).to_floats()[0] == Approx(0.1));
   CHECK(moved.history.epochs.at(0).loss == Approx(9));
