@@ -1,14 +1,17 @@
 #include "base/interrupt.h"
 
+#include <atomic>
 #include <csignal>
 #include <unistd.h>
 
+#include "base/defer_interrupts.h"
 #include "base/error.h"
 
 namespace sparsify {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
+std::atomic<int> deferring = 0;
 
 extern "C" void on_signal(int) {
   if (requested != 0) ::_exit(kInterrupted);
@@ -16,6 +19,9 @@ extern "C" void on_signal(int) {
 }
 
 }  // namespace
+
+DeferInterrupts::DeferInterrupts() { ++deferring; }
+DeferInterrupts::~DeferInterrupts() { --deferring; }
 
 void install_interrupt_handlers() {
   struct sigaction action {};
@@ -31,7 +37,7 @@ void install_interrupt_handlers() {
 bool interrupt_requested() { return requested != 0; }
 
 void check_interrupt() {
-  if (requested == 0) return;
+  if (requested == 0 || deferring > 0) return;
   throw InterruptedError{{.what = "interrupted",
                           .where = "a signal from outside",
                           .fix = "run the command again; no partial output was left (with --resume, finished layers and checkpoints count)"}};

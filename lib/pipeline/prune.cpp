@@ -35,6 +35,7 @@
 #include "pipeline/request_check.h"
 #include "pipeline/scratch_model.h"
 #include "pipeline/train_stage.h"
+#include "pipeline/untrained.h"
 #include "report/renderers.h"
 
 namespace sparsify {
@@ -95,10 +96,12 @@ class Run {
 
   PruneOutcome run() {
     trains_ = trains(recipe_);
+    settle_sparsity_(recipe_);
     overwrite_ = check_request(request_, folder_);
     watch_.stage("load");
     ModelFile given = ModelFile::load(recipe_.model, {.allow_linked_data = request_.allow_linked_data});
     for (const std::string& warning : given.warnings()) warn(warning);
+    if (request_.plan.empty() && !request_.hold_zeros) require_trained(given, recipe_);
     bfloat16_ = computes_in_bfloat16(recipe_, given);
     std::optional<DataSource> data;
     if (!request_.dry_run && recipe_.data.contains("eval")) {

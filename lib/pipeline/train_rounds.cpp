@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "pipeline/train_run.h"
 #include "train/checkpoint.h"
@@ -76,6 +77,15 @@ double largest_target(const Recipe& recipe) {
   return target;
 }
 
+/// Rounds train from the step that is rewound to: at or behind their end none would train.
+void require_step_of_round(const Imp& imp, int64_t to_step, int64_t steps) {
+  if (to_step < steps) return;
+  const std::string asked = imp.to_epoch() ? fmt::format("to_epoch {:.4g} is step {}", *imp.to_epoch(), to_step) : fmt::format("to_step {}", to_step);
+  throw ConfigError{{.what = fmt::format("rounds would rewind to their end and train nothing: {}, a round has {} steps", asked, steps),
+                     .where = "schedule.rewind",
+                     .fix = fmt::format("rewind to an earlier step, such as {{to_step: {}}}, or make rounds longer (train.epochs is that of a round)", steps / 10)}};
+}
+
 /// One training over all rounds with one schedule of the learning rate.
 TrainOutcome train_through(TrainRun& run, const Imp& imp, const WeightMap& start, double target) {
   TrainTask task = run.task();
@@ -108,6 +118,7 @@ TrainOutcome train_rounds(TrainRun& run, const Imp& imp, const WeightMap& start)
   const bool rewinds = imp.rewind() == Imp::Rewind::Weights;
   const TrainTask base = run.task();
   const int64_t to_step = imp.to_epoch() ? std::llround(*imp.to_epoch() * static_cast<double>(steps_per_epoch(run.settings(), run.data()))) : imp.to_step();
+  if (rewinds) require_step_of_round(imp, to_step, total_steps(run.settings(), run.data()));
   Rounds state = run.stage().resume ? restore(base) : Rounds{};
   const int64_t first = rewinds ? 0 : 1;  // round 0 trains the dense network, whose step `to_step` is what is rewound to
   for (int64_t round = first + state.done; round <= rounds; ++round) {

@@ -97,10 +97,12 @@ TrainTask TrainRun::task() const {
   return task;
 }
 
-MaskMap TrainRun::masks() const {
-  if (decisions_.cut) return decisions_.cut->masks;  // on both sides of every unit, biases and norms as well
+MaskMap TrainRun::masks() const { return masks_of(decisions_); }
+
+MaskMap masks_of(const Decisions& decisions) {
+  if (decisions.cut) return decisions.cut->masks;  // on both sides of every unit, biases and norms as well
   MaskMap masks;
-  for (const Decision& decision : decisions_.decided) masks.emplace(decision.tensor.id, decision.mask);
+  for (const Decision& decision : decisions.decided) masks.emplace(decision.tensor.id, decision.mask);
   return masks;
 }
 

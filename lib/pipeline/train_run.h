@@ -13,6 +13,9 @@ namespace sparsify {
 /// the recipe says otherwise, so that the final masks are trained as well.
 std::unique_ptr<Schedule> schedule_for_training(const Recipe& recipe);
 
+/// What the decisions hold, by tensor id.
+MaskMap masks_of(const Decisions& decisions);
+
 /// What all trainings of one run share.
 class TrainRun {
  public:

@@ -11,6 +11,7 @@
 #include "pipeline/cut_stage.h"
 #include "pipeline/cut_training.h"
 #include "pipeline/train_run.h"
+#include "pipeline/untrained.h"
 #include "schedules/dynamic.h"
 #include "schedules/movement.h"
 #include "train/checkpoint.h"
@@ -20,15 +21,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The penalty of soft movement decides how many go.
+bool leaves_sparsity_open(const Recipe& recipe) {
+  const std::unique_ptr<Schedule> schedule = schedule_for_training(recipe);
+  const auto* movement = dynamic_cast<const MovementSchedule*>(schedule.get());
+  return movement != nullptr && movement->soft();
+}
+
+/// A pattern of single weights without a sparsity.
+bool is_open(const PruneRule& rule) { return rule.sparsity.is_null() && split_name(rule.pattern, "pattern").name == "unstructured"; }
+
 /// Schedules that follow a sparsity need rules that have one.
 void require_free_sparsity(const Recipe& recipe, const std::string& schedule) {
+  const bool open = leaves_sparsity_open(recipe);
   for (size_t i = 0; i < recipe.prune.size(); ++i) {
     const PruneRule& rule = recipe.prune[i];
     if (cuts(rule)) {
       require_gradual_cut(rule, fmt::format("prune.{}", i), schedule);
       continue;
     }
-    if (!rule.sparsity.is_number()) {
+    if (!rule.sparsity.is_number() && !(open && is_open(rule))) {
       throw ConfigError{{.what = fmt::format("the schedule \"{}\" raises the sparsity while it trains, and this rule gives none", schedule),
                          .where = fmt::format("{} (prune.{}.sparsity)", rule.mark.text(), i),
                          .fix = "give a number, or use schedule: one_shot for patterns that fix the density"}};
@@ -114,16 +126,6 @@ TrainOutcome train_once(TrainRun& run, const WeightMap& start) {
   return {.weights = std::move(result.weights), .history = std::move(result.history)};
 }
 
-/// A frozen tensor does not become zero, and zeros say what is cut.
-void require_nothing_frozen(const TrainRun& run) {
-  const std::vector<ParameterGroup>& groups = run.settings().groups;
-  const auto frozen = std::find_if(groups.begin(), groups.end(), [](const ParameterGroup& group) { return group.frozen; });
-  if (frozen == groups.end()) return;
-  throw ConfigError{{.what = fmt::format("a schedule that removes units while it trains needs all weights to be trained, and \"{}\" is frozen", frozen->include.front()),
-                     .where = fmt::format("train.groups.{}.frozen", frozen - groups.begin()),
-                     .fix = "use schedule: one_shot, or give the group a small lr"}};
-}
-
 TrainOutcome train_as_scheduled(TrainRun& run, const WeightMap& start) {
   const Schedule& schedule = run.schedule();
   if (schedule.is_gradual()) return train_gradually(run, start);
@@ -189,6 +191,13 @@ bool trains(const Recipe& recipe) {
   return true;
 }
 
+void settle_sparsity_(Recipe& recipe) {
+  if (recipe.train.is_null() || !leaves_sparsity_open(recipe)) return;
+  for (PruneRule& rule : recipe.prune) {
+    if (is_open(rule)) rule.sparsity = Setting(0.0);
+  }
+}
+
 TrainOutcome train_stage(const TrainStage& stage, Decisions& decisions, const WeightMap& start) {
   const std::string checkpoints = checkpoint_folder(stage.folder);
   if (fs::exists(checkpoints) && !stage.resume) {
@@ -198,10 +207,11 @@ TrainOutcome train_stage(const TrainStage& stage, Decisions& decisions, const We
     std::error_code ignored;
     fs::remove_all(checkpoints, ignored);
   }
-  TrainRun run(stage, decisions, start);
-  const bool cuts_later = decisions.cut && split_name(stage.recipe.schedule, "schedule").name != "one_shot";
-  if (cuts_later) require_nothing_frozen(run);
-  TrainOutcome outcome = train_as_scheduled(run, start);
+  const bool one_shot = split_name(stage.recipe.schedule, "schedule").name == "one_shot";
+  const bool cuts_later = decisions.cut && !one_shot;
+  const WeightMap from = one_shot ? with_untrained_masked(stage.file, read_train_settings(stage.recipe.train), masks_of(decisions), start, decisions.cut != nullptr) : start;
+  TrainRun run(stage, decisions, from);
+  TrainOutcome outcome = train_as_scheduled(run, from);
   if (cuts_later) {
     const ScratchModel trained = run.with(outcome.weights);
     Decisions chosen = decisions_of_cut(stage.file, plan_zero_units(stage.file, {.inputs = stage.inputs, .zeros = &trained.file()}));

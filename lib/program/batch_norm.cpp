@@ -91,6 +91,17 @@ namespace {
 thread_local const BatchShare* shared_batch = nullptr;
 }
 
+namespace {
+thread_local const std::set<const void*>* fixed_norms = nullptr;
+}
+
+FixedNorms::FixedNorms(const std::vector<at::Tensor>& tensors) : before_(fixed_norms) {
+  for (const at::Tensor& tensor : tensors) own_.insert(tensor.unsafeGetTensorImpl());
+  fixed_norms = &own_;
+}
+FixedNorms::~FixedNorms() { fixed_norms = before_; }
+bool FixedNorms::contains(const at::Tensor& tensor) { return fixed_norms != nullptr && fixed_norms->contains(tensor.unsafeGetTensorImpl()); }
+
 BatchShareGuard::BatchShareGuard(const BatchShare* share) : before_(shared_batch) { shared_batch = share; }
 BatchShareGuard::~BatchShareGuard() { shared_batch = before_; }
 const BatchShare* BatchShareGuard::share() { return shared_batch; }

@@ -3,6 +3,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <set>
+#include <vector>
 
 namespace sparsify {
 
@@ -24,6 +26,22 @@ class BatchShareGuard {
 
  private:
   const BatchShare* before_;
+};
+
+/// While one lives, BatchNormalizations of this thread's runs that read one of these tensors (scale or mean) normalise with the stored statistics
+/// and leave them, whatever the others do in training.
+class FixedNorms {
+ public:
+  explicit FixedNorms(const std::vector<at::Tensor>& tensors);
+  ~FixedNorms();
+  FixedNorms(const FixedNorms&) = delete;
+  FixedNorms& operator=(const FixedNorms&) = delete;
+
+  static bool contains(const at::Tensor& tensor);
+
+ private:
+  std::set<const void*> own_;
+  const std::set<const void*>* before_;
 };
 
 struct NormalisedBatch {

@@ -10,10 +10,12 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/defer_interrupts.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "program/batch_norm.h"
 #include "train/checkpoint.h"
 #include "train/dynamic.h"
 #include "train/objective.h"
@@ -52,14 +54,25 @@ class Loop {
     if (!resumed && together_.is_first()) state_.measure();
     if (!together_.is_alone()) {
       together_.begin(task);
-      const Checkpoint state = together_.share_state(together_.is_first() ? state_.snapshot() : Checkpoint());
+      Checkpoint own;
+      if (together_.is_first()) {
+        own = state_.snapshot();
+        state_.add_untrained(own);
+      }
+      const Checkpoint state = together_.share_state(std::move(own));
       if (!together_.is_first()) state_.take(state);
     }
   }
 
   TrainResult run() {
+    const FixedNorms fixed(state_.fixed_norms());
     Progress progress(task_.task, total_ - state_.step);
     progress_ = &progress;
+    if (is_epoch_over() && state_.epoch.count > 0) {  // an interrupted validation is done again
+      lr_ = schedule_->factor({state_.step - 1, total_, per_epoch_});
+      end_epoch();
+      save_if_due({});
+    }
     while (state_.step < total_ && !state_.history.stopped_early) run_epoch();
     log_verbose("trained {} steps in {:.1f} s, of which {:.1f} s waiting for data, {:.3f} s holding masks", total_, elapsed(), waited_, state_.mask_seconds());
     together_.end();
@@ -89,20 +102,24 @@ class Loop {
       take_step(batches);
       ++state_.step;
       log_step();
-      if (state_.step % per_epoch_ == 0 || state_.step == total_) end_epoch();
-      save_if_due();
+      if (is_epoch_over()) {
+        require_good_weights(batches);
+        end_epoch();
+      }
+      save_if_due(batches);
     }
   }
+
+  bool is_epoch_over() const { return state_.step > 0 && (state_.step % per_epoch_ == 0 || state_.step == total_); }
 
   TrainPoint here() const { return {state_.step, total_, per_epoch_}; }
 
   void take_step(std::vector<Batch>& batches) {
     if (task_.capture_step && *task_.capture_step == state_.step) state_.captured = state_.gather(/*averaged=*/false);
     if (std::binary_search(task_.mask_steps.begin(), task_.mask_steps.end(), state_.step)) {
-      MaskMap masks;
-      if (together_.is_first()) masks = task_.new_masks(state_.gather(/*averaged=*/false), state_.step, total_);
-      state_.hold(together_.share_masks(std::move(masks)));
+      state_.hold(together_.share_masks(choose_masks()));
     }
+    const DeferInterrupts until_the_step_is_whole;
     state_.choose_by_scores(here().progress());
     lr_ = schedule_->factor(here());
     state_.optimizer().set_factor(lr_);
@@ -124,6 +141,22 @@ class Loop {
       state_.replace_by_gradients(*task_.dynamic, here().progress() / task_.dynamic->end, seed_of(0));
     } else {
       state_.finish_step(settings_.clip_norm);
+    }
+  }
+
+  /// Evidence for it may take long. Alone, an interruption leaves the state before the step; others wait for the masks.
+  MaskMap choose_masks() {
+    if (!together_.is_first()) return {};
+    if (!together_.is_alone()) {
+      const DeferInterrupts for_the_others;
+      return task_.new_masks(state_.gather(/*averaged=*/false), state_.step, total_);
+    }
+    try {
+      return task_.new_masks(state_.gather(/*averaged=*/false), state_.step, total_);
+    } catch (const InterruptedError&) {
+      cut_short_ = true;
+      save_if_due({});
+      throw;
     }
   }
 
@@ -171,12 +204,32 @@ class Loop {
   [[noreturn]] void refuse_loss(const Batch& batch, uint64_t seed, double value) {
     std::string first = state_.first_bad_weight();
     if (first.empty()) first = objective_->first_bad_value(batch, seed);
+    refuse_divergence(fmt::format("the loss became {}; the first bad number is in {}", value, first.empty() ? "the loss itself" : first));
+  }
+
+  [[noreturn]] void refuse_divergence(const std::string& what) const {
     std::string kept;
     if (!task_.checkpoints.empty() && has_checkpoint(task_.checkpoints)) kept = fmt::format("; the last good checkpoint is in {}", task_.checkpoints);
-    throw ResourceError{{.what = fmt::format("the loss became {}; the first bad number is in {}", value, first.empty() ? "the loss itself" : first),
+    throw ResourceError{{.what = what,
                          .where = fmt::format("step {} of {} (epoch {:.2f}), learning rate {:.3g}", state_.step, total_, here().epoch(),
                                               lr_ * settings_.optimizer.lr),
-                         .fix = "use a lower learning rate, a warm-up, or clip_norm: 1" + kept}};
+                         .fix = "use a lower learning rate, a warm-up, or clip_norm: 1, which is another recipe: start again with --overwrite instead of --resume" + kept}};
+  }
+
+  /// Before weights are judged, kept or handed out: they are finite, and so is what the next step would make of them.
+  ///   batches  of the last step; empty where it was looked at before
+  void require_good_weights(const std::vector<Batch>& batches) {
+    if (checked_step_ == state_.step) return;
+    checked_step_ = state_.step;
+    std::string bad = state_.first_bad_weight();
+    if (bad.empty()) bad = state_.first_bad_statistic();
+    if (!bad.empty()) refuse_divergence("the training diverged; the first bad number is in " + bad);
+    if (batches.empty() || batches.front().count == 0) return;
+    const DeferInterrupts until_it_is_known;
+    state_.look([&] {
+      const double value = objective_->value(batches.front(), seed_of(0));
+      if (!std::isfinite(value)) refuse_loss(batches.front(), seed_of(0), value);
+    });
   }
 
   TrainRow row(double loss) const {
@@ -195,18 +248,25 @@ class Loop {
   }
 
   void end_epoch() {
-    TrainRow done = row(state_.epoch.take());
+    TrainRow done = row(0);
+    WeightMap weights;
     if (task_.validate) {
-      WeightMap weights = state_.gather(/*averaged=*/true);
-      done.metric = task_.validate(weights);
-      const bool is_candidate = here().progress() >= task_.final_masks_from;
-      if (is_candidate) judge(*done.metric, std::move(weights));
+      weights = state_.gather(/*averaged=*/true);
+      try {
+        done.metric = task_.validate(weights);
+      } catch (const InterruptedError&) {
+        cut_short_ = true;  // the checkpoint says that this epoch has not ended yet
+      }
     }
+    const bool is_candidate = here().progress() >= task_.final_masks_from;
+    if (done.metric && is_candidate) judge(*done.metric, std::move(weights));
     state_.history.stopped_early = together_.sum(state_.history.stopped_early ? 1 : 0) > 0;
+    save_due_ = true;
+    if (cut_short_) return;
+    done.loss = state_.epoch.take();
     log_info("epoch {:.3g}: loss {:.4f}{}, learning rate {:.3g}, sparsity {:.4f}, {:.0f} s", done.epoch, done.loss,
              done.metric ? fmt::format(", {} {:.4g}", task_.metric, *done.metric) : "", done.lr, done.sparsity, done.seconds);
     state_.history.epochs.push_back(done);
-    save_due_ = true;
   }
 
   void judge(double metric, WeightMap weights) {
@@ -218,12 +278,14 @@ class Loop {
       state_.history.best_epoch = static_cast<int64_t>(state_.history.epochs.size());
       state_.epochs_without_gain = 0;
     } else if (++state_.epochs_without_gain >= settings_.patience && settings_.patience > 0) {
-      state_.history.stopped_early = true;
+      const bool captures_later = task_.capture_step && *task_.capture_step >= state_.step;  // what rounds rewind to
+      state_.history.stopped_early = !captures_later;
     }
   }
 
-  void save_if_due() {
-    const bool interrupted = together_.sum(interrupt_requested() ? 1 : 0) > 0;
+  ///   batches  of the last step
+  void save_if_due(const std::vector<Batch>& batches) {
+    const bool interrupted = together_.sum(interrupt_requested() || cut_short_ ? 1 : 0) > 0;
     if (interrupted) together_.end();
     if (task_.checkpoints.empty()) {
       if (interrupted) throw InterruptedError{{.what = fmt::format("interrupted at step {} of {}", state_.step, total_), .where = task_.task, .fix = "run the same command again"}};
@@ -232,6 +294,7 @@ class Loop {
     const bool by_time = seconds_since(saved_) > settings_.checkpoint_minutes * 60;
     const bool by_steps = settings_.checkpoint_steps > 0 && state_.step % settings_.checkpoint_steps == 0;
     if (!(save_due_ || interrupted || by_time || by_steps)) return;
+    require_good_weights(batches);
     const double before = state_.seconds;
     state_.seconds = elapsed();
     state_.save();
@@ -257,6 +320,8 @@ class Loop {
   double lr_ = 0;
   double waited_ = 0;
   bool save_due_ = false;
+  bool cut_short_ = false;  ///< an interruption came in the middle of a validation or a choice of masks
+  int64_t checked_step_ = -1;
   Clock::time_point start_ = Clock::now();
   Clock::time_point saved_ = start_;
 };

@@ -71,10 +71,22 @@ at::Tensor Objective::scores_of(const RunResult& result, const LossValue& value,
 }
 
 at::Tensor Objective::loss(const Batch& batch, uint64_t seed) {
-  Mixed mixed;
-  const std::vector<Value> inputs = inputs_of(batch, seed, mixed);
   RunOptions options = run_;
   options.seed = seed;
+  return loss_with(batch, options);
+}
+
+double Objective::value(const Batch& batch, uint64_t seed) {
+  RunOptions options = run_;  // gradients included: the very kernels of the next step
+  options.seed = seed;
+  options.update_statistics = false;
+  options.share = nullptr;
+  return loss_with(batch, options).item<double>();
+}
+
+at::Tensor Objective::loss_with(const Batch& batch, const RunOptions& options) {
+  Mixed mixed;
+  const std::vector<Value> inputs = inputs_of(batch, options.seed, mixed);
   const RunResult result = program_.run(inputs, options);
   const at::Tensor scores = scores_of(result, value_, batch.count);
   if (!teacher_) return task_part(scores, batch, mixed);

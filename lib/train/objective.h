@@ -22,6 +22,9 @@ class Objective {
   ///   seed  of dropout and mixing in this batch
   at::Tensor loss(const Batch& batch, uint64_t seed);
 
+  /// The same number, with nothing moved: neither running statistics nor gradients. Of this process's batch alone.
+  double value(const Batch& batch, uint64_t seed);
+
   /// How the model runs in loss(): what the trainer adds to it.
   RunOptions& run_options() { return run_; }
 
@@ -30,6 +33,7 @@ class Objective {
   std::string first_bad_value(const Batch& batch, uint64_t seed);
 
  private:
+  at::Tensor loss_with(const Batch& batch, const RunOptions& options);
   std::vector<Value> inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const;
   at::Tensor task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const;
   at::Tensor teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch);

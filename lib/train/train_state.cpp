@@ -16,6 +16,7 @@
 #include "train/dynamic.h"
 #include "train/movement.h"
 #include "train/movement_scores.h"
+#include "train/trained.h"
 #include "train/unfolding.h"
 
 namespace sparsify {
@@ -38,14 +39,13 @@ class Stopwatch {
 
 TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), program_(program), total_(total_steps(task.settings, *task.data)) {
   history.metric = task.validate ? task.metric : "";
-  for (Parameter& parameter : program.parameters()) {
-    const auto given = task.start.find(parameter.tensor_id);
-    if (given != task.start.end()) parameter.tensor = from_host(given->second).tensor().to(parameter.tensor.device());
-  }
+  for (const auto& [id, weight] : task.start) put(id, weight);
   trainables_ = find_trainables(*task.file, program, task.settings);
   const std::vector<int> ids = find_running_statistics(*task.file);
+  const std::set<int> fixed = find_fixed_norms(*task.file, task.settings);
   for (Parameter& parameter : program.parameters()) {
-    if (std::find(ids.begin(), ids.end(), parameter.tensor_id) != ids.end()) statistics_.push_back(&parameter);
+    const bool moves = std::find(ids.begin(), ids.end(), parameter.tensor_id) != ids.end() && !fixed.contains(parameter.tensor_id);
+    if (moves) statistics_.push_back(&parameter);
   }
   if (task.settings.unfold) unfolding_ = std::make_unique<Unfolding>(*task.file, task.settings, trainables_);
   std::vector<Optimizer::Item> items;
@@ -55,11 +55,27 @@ TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), p
     items.push_back({std::to_string(one.id), one.master, one.lr, one.weight_decay});
   }
   optimizer_ = std::make_unique<Optimizer>(task.settings.optimizer, std::move(items));
+  for (const Parameter& parameter : program.parameters()) {
+    if (fixed.contains(parameter.tensor_id)) fixed_norms_.push_back(parameter.tensor);
+  }
   if (task.movement) scores_ = std::make_unique<MovementScores>(*task.movement, trainables_);
   hold(task.masks);
 }
 
 TrainState::~TrainState() = default;
+
+void TrainState::put(int id, const HostTensor& weight) {
+  std::vector<Parameter>& parameters = program_.parameters();
+  const auto known = std::find_if(parameters.begin(), parameters.end(), [id](const Parameter& one) { return one.tensor_id == id; });
+  if (known != parameters.end()) known->tensor = from_host(weight).tensor().to(known->tensor.device());
+  else if (program_.stored_values().contains(id)) program_.replace_stored(id, from_host(weight));
+}
+
+void TrainState::add_untrained(Checkpoint& checkpoint) const {
+  for (const auto& [id, weight] : task_.start) {
+    if (!checkpoint.tensors.contains(fmt::format("weight/{}", id))) checkpoint.tensors.emplace(fmt::format("untrained/{}", id), weight);
+  }
+}
 
 void TrainState::hold(const MaskMap& masks) {
   const at::NoGradGuard not_recorded;
@@ -116,7 +132,10 @@ void TrainState::choose_by_scores(double progress) {
   if (final) {
     scores_->finish();
     for (size_t i = 0; i < trainables_.size(); ++i) {
-      if (trainables_[i].pruned.defined()) optimizer_->clear_state(i, trainables_[i].pruned);
+      Trainable& one = trainables_[i];
+      if (!one.pruned.defined()) continue;
+      optimizer_->clear_state(i, one.pruned);
+      if (one.parameter != nullptr && !one.is_narrow()) one.parameter->tensor = one.master;  // in place of what the scores masked: trained from now on
     }
     mask_weights();
   }
@@ -240,10 +259,30 @@ TrainResult TrainState::result() {
 }
 
 std::string TrainState::first_bad_weight() const {
+  const at::NoGradGuard not_recorded;
+  const auto is_finite = [](const at::Tensor& tensor, at::ScalarType stored) { return at::isfinite(tensor.to(stored)).all().item<bool>(); };
   for (const Trainable& one : trainables_) {
-    if (!at::isfinite(one.master).all().item<bool>()) return fmt::format("weight \"{}\"", one.name);
+    if (!is_finite(one.master, one.stored)) return fmt::format("weight \"{}\"", one.name);
+    if (one.average.defined() && !is_finite(one.average, one.stored)) return fmt::format("average of weight \"{}\"", one.name);
   }
   return "";
+}
+
+std::string TrainState::first_bad_statistic() const {
+  for (const Parameter* one : statistics_) {
+    if (!at::isfinite(one->tensor).all().item<bool>()) return fmt::format("running statistic \"{}\"", one->name);
+  }
+  return "";
+}
+
+void TrainState::look(const std::function<void()>& action) {
+  begin_step();
+  refresh();
+  std::map<std::string, HostTensor> moved;
+  if (unfolding_) unfolding_->save(moved);
+  for (auto& [name, tensor] : moved) tensor = tensor.copy();
+  action();
+  if (unfolding_) unfolding_->load(moved);
 }
 
 }  // namespace sparsify

@@ -75,8 +75,14 @@ class TrainState {
   WeightMap gather(bool averaged) const;
   /// Best weights if an epoch was judged, else the present ones.
   TrainResult result();
-  /// `weight "conv1.weight"`, or "".
+  /// What BatchNormalizations that a group freezes read, for FixedNorms.
+  const std::vector<at::Tensor>& fixed_norms() const { return fixed_norms_; }
+  /// `weight "conv1.weight"`, or "": as the file would store it.
   std::string first_bad_weight() const;
+  /// Of running statistics, likewise.
+  std::string first_bad_statistic() const;
+  /// Runs `action` with the weights as the next step would see them; what a run of the graph moves (unfolding) is as before afterwards.
+  void look(const std::function<void()>& action);
 
   /// What the trainer's runs of the graph need (unfolding).
   void attach(RunOptions& options);
@@ -84,12 +90,16 @@ class TrainState {
   void measure();
 
   Checkpoint snapshot() const;
+  /// For other processes, which read from the file what is not trained: that of the task's start.
+  void add_untrained(Checkpoint& checkpoint) const;
   void take(const Checkpoint& checkpoint);
   void save() const;
   /// From the newest checkpoint; false if there is none.
   bool restore();
 
  private:
+  /// A weight other than the file's, trained or not.
+  void put(int id, const HostTensor& weight);
   void mask_weights();
   void count_pruned();
 
@@ -97,6 +107,7 @@ class TrainState {
   Program& program_;
   std::vector<Trainable> trainables_;
   std::vector<Parameter*> statistics_;
+  std::vector<at::Tensor> fixed_norms_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<MovementScores> scores_;  ///< null unless movement pruning is asked for
   std::unique_ptr<Unfolding> unfolding_;    ///< null unless asked for

@@ -81,6 +81,7 @@ void TrainState::take(const Checkpoint& checkpoint) {
   const auto& tensors = checkpoint.tensors;
   const Json state = Json::parse(checkpoint.state);
   const at::NoGradGuard not_recorded;
+  each(tensors, "untrained", [&](int id, const HostTensor& weight) { put(id, weight); });
   for (Trainable& one : trainables_) {
     one.master.copy_(from_host(tensors.at(key("weight", one.id))).tensor());
     if (one.average.defined()) one.average.copy_(from_host(tensors.at(key("average", one.id))).tensor());

@@ -7,17 +7,10 @@
 
 #include "base/error.h"
 #include "base/names.h"
-#include "onnx/flat_graph.h"
+#include "train/trained.h"
 
 namespace sparsify {
 namespace {
-
-bool matches(const std::vector<std::string>& globs, const PrunableTensor& tensor) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
-    return glob_match(glob, tensor.initializer) || glob_match(glob, tensor.layer) ||
-           std::any_of(tensor.used_by.begin(), tensor.used_by.end(), [&](const std::string& user) { return glob_match(glob, user); });
-  });
-}
 
 /// Tensors that arithmetic is made of (epsilons, scales of quantisation, running statistics) stay as they are.
 std::set<int> fixed_ids(const ModelFile& file, const std::vector<PrunableTensor>& tensors) {
@@ -30,20 +23,6 @@ std::set<int> fixed_ids(const ModelFile& file, const std::vector<PrunableTensor>
 }
 
 }  // namespace
-
-std::vector<int> find_running_statistics(const ModelFile& file) {
-  const FlatGraph graph = flatten(file.model());
-  std::set<std::string> names;
-  for (const FlatNode& node : graph.nodes) {
-    if (node.node->op_type != "BatchNormalization") continue;
-    for (size_t input = 3; input < std::min<size_t>(5, node.inputs.size()); ++input) names.insert(node.inputs[input]);
-  }
-  std::vector<int> ids;
-  for (const FlatTensor& tensor : graph.tensors) {
-    if (names.contains(tensor.value) && tensor.tensor.id >= 0) ids.push_back(tensor.tensor.id);
-  }
-  return ids;
-}
 
 std::vector<Trainable> find_trainables(const ModelFile& file, Program& program, const TrainSettings& settings) {
   const std::vector<PrunableTensor> tensors = find_tensors(file);
@@ -61,16 +40,14 @@ std::vector<Trainable> find_trainables(const ModelFile& file, Program& program, 
     const bool decays = optimizer.decay_all || tensor.kind == "weight" || tensor.kind == "embedding";
     one.lr = optimizer.lr;
     one.weight_decay = decays ? optimizer.weight_decay : 0;
-    bool frozen = tensor.kind == "other";  // constants of a formula, anchors ... unless a group gives it a learning rate
     for (size_t i = 0; i < settings.groups.size(); ++i) {
       const ParameterGroup& group = settings.groups[i];
-      if (!matches(group.include, tensor)) continue;
+      if (!matches(group, tensor)) continue;
       used[i] = true;
-      frozen = group.frozen || (frozen && !group.lr);
       if (group.lr) one.lr = *group.lr;
       if (group.weight_decay) one.weight_decay = *group.weight_decay;
     }
-    if (frozen) continue;
+    if (freezing_of(settings, tensor).frozen) continue;
     at::Tensor& stored = parameter->second->tensor;
     one.stored = stored.scalar_type();
     one.master = (one.stored == at::kDouble ? stored.clone() : stored.to(at::kFloat, false, /*copy=*/true)).set_requires_grad(true);

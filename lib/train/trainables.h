@@ -32,9 +32,6 @@ struct Trainable {
 /// throws ConfigError when nothing is left, or a group matches nothing
 std::vector<Trainable> find_trainables(const ModelFile& file, Program& program, const TrainSettings& settings);
 
-/// Ids of the means and variances that BatchNormalization keeps.
-std::vector<int> find_running_statistics(const ModelFile& file);
-
 at::Tensor pruned_tensor(const BitMask& mask, const at::Tensor& like);
 BitMask bit_mask(const at::Tensor& kept);
 

@@ -76,6 +76,8 @@ def movement_criteria(folder):
         succeeds(*prune, "--criterion", name, "--set", f"schedule={schedule}", *QUICK)
         if name == "movement":  # the penalty of the soft one decides how many go, in twenty steps none
             check(report(out)["result"]["pruned"] > 0, "movement prunes")
+        else:
+            succeeds(*[word for word in prune if word not in ("--sparsity", "0.7")], "--criterion", name, "--set", f"schedule={schedule}", *QUICK)
         other = "soft_movement" if name == "movement" else "movement"
         check_error(sparsify(*prune, "--criterion", other, "--set", f"schedule={schedule}", *QUICK), 2, "the schedule movement is", "prune.0.criterion", "schedule")
         check_error(sparsify(*prune, "--criterion", name, *QUICK), 2, "does not train by movement", "prune.0.criterion", "movement")
@@ -98,6 +100,23 @@ def permuted_beside_its_data(folder):
     equal(sorted(name for name in listing(folder) if "part" in name), [], "temporary files")
 
 
+def frozen_layers(folder):
+    """What is frozen is pruned in the network that is trained and validated, not in the export alone."""
+    for pattern in ("unstructured", "channel"):
+        out = os.path.join(folder, pattern + ".onnx")
+        data = json.dumps({"format": "npz", "path": os.path.join(SOURCE, "configs", "quickstart", "digits-eval.npz"), "scale": 16})
+        succeeds("prune", DIGITS, "-o", out, "--pattern", pattern, "--sparsity", "0.7", "--data", EVAL, *QUICK, "--set", "train.steps=10", "--set", f"data.validation={data}",
+                 "--set", "train.groups=[{include: [block2.conv1, block3.conv1, down], frozen: true}]")
+        left = report(out)
+        check(all(one["passed"] for one in left["verification"]), left["verification"])
+        training = left["training"]
+        validated = training["epochs"][training["best_epoch"]]["metric"]
+        check(abs(validated - left["metric"]["after"]) < 0.5, f"{pattern}: {validated} while training, {left['metric']} of the result")
+    before, after = (onnx.weights_of(path)["block2.conv1.weight"].values() for path in (DIGITS, os.path.join(folder, "unstructured.onnx")))
+    check(all(new in (0, old) for old, new in zip(before, after)), "a frozen weight is pruned or stays")
+    check(0 in after, "frozen weights are pruned")
+
+
 def finetune_cut(folder):
     cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
     succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
@@ -118,6 +137,12 @@ def bad_input(folder):
     check_error(sparsify("prune", DIGITS, "-o", out, "--pattern", "2:4", "--set", "schedule=linear", *QUICK), 2, "this rule gives none")
     check_error(sparsify(*prune, "--epochs", "1", "--train-data", TRAIN + ",skip=100000"), 2, "skip is 100000")
     check_error(sparsify(*prune, *QUICK, "--set", "train.drop_last=true", "--set", "train.batch_size=100000"), 2, "makes no batch")
+    for schedule in ("cubic", "{name: imp, rounds: 2}", "dynamic", "movement"):
+        check_error(sparsify(*prune, *QUICK, "--set", f"schedule={schedule}", "--set", "train.groups=[{include: [block2.conv1], frozen: true}]"), 2,
+                    ("block2.conv1.weight", "not trained: frozen by train.groups.0"), "prune.0.select", ("exclude", "one_shot"))
+    check_error(sparsify(*prune, *QUICK, "--set", "schedule={name: imp, rounds: 2, rewind: {to_step: 1000}}"), 2, "to_step 1000, a round has 20 steps", "schedule.rewind", "to_step: 2}")
+    check_error(sparsify(*prune, "--train-data", TRAIN, "--epochs", "2", "--set", "schedule={name: imp, rounds: 2, rewind: {to_epoch: 2}}"), 2, "to_epoch 2 is step", "schedule.rewind", "to_step")
+    check_error(sparsify("prune", DIGITS, "-o", out, *QUICK, "--set", "schedule=movement"), 2, "this rule gives none")
     cut = ["prune", DIGITS, "-o", out, "--pattern", "channel", "--sparsity", "0.5"]
     check_error(sparsify(*prune, "--train-data", TRAIN, "--set", "repair=least_squares"), 2, "for what a cut leaves", fix="--solver")
     check_error(sparsify(*cut, *QUICK, "--set", "repair=statistics"), 2, "does not repair as well", fix="repair: none")
@@ -199,7 +224,7 @@ def interrupted(folder):
     check(not os.path.exists(out), "no model was written")
 
 
-for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("schedules", schedules), ("movement criteria", movement_criteria),
+for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("interrupted", interrupted)):
     case(name, function)
 finish()

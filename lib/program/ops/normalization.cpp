@@ -50,7 +50,8 @@ void batch_normalization(OpCall& call) {
   // Before opset 14 the number of outputs said which mode is meant.
   const bool asks_statistics =
       call.opset() >= 14 ? call.attribute("training_mode", 0) != 0 : call.wants(1);
-  if (!asks_statistics && !call.training()) {
+  const bool is_fixed = FixedNorms::contains(call.tensor(1)) || FixedNorms::contains(call.tensor(3));
+  if (!asks_statistics && (is_fixed || !call.training())) {
     const bool records = at::GradMode::is_enabled() && (call.tensor(3).requires_grad() || call.tensor(4).requires_grad());
     if (records && input.scalar_type() == call.tensor(3).scalar_type()) {
       batch_normalise_elements(call, epsilon, /*per_channel=*/true);

@@ -1,0 +1,63 @@
+#include "pipeline/untrained.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "patterns/pattern.h"
+#include "pipeline/cut_plan.h"
+#include "pipeline/stored_weights.h"
+#include "train/trained.h"
+
+namespace sparsify {
+namespace {
+
+/// A frozen tensor does not become zero, and zeros say what is cut.
+void require_nothing_frozen(const std::vector<ParameterGroup>& groups) {
+  const auto frozen = std::find_if(groups.begin(), groups.end(), [](const ParameterGroup& group) { return group.frozen; });
+  if (frozen == groups.end()) return;
+  throw ConfigError{{.what = fmt::format("a schedule that removes units while it trains needs all weights to be trained, and \"{}\" is frozen", frozen->include.front()),
+                     .where = fmt::format("train.groups.{}.frozen", frozen - groups.begin()),
+                     .fix = "use schedule: one_shot, or give the group a small lr"}};
+}
+
+}  // namespace
+
+void require_trained(const ModelFile& file, const Recipe& recipe) {
+  const std::string schedule = split_name(recipe.schedule, "schedule").name;
+  if (recipe.train.is_null() || schedule == "one_shot" || recipe.prune.empty()) return;
+  const TrainSettings settings = read_train_settings(recipe.train);
+  if (cuts(recipe)) return require_nothing_frozen(settings.groups);
+  for (const Selected& one : select_tensors(find_tensors(file), recipe.prune).selected) {
+    const PruneRule& rule = recipe.prune[one.rule];
+    const std::string reason = reason_untrained(settings, one.tensor);
+    const bool prunes_nothing = rule.sparsity.is_number() && rule.sparsity.number() == 0;
+    if (reason.empty() || prunes_nothing) continue;
+    if (!make_pattern(rule.pattern, fmt::format("prune.{}.pattern", one.rule))->refuses(one.tensor).empty() || !quantisation_refusal(file, one.tensor).empty()) continue;
+    throw ConfigError{{.what = fmt::format("the schedule \"{}\" chooses masks while it trains, and \"{}\" is to be pruned and is not trained: {}", schedule,
+                                           one.tensor.initializer, reason),
+                       .where = fmt::format("{} (prune.{}.select)", rule.mark.text(), one.rule),
+                       .fix = fmt::format("leave it out of the rule (select: {{exclude: [\"{}\"]}}), train it, or use schedule: one_shot", one.tensor.initializer)}};
+  }
+}
+
+WeightMap with_untrained_masked(const ModelFile& file, const TrainSettings& settings, const MaskMap& masks, const WeightMap& start, bool cuts) {
+  const std::vector<int> moved = find_running_statistics(file);
+  const std::set<int> statistics(moved.begin(), moved.end());
+  WeightMap weights = start;
+  for (const PrunableTensor& tensor : find_tensors(file)) {
+    const auto mask = masks.find(tensor.id);
+    if (mask == masks.end() || mask->second.pruned() == 0 || statistics.contains(tensor.id)) continue;
+    const bool stays = cuts ? freezing_of(settings, tensor).group >= 0 : !reason_untrained(settings, tensor).empty();
+    if (!stays) continue;
+    const auto given = start.find(tensor.id);
+    HostTensor masked = (given == start.end() ? file.tensor_data(tensor.id) : given->second).copy();
+    apply_mask_(mask->second, 0, masked.mutable_bytes(), bits_of(masked.type()) / 8);
+    weights.insert_or_assign(tensor.id, std::move(masked));
+  }
+  return weights;
+}
+
+}  // namespace sparsify
