@@ -266,9 +266,7 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     }
   }
   const bool inference = !options.gradients && !options.training;
-  // A tap must hand out the very value that the loss is computed from, in the usual order.
-  const bool channels_last =
-      (!inference || options.bfloat16) && options.optimise && options.taps.empty() && device.is_cpu();
+  const bool channels_last = (!inference || options.bfloat16) && options.optimise && device.is_cpu();
   const RunContext context{file,          with_copies.empty() ? &stored : &with_copies, device, options.training, options.seed,
                            options.bfloat16, channels_last, options.after.empty() ? nullptr : &options.after};
   Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
@@ -314,7 +312,8 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
   RunResult result;
   for (const SlotRef ref : plan->outputs) result.outputs.push_back(handed_out(frame.at(ref)));
   for (const std::string& tap : options.taps) {
-    result.taps.emplace(tap, handed_out(frame.slots[static_cast<size_t>(slot_by_name.at(tap))]));
+    const Value& value = frame.slots[static_cast<size_t>(slot_by_name.at(tap))];
+    result.taps.emplace(tap, options.gradients ? value : handed_out(value));  // a copy would lie beside the way to the loss
   }
   return result;
 }
