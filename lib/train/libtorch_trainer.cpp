@@ -204,7 +204,7 @@ class Loop {
   [[noreturn]] void refuse_loss(const Batch& batch, uint64_t seed, double value) {
     std::string first = state_.first_bad_weight();
     if (first.empty()) first = objective_->first_bad_value(batch, seed);
-    refuse_divergence(fmt::format("the loss became {}; the first bad number is in {}", value, first.empty() ? "the loss itself" : first));
+    refuse_divergence(fmt::format("the training diverged: the loss became {}; the first bad number is in {}", value, first.empty() ? "the loss itself" : first));
   }
 
   [[noreturn]] void refuse_divergence(const std::string& what) const {
