@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/disk_error.h"
 #include "base/error.h"
 
 namespace sparsify {
@@ -28,18 +29,18 @@ std::string folder_of(const std::string& path) {
                      .fix = "choose another name, or allow it with --overwrite"}};
 }
 
-[[noreturn]] void fail_to_write(const std::string& path, int cause) {
+}  // namespace
+
+void fail_to_write(const std::string& path, int cause) {
   if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG) {
     throw ExhaustedError{{.what = fmt::format("the disk is full: {}", std::strerror(cause)),
                           .where = path,
                           .fix = "free some space or write to another disk; nothing was changed"}};
   }
-  throw ResourceError{{.what = fmt::format("the file cannot be written: {}", std::strerror(cause)),
+  throw ResourceError{{.what = fmt::format("nothing can be written there: {}", std::strerror(cause)),
                        .where = path,
                        .fix = "choose a folder that exists and that you may write to"}};
 }
-
-}  // namespace
 
 void require_writable_output(const std::string& path, bool overwrite) {
   const std::string folder = folder_of(path);

@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -319,7 +320,7 @@ class Run {
 
   /// Without a model there is no plan: the masks did not hold what they promised.
   void write_evidence(const ModelFile& file, const Decisions& decisions, bool passed) {
-    fs::create_directories(folder_);
+    const NewFolders folders(folder_);
     report_.recipe_yaml = to_yaml(resolved(recipe_));
     write_file_atomically((fs::path(folder_) / "recipe.yaml").string(), to_yaml(resolved(recipe_, folder_)), /*overwrite=*/true);
     if (passed) write_plan(folder_, file, decisions, /*overwrite=*/true, permuted_ ? permuted_->orders : std::vector<GroupOrder>{});

@@ -30,6 +30,19 @@ void keep_other_evidence(const Recipe& recipe, const std::string& folder) {
                      .fix = "choose an output with another stem, or --overwrite"}};
 }
 
+/// What a run writes first after hours of training must not fail then: each folder that is there takes a file now.
+void require_writable_evidence(const std::string& folder) {
+  for (const fs::path& place : {fs::path(folder), fs::path(folder) / "checkpoints", fs::path(folder) / "checkpoints" / "training"}) {
+    if (!fs::is_directory(place)) continue;
+    try {
+      const AtomicFile probe((place / "probe").string(), /*overwrite=*/true);
+    } catch (Error& e) {
+      e.set_where(place.string());
+      throw;
+    }
+  }
+}
+
 /// The units that go are trained towards zero with all others; solving what stays again would be undone.
 void refuse_beside_cut(const Recipe& recipe) {
   const bool solves = std::any_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) { return solver_name(rule) != "none"; });
@@ -75,6 +88,7 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
     throw ResourceError{{.what = "the evidence needs a folder, and a file has its name", .where = folder, .fix = "move that file, or choose another output"}};
   }
   if (!request.overwrite) keep_other_evidence(recipe, folder);
+  require_writable_evidence(folder);
   std::error_code ignored;
   if (fs::equivalent(recipe.model, recipe.output, ignored)) {
     throw ConfigError{{.what = "the output is the input", .where = recipe.output, .fix = "choose another name for the output"}};

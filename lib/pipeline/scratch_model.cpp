@@ -6,8 +6,7 @@
 
 namespace sparsify {
 
-ScratchModel::ScratchModel(const ModelFile& model, const WeightMap& weights, const std::string& folder) {
-  std::filesystem::create_directories(folder);
+ScratchModel::ScratchModel(const ModelFile& model, const WeightMap& weights, const std::string& folder) : folders_(folder) {
   const FileOnDisk source(model);
   ModelFile copy = ModelFile::load(source.path(), {.allow_linked_data = true});  // `model` was let in already
   for (const auto& [id, weight] : weights) copy.replace_tensor_(id, weight);

@@ -86,6 +86,19 @@ void require_step_of_round(const Imp& imp, int64_t to_step, int64_t steps) {
                      .fix = fmt::format("rewind to an earlier step, such as {{to_step: {}}}, or make rounds longer (train.epochs is that of a round)", steps / 10)}};
 }
 
+/// The rows stay those of the last round; samples, seconds and restarts count from the first one on.
+void count_rounds_before(const TrainHistory& before, TrainHistory& history) {
+  history.samples += before.samples;
+  history.resumed += before.resumed;
+  if (before.epochs.empty()) return;
+  for (std::vector<TrainRow>* rows : {&history.steps, &history.epochs}) {
+    for (TrainRow& row : *rows) {
+      row.seconds += before.epochs.back().seconds;
+      row.wait_seconds += before.epochs.back().wait_seconds;
+    }
+  }
+}
+
 /// One training over all rounds with one schedule of the learning rate.
 TrainOutcome train_through(TrainRun& run, const Imp& imp, const WeightMap& start, double target) {
   TrainTask task = run.task();
@@ -139,6 +152,7 @@ TrainOutcome train_rounds(TrainRun& run, const Imp& imp, const WeightMap& start)
     TrainResult result = make_trainer()->train(task);
     if (round == 0) state.rewound = std::move(result.captured);
     state.weights = std::move(result.weights);
+    count_rounds_before(state.history, result.history);
     state.history = std::move(result.history);
     ++state.done;
     save(state, base);

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "config/precision.h"
+#include "data/source_files.h"
+#include "onnx/content_digest.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/cut_training.h"
 #include "pipeline/evaluate.h"
@@ -62,9 +64,9 @@ TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMa
       data_("train", stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)),
       processes_(process_group()) {
   if (processes_ != nullptr) settings_.processes = processes_->size();
-  const std::string validation = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
-  if (!validation.empty()) {
-    validation_.emplace(validation, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
+  validation_name_ = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
+  if (!validation_name_.empty()) {
+    validation_.emplace(validation_name_, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
     metric_ = stage.recipe.metric == "auto" ? (validation_->has_labels() ? "top1" : "mse") : stage.recipe.metric;
     higher_is_better_ = Registry<Metric>::instance().make(metric_, Options())->higher_is_better();
   }
@@ -88,13 +90,23 @@ TrainTask TrainRun::task() const {
   task.higher_is_better = higher_is_better_;
   task.metric = metric_;
   task.checkpoints = checkpoint_folder(stage_.folder);
-  task.identity = {{"model", stage_.file.sha256()},
-                   {"recipe", recipe_digest(stage_.recipe)},
-                   {"data set", digest(data_.describe())},
-                   {"number of processes", std::to_string(settings_.processes)},
-                   {"set of masks", mask_digest(masks())}};
+  if (processes_ == nullptr || processes_->is_first()) task.identity = identity();
   task.resume = stage_.resume;
   return task;
+}
+
+std::map<std::string, std::string> TrainRun::identity() const {
+  const auto set = [this](const std::string& name, const DataSource& data) {
+    return digest(data.describe() + digest_of_files(files_of_set(name, stage_.recipe.data)));
+  };
+  std::map<std::string, std::string> parts = {{"model", content_digest(stage_.file)},
+                                              {"recipe", recipe_digest(stage_.recipe)},
+                                              {"data set", set("train", data_)},
+                                              {"number of processes", std::to_string(settings_.processes)},
+                                              {"set of masks", mask_digest(masks())}};
+  if (validation_) parts["validation set"] = set(validation_name_, *validation_);
+  if (teacher_ && !settings_.distill.teacher.empty()) parts["teacher"] = content_digest(*teacher_);
+  return parts;
 }
 
 MaskMap TrainRun::masks() const { return masks_of(decisions_); }

@@ -43,6 +43,8 @@ class TrainRun {
 
  private:
   double validate(const WeightMap& weights) const;
+  /// What a checkpoint must belong to: the bytes of every file that decides about the training, among others.
+  std::map<std::string, std::string> identity() const;
 
   TrainStage stage_;
   Decisions& decisions_;
@@ -51,6 +53,7 @@ class TrainRun {
   std::unique_ptr<Schedule> schedule_;
   DataSource data_;
   ProcessGroup* processes_;  ///< null: alone
+  std::string validation_name_;  ///< "": none
   std::optional<DataSource> validation_;
   std::unique_ptr<ModelFile> teacher_;
   std::string metric_;

@@ -8,6 +8,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/names.h"
 #include "base/sha256.h"
 #include "train/tensor_file.h"
@@ -33,7 +34,7 @@ void remove_tensors(const std::string& folder, const std::string& but) {
 }  // namespace
 
 void write_checkpoint(const std::string& folder, int64_t step, const Checkpoint& checkpoint) {
-  fs::create_directories(folder);
+  const NewFolders folders(folder);  // a disk that is full leaves no empty ones
   const std::string name = fmt::format("step-{:010}.safetensors", step);
   const std::string sha256 = write_tensors((fs::path(folder) / name).string(), checkpoint.tensors);
   const Json latest{{"schema_version", 1}, {"step", step}, {"tensors", name}, {"tensors_sha256", sha256}, {"identity", checkpoint.identity},
@@ -67,7 +68,7 @@ std::optional<Checkpoint> read_checkpoint(const std::string& folder, const std::
   if (!others.empty()) {
     throw ConfigError{{.what = fmt::format("the checkpoint belongs to another {}", join(others, " and ")),
                        .where = path,
-                       .fix = "resume with the model and the recipe it was started with, choose another output, or drop it with --overwrite"}};
+                       .fix = "resume with the model, the recipe and the data it was started with, choose another output, or drop it with --overwrite"}};
   }
   checkpoint.tensors = read_tensors((fs::path(folder) / tensors).string(), sha256);
   return checkpoint;

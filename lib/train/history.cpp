@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
+#include "train/curve_points.h"
 
 namespace sparsify {
 namespace {
@@ -51,14 +52,17 @@ TrainHistory history_from_json(const Json& json) {
   return history;
 }
 
+std::string csv_beginning() { return "kind,step,epoch,lr,loss,sparsity,metric,seconds,wait_seconds\n"; }
+
+std::string csv_point(const char* kind, const TrainRow& row) {
+  return fmt::format("{},{},{:.6g},{:.9g},{:.9g},{:.9g},{},{:.3f},{:.3f}\n", kind, row.step, row.epoch, row.lr, row.loss, row.sparsity,
+                     row.metric ? fmt::format("{:.9g}", *row.metric) : "", row.seconds, row.wait_seconds);
+}
+
 std::string to_csv(const TrainHistory& history) {
-  std::string text = "kind,step,epoch,lr,loss,sparsity,metric,seconds,wait_seconds\n";
-  const auto add = [&text](const char* kind, const TrainRow& row) {
-    text += fmt::format("{},{},{:.6g},{:.9g},{:.9g},{:.9g},{},{:.3f},{:.3f}\n", kind, row.step, row.epoch, row.lr, row.loss, row.sparsity,
-                        row.metric ? fmt::format("{:.9g}", *row.metric) : "", row.seconds, row.wait_seconds);
-  };
-  for (const TrainRow& row : history.steps) add("step", row);
-  for (const TrainRow& row : history.epochs) add("epoch", row);
+  std::string text = csv_beginning();
+  for (const TrainRow& row : history.steps) text += csv_point("step", row);
+  for (const TrainRow& row : history.epochs) text += csv_point("epoch", row);
   return text;
 }
 

@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstring>
 
-#include "train/history.h"
+#include "train/curve_points.h"
 
 namespace sparsify {
 namespace {
@@ -64,19 +64,24 @@ std::string record(const std::string& data) {
 
 }  // namespace
 
+std::string event_beginning(double time) { return record(event(time, 0, text_field(3, "brain.Event:2"))); }
+
+std::string step_events(const TrainRow& row) {
+  return record(scalar(row.time, row.step, "loss", row.loss)) + record(scalar(row.time, row.step, "lr", row.lr)) +
+         record(scalar(row.time, row.step, "sparsity", row.sparsity));
+}
+
+std::string epoch_events(const TrainRow& row, const std::string& metric) {
+  std::string events = record(scalar(row.time, row.step, "epoch/loss", row.loss));
+  if (row.metric) events += record(scalar(row.time, row.step, "epoch/" + metric, *row.metric));
+  return events;
+}
+
 std::string to_tensorboard(const TrainHistory& history) {
   const double start = !history.steps.empty() ? history.steps.front().time : !history.epochs.empty() ? history.epochs.front().time : 0;
-  std::string file = record(event(start, 0, text_field(3, "brain.Event:2")));
-  const auto add = [&file](const TrainRow& row, const std::string& tag, double value) { file += record(scalar(row.time, row.step, tag, value)); };
-  for (const TrainRow& row : history.steps) {
-    add(row, "loss", row.loss);
-    add(row, "lr", row.lr);
-    add(row, "sparsity", row.sparsity);
-  }
-  for (const TrainRow& row : history.epochs) {
-    add(row, "epoch/loss", row.loss);
-    if (row.metric) add(row, "epoch/" + history.metric, *row.metric);
-  }
+  std::string file = event_beginning(start);
+  for (const TrainRow& row : history.steps) file += step_events(row);
+  for (const TrainRow& row : history.epochs) file += epoch_events(row, history.metric);
   return file;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "train/checkpoint.h"
 #include "train/movement_scores.h"
+#include "train/running_curves.h"
 #include "train/train_state.h"
 #include "train/unfolding.h"
 
@@ -66,7 +67,10 @@ Checkpoint TrainState::snapshot() const {
   return checkpoint;
 }
 
-void TrainState::save() const { write_checkpoint(task_.checkpoints, step, snapshot()); }
+void TrainState::save() const {
+  write_checkpoint(task_.checkpoints, step, snapshot());
+  write_running_curves(history, task_.checkpoints);
+}
 
 bool TrainState::restore() {
   const std::optional<Checkpoint> checkpoint = read_checkpoint(task_.checkpoints, task_.identity);

@@ -275,6 +275,29 @@ def outputs():
     no_space("a full disk keeps the old output", "128k", big, b"precious")
     no_space("a disk too full for the evidence gets no model either", "240k", read(DIGITS), None)
 
+    def on_disk(name, options, place, code, what, where, trained=False):
+        """A run that trains, with a file system of these options at `place`."""
+        def run(folder):
+            point = os.path.join(folder, place)
+            os.mkdir(point)
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", point], capture_output=True).returncode != 0:
+                print(f"SKIPPED: cli_bad_input: {name}: no permission to mount a small file system")
+                return
+            try:
+                before = listing(folder)
+                run = sparsify("prune", DIGITS, "-o", "small/out.onnx" if place == "small" else "out.onnx", "--sparsity", "0.5", "--threads", "1",
+                               "--train-data", f"npz:{EVAL_FILE},scale=16", "--set", "train.steps=3", cwd=folder)
+                check_error(run, code, what, where, "write to")
+                check(trained or "epoch" not in run.stderr, f"noticed only after training:\n{run.stderr}")
+                equal(listing(folder), before, "files afterwards")
+            finally:
+                subprocess.run(["umount", point], check=True)
+
+        case(name, run)
+
+    on_disk("an evidence folder that is read-only is noticed before training", "ro", "out.sparsify", 3, "ead-only", "out.sparsify")
+    on_disk("a disk without room for the folders of checkpoints", "nr_inodes=3", "small", 5, "disk is full", "checkpoints", trained=True)
+
 
 def gates():
     def missed(folder):

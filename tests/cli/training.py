@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import time
+import zipfile
 
 import tiny_onnx as onnx
 from harness import DIGITS, EVAL, PROGRAM, SOURCE, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
@@ -224,7 +225,55 @@ def interrupted(folder):
     check(not os.path.exists(out), "no model was written")
 
 
+def killed_after_a_checkpoint(folder, arguments):
+    """Returns the folder of the checkpoint."""
+    checkpoints = os.path.join(folder, "out.sparsify", "checkpoints", "training")
+    run = subprocess.Popen([PROGRAM, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for _ in range(3000):
+        if os.path.exists(os.path.join(checkpoints, "latest.json")) or run.poll() is not None:
+            break
+        time.sleep(0.01)
+    run.kill()
+    run.communicate()
+    check(os.path.exists(os.path.join(checkpoints, "latest.json")), "killed after a checkpoint and before the end")
+    return checkpoints
+
+
+def turn_labels(path):
+    """Each sample gets its neighbour's label: an archive of the same shapes."""
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name: archive.read(name) for name in archive.namelist()}
+    raw = arrays["y.npy"]
+    begin = 10 + int.from_bytes(raw[8:10], "little")
+    arrays["y.npy"] = raw[:begin] + raw[begin + 8:] + raw[begin:begin + 8]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in arrays.items():
+            archive.writestr(name, content)
+
+
+def changed_data(folder):
+    """What is behind a path may change between two runs: the checkpoint knows."""
+    train, held, teacher = (os.path.join(folder, name) for name in ("train.npz", "held.npz", "teacher.onnx"))
+    for path in (train, held):
+        write(path, read(os.path.join(SOURCE, "configs", "quickstart", "digits-train.npz")))
+    write(teacher, read(DIGITS))
+    prune = ["prune", DIGITS, "-o", os.path.join(folder, "out.onnx"), "--sparsity", "0.8", "--train-data", f"npz:{train},scale=16", "--threads", "1", "--set", "train.steps=100",
+             "--set", f"data.validation={{format: npz, path: {held}, scale: 16}}", "--set", f"train.distill={{teacher: {teacher}}}", "--set", "train.checkpoint_steps=1"]
+    killed_after_a_checkpoint(folder, prune)
+    weight = max((w.bytes for w in onnx.weights_of(DIGITS).values() if w.kind == onnx.FLOAT), key=len)
+    changes = ((train, "another data set", lambda: turn_labels(train)), (held, "another validation set", lambda: turn_labels(held)),
+               (teacher, "another teacher", lambda: write(teacher, read(DIGITS).replace(weight, weight[4:] + weight[:4]))))
+    for path, what, change in changes:
+        before = read(path)
+        change()
+        check(read(path) != before, f"{path} is another file")
+        check_error(sparsify(*prune, "--resume"), 2, what, "latest.json", ("the data it was started with", "--overwrite"))
+        write(path, before)
+    succeeds(*prune, "--resume")
+    equal(report(os.path.join(folder, "out.onnx"))["training"]["resumed"], 1, "times resumed")
+
+
 for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
-                       ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("interrupted", interrupted)):
+                       ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("interrupted", interrupted)):
     case(name, function)
 finish()

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/source_files.h"
 
 namespace sparsify {
 namespace {
@@ -16,7 +17,7 @@ constexpr int64_t kPixels = 3 * 32 * 32;
 constexpr int64_t kRecord = 1 + kPixels;
 constexpr int64_t kClasses = 10;
 
-class Cifar10 final : public Dataset {
+class Cifar10 final : public Dataset, public FileSource {
  public:
   explicit Cifar10(const Options& options)
       : source_(read_folder_and_split(options,
@@ -24,19 +25,26 @@ class Cifar10 final : public Dataset {
 
   void bind(const InputSignature& signature, uint64_t) override {
     require_one_input(signature, describe());
-    const int files = source_.split == "train" ? 5 : 1;
-    for (int i = 1; i <= files; ++i) {
-      const std::string name =
-          source_.split == "train" ? fmt::format("data_batch_{}.bin", i) : "test_batch.bin";
-      load(find_file(source_.folder, {name},
-                     "unpack the binary version of CIFAR-10 there (cifar-10-binary.tar.gz)"));
-    }
+    for (const std::string& file : files()) load(file);
   }
 
   std::vector<ArrayInfo> arrays() const override { return {{"images", DType::UInt8, {3, 32, 32}}}; }
   int64_t size() const override { return size_; }
   bool has_labels() const override { return true; }
   std::optional<ImageLayout> image_layout() const override { return ImageLayout::Chw; }
+  std::vector<std::string> files() const override {
+    const int count = source_.split == "train" ? 5 : 1;
+    std::vector<std::string> found;
+    for (int i = 1; i <= count; ++i) {
+      const std::string name =
+          source_.split == "train" ? fmt::format("data_batch_{}.bin", i) : "test_batch.bin";
+      found.push_back(
+          find_file(source_.folder, {name},
+                    "unpack the binary version of CIFAR-10 there (cifar-10-binary.tar.gz)")
+              .string());
+    }
+    return found;
+  }
   std::string describe() const override {
     return fmt::format("cifar10 {}, {}", source_.folder.string(), source_.split);
   }

@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/source_files.h"
 
 namespace sparsify {
 namespace {
@@ -41,7 +42,7 @@ double number_in(std::string_view field) {
   return error == std::errc{} && end == field.data() + field.size() ? value : std::nan("");
 }
 
-class Csv final : public Dataset {
+class Csv final : public Dataset, public FileSource {
  public:
   explicit Csv(const Options& options)
       : delimiter_(read_delimiter(options)),
@@ -64,6 +65,7 @@ class Csv final : public Dataset {
   }
   int64_t size() const override { return features_.size(); }
   bool has_labels() const override { return label_column_ >= 0; }
+  std::vector<std::string> files() const override { return {path_.string()}; }
   std::string describe() const override { return "csv " + path_.string(); }
   std::string place(int64_t index) const override {
     return fmt::format("{}:{}, record {}", path_.string(), lines_[index], index);

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/source_files.h"
 
 namespace sparsify {
 namespace {
@@ -65,7 +66,7 @@ HostTensor read_idx(const fs::path& path) {
   return tensor;
 }
 
-class Idx final : public Dataset {
+class Idx final : public Dataset, public FileSource {
  public:
   explicit Idx(const Options& options)
       : images_(options.optional_text("images",
@@ -78,15 +79,15 @@ class Idx final : public Dataset {
 
   void bind(const InputSignature& signature, uint64_t) override {
     require_one_input(signature, describe());
-    images_path_ = images_ ? source_.folder / *images_ : usual_file("images", 3);
+    images_path_ = images_file();
     HostTensor images = read_idx(images_path_);
     is_image_ = images.shape().size() == 3;
     if (is_image_)
       images = images.reshaped({images.shape()[0], 1, images.shape()[1], images.shape()[2]});
     images_rows_ = Rows(std::move(images));
 
-    if (images_ && !labels_) return;
-    const fs::path path = labels_ ? source_.folder / *labels_ : usual_file("labels", 1);
+    if (!has_labels_file()) return;
+    const fs::path path = labels_file();
     const HostTensor labels = read_idx(path);
     if (labels.shape() != Shape{images_rows_.size()} || is_prunable_float(labels.type())) {
       throw ShapeError{
@@ -106,6 +107,11 @@ class Idx final : public Dataset {
   std::optional<ImageLayout> image_layout() const override {
     return is_image_ ? std::optional(ImageLayout::Chw) : std::nullopt;
   }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> found = {images_file().string()};
+    if (has_labels_file()) found.push_back(labels_file().string());
+    return found;
+  }
   std::string describe() const override {
     return images_ ? "idx " + (source_.folder / *images_).string()
                    : fmt::format("idx {}, {}", source_.folder.string(), source_.split);
@@ -122,6 +128,14 @@ class Idx final : public Dataset {
   }
 
  private:
+  bool has_labels_file() const { return labels_ || !images_; }
+  fs::path images_file() const {
+    return images_ ? source_.folder / *images_ : usual_file("images", 3);
+  }
+  fs::path labels_file() const {
+    return labels_ ? source_.folder / *labels_ : usual_file("labels", 1);
+  }
+
   fs::path usual_file(const std::string& kind, int rank) const {
     const std::string part = source_.split == "train" ? "train" : "t10k";
     std::vector<std::string> names;

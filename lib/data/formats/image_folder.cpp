@@ -10,6 +10,7 @@
 #include "data/decode.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/source_files.h"
 
 namespace sparsify {
 namespace {
@@ -23,7 +24,7 @@ bool is_image_name(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-class ImageFolder final : public Dataset {
+class ImageFolder final : public Dataset, public FileSource {
  public:
   explicit ImageFolder(const Options& options) {
     const auto split = options.optional_text("split", "subfolder of path: train, val ...");
@@ -33,31 +34,7 @@ class ImageFolder final : public Dataset {
 
   void bind(const InputSignature& signature, uint64_t) override {
     require_one_input(signature, describe());
-    if (std::error_code ignored; !fs::is_directory(root_, ignored)) {
-      fail("there is no such folder", "check path and split");
-    }
-    std::vector<fs::path> folders;
-    for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
-      if (entry.is_directory()) folders.push_back(entry.path());
-    }
-    std::ranges::sort(folders);
-    for (size_t label = 0; label < folders.size(); ++label) {
-      std::vector<fs::path> files;
-      for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folders[label])) {
-        if (entry.is_regular_file() && is_image_name(entry.path())) files.push_back(entry.path());
-      }
-      if (files.empty()) {
-        fail(fmt::format("class folder \"{}\" has no image", folders[label].filename().string()),
-             "remove it, or add .jpg, .jpeg or .png files");
-      }
-      std::ranges::sort(files);
-      for (fs::path& file : files)
-        records_.push_back({std::move(file), static_cast<int64_t>(label)});
-    }
-    if (records_.empty()) {
-      fail("looked for a folder for each class with .jpg, .jpeg or .png files, and found none",
-           "check path and split");
-    }
+    records_ = find_records();
   }
 
   std::vector<ArrayInfo> arrays() const override {
@@ -66,6 +43,11 @@ class ImageFolder final : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(records_.size()); }
   bool has_labels() const override { return true; }
   std::optional<ImageLayout> image_layout() const override { return ImageLayout::Hwc; }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> found;
+    for (const Record& record : find_records()) found.push_back(record.path.string());
+    return found;
+  }
   std::string describe() const override { return "image_folder " + root_.string(); }
   std::string place(int64_t index) const override {
     return fmt::format("{}, record {}", records_[index].path.string(), index);
@@ -86,6 +68,36 @@ class ImageFolder final : public Dataset {
 
   [[noreturn]] void fail(std::string what, std::string fix) const {
     throw ResourceError{{.what = std::move(what), .where = root_.string(), .fix = std::move(fix)}};
+  }
+
+  std::vector<Record> find_records() const {
+    std::vector<Record> records;
+    if (std::error_code ignored; !fs::is_directory(root_, ignored)) {
+      fail("there is no such folder", "check path and split");
+    }
+    std::vector<fs::path> folders;
+    for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
+      if (entry.is_directory()) folders.push_back(entry.path());
+    }
+    std::ranges::sort(folders);
+    for (size_t label = 0; label < folders.size(); ++label) {
+      std::vector<fs::path> files;
+      for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folders[label])) {
+        if (entry.is_regular_file() && is_image_name(entry.path())) files.push_back(entry.path());
+      }
+      if (files.empty()) {
+        fail(fmt::format("class folder \"{}\" has no image", folders[label].filename().string()),
+             "remove it, or add .jpg, .jpeg or .png files");
+      }
+      std::ranges::sort(files);
+      for (fs::path& file : files)
+        records.push_back({std::move(file), static_cast<int64_t>(label)});
+    }
+    if (records.empty()) {
+      fail("looked for a folder for each class with .jpg, .jpeg or .png files, and found none",
+           "check path and split");
+    }
+    return records;
   }
 
   fs::path root_;

@@ -8,13 +8,14 @@
 #include "data/files.h"
 #include "data/npy.h"
 #include "data/rows.h"
+#include "data/source_files.h"
 
 namespace sparsify {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Npz final : public Dataset {
+class Npz final : public Dataset, public FileSource {
  public:
   explicit Npz(const Options& options)
       : split_(options.text("split", "",
@@ -61,6 +62,7 @@ class Npz final : public Dataset {
   int64_t size() const override { return inputs_.front().size(); }
   bool has_labels() const override { return labels_.has_value(); }
   std::optional<ImageLayout> image_layout() const override { return layout_; }
+  std::vector<std::string> files() const override { return {path_.string()}; }
   std::string describe() const override {
     return "npz " + path_.string() + (split_.empty() ? "" : ", " + split_);
   }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "data/dataset.h"
+#include "data/source_files.h"
 #include "tensor/tensor_proto.h"
 
 namespace sparsify {
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "test_data_set_";
 
-class OnnxTestData final : public Dataset {
+class OnnxTestData final : public Dataset, public FileSource {
  public:
   explicit OnnxTestData(const Options& options)
       : path_(options.required_text("path",
@@ -23,27 +24,7 @@ class OnnxTestData final : public Dataset {
 
   void bind(const InputSignature& signature, uint64_t) override {
     signature_ = signature;
-    std::error_code ignored;
-    if (fs::is_regular_file(path_ / "input_0.pb", ignored) ||
-        fs::is_regular_file(path_ / "output_0.pb", ignored)) {
-      sets_.push_back(path_);
-    } else if (fs::is_directory(path_, ignored)) {
-      for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
-        if (entry.is_directory() && entry.path().filename().string().starts_with(kPrefix))
-          sets_.push_back(entry.path());
-      }
-    }
-    if (sets_.empty()) {
-      throw ResourceError{
-          {.what = "looked for test_data_set_* folders, and for input_0.pb and output_0.pb",
-           .where = path_.string(),
-           .fix = "name the folder that holds them"}};
-    }
-    // test_data_set_2 comes before test_data_set_10.
-    std::ranges::sort(sets_, {}, [](const fs::path& set) {
-      const std::string name = set.filename().string();
-      return std::pair(name.size(), name);
-    });
+    sets_ = find_sets();
     read(0);  // a set that does not fit the model is found at once
   }
 
@@ -52,6 +33,19 @@ class OnnxTestData final : public Dataset {
   bool has_labels() const override { return false; }
   bool is_ready() const override { return true; }
   bool is_batched() const override { return true; }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> found;
+    for (const fs::path& set : find_sets()) {
+      std::vector<std::string> values;
+      for (const fs::directory_entry& entry : fs::directory_iterator(set)) {
+        if (entry.is_regular_file() && entry.path().extension() == ".pb")
+          values.push_back(entry.path().string());
+      }
+      std::ranges::sort(values);
+      found.insert(found.end(), values.begin(), values.end());
+    }
+    return found;
+  }
   std::string describe() const override { return "onnx " + path_.string(); }
   std::string place(int64_t index) const override { return sets_[index].string(); }
 
@@ -81,6 +75,32 @@ class OnnxTestData final : public Dataset {
   }
 
  private:
+  std::vector<fs::path> find_sets() const {
+    std::vector<fs::path> sets;
+    std::error_code ignored;
+    if (fs::is_regular_file(path_ / "input_0.pb", ignored) ||
+        fs::is_regular_file(path_ / "output_0.pb", ignored)) {
+      sets.push_back(path_);
+    } else if (fs::is_directory(path_, ignored)) {
+      for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+        if (entry.is_directory() && entry.path().filename().string().starts_with(kPrefix))
+          sets.push_back(entry.path());
+      }
+    }
+    if (sets.empty()) {
+      throw ResourceError{
+          {.what = "looked for test_data_set_* folders, and for input_0.pb and output_0.pb",
+           .where = path_.string(),
+           .fix = "name the folder that holds them"}};
+    }
+    // test_data_set_2 comes before test_data_set_10.
+    std::ranges::sort(sets, {}, [](const fs::path& set) {
+      const std::string name = set.filename().string();
+      return std::pair(name.size(), name);
+    });
+    return sets;
+  }
+
   std::vector<ProtoValue> read_all(int64_t index, const char* kind) const {
     std::vector<ProtoValue> values;
     std::error_code ignored;

@@ -10,11 +10,12 @@
 #include "base/rng.h"
 #include "data/convert.h"
 #include "data/dataset.h"
+#include "data/source_files.h"
 
 namespace sparsify {
 namespace {
 
-class Random final : public Dataset {
+class Random final : public Dataset, public FileSource {
  public:
   explicit Random(const Options& options)
       : size_(options.integer("limit", 1024, {.min = 1}, "number of samples")),
@@ -52,6 +53,7 @@ class Random final : public Dataset {
   bool has_labels() const override { return false; }
   bool is_ready() const override { return true; }
   bool is_batched() const override { return is_batched_; }
+  std::vector<std::string> files() const override { return {}; }
   std::string describe() const override { return "random"; }
   std::string place(int64_t index) const override {
     return fmt::format("random, record {}", index);

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/source_files.h"
 #include "data/text/token_row.h"
 #include "data/text/tokenizer.h"
 #include "data/text/tsv_table.h"
@@ -45,7 +46,7 @@ bool is_integer(std::string_view field) {
   return error == std::errc{} && end == field.data() + field.size();
 }
 
-class TsvText final : public Dataset {
+class TsvText final : public Dataset, public FileSource {
  public:
   explicit TsvText(const Options& options)
       : text_(options.texts("text", {},
@@ -92,6 +93,7 @@ class TsvText final : public Dataset {
   }
   int64_t size() const override { return table_->size(); }
   bool has_labels() const override { return !labels_.empty(); }
+  std::vector<std::string> files() const override { return {path_.string(), vocabulary_}; }
   std::string describe() const override { return "tsv_text " + path_.string(); }
   std::string place(int64_t index) const override { return fmt::format("{}, record {}", table_->place(index), index); }
 
