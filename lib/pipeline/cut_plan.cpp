@@ -288,8 +288,9 @@ class Planner {
         task.groups.push_back(index);
         continue;
       }
-      plan_.warnings.push_back(fmt::format("group \"{}\" is left alone: {} says nothing of it{}", structure.groups()[index].name, rule.criterion,
-                                           reconstruction ? " (" + reconstruction->notes().at(index) + ")" : ""));
+      const std::string why = fmt::format("{} says nothing of it{}", rule.criterion, reconstruction ? " (" + reconstruction->notes().at(index) + ")" : "");
+      plan_.warnings.push_back(fmt::format("group \"{}\" is left alone: {}", structure.groups()[index].name, why));
+      for (const Member& member : structure.groups()[index].members) plan_.unscored.try_emplace(member.tensor_id, why);
     }
     if (rule.budget) {
       task.budget = rule.budget->kind;
@@ -299,8 +300,11 @@ class Planner {
     const Removed before = plan_.removed;
     plan_.removed = CutChoice(structure, *costs_, scorer).choose(task, before, counts_zeros_ ? structure.nothing_removed() : before);
     for (const size_t index : task.groups) {
-      if (plan_.removed[index] == before[index]) continue;
-      for (const Member& member : structure.groups()[index].members) plan_.patterns[member.tensor_id] = rule.kind;
+      const bool cut = plan_.removed[index] != before[index];
+      for (const Member& member : structure.groups()[index].members) {
+        if (cut) plan_.patterns[member.tensor_id] = rule.kind;
+        else plan_.patterns.try_emplace(member.tensor_id, rule.kind);
+      }
     }
   }
 
@@ -375,6 +379,9 @@ class Planner {
     std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<Block> order;
     std::set<int> touched;
+    for (const auto& [score, block] : ranked) {
+      for (const int id : block.tensors) plan_.patterns.try_emplace(id, rule.kind);
+    }
     for (auto& [score, block] : ranked) {  // of blocks inside each other, the first goes
       if (std::any_of(block.nodes.begin(), block.nodes.end(), [&](int node) { return touched.contains(node); })) continue;
       touched.insert(block.nodes.begin(), block.nodes.end());

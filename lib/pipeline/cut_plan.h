@@ -26,7 +26,8 @@ struct CutPlan {
   CutCosts::Figures before{};
   CutCosts::Figures after{};
   bool sizes_stated = true;  ///< the model or the user states all input sizes but the batch: the figures are the model's, not a probe's
-  std::map<int, std::string> patterns{};  ///< tensor id -> pattern of the rule that cuts it
+  std::map<int, std::string> patterns{};  ///< tensor id -> pattern of the rule in whose scope it is, cut or not
+  std::map<int, std::string> unscored{};  ///< tensor id -> why a rule that selects it leaves it alone
   std::vector<std::string> warnings{};
 };
 

@@ -28,13 +28,14 @@ BitMask mask_of(const TensorCut& tensor) {
   return mask;
 }
 
-/// Why nothing of the tensor is removed.
-std::string reason_of(const Structure& structure, const PrunableTensor& tensor) {
+/// Why the tensor is in the scope of no rule.
+std::string reason_of(const CutPlan& plan, const PrunableTensor& tensor) {
+  if (const auto unscored = plan.unscored.find(tensor.id); unscored != plan.unscored.end()) return unscored->second;
   std::string reason;
-  for (const Group& group : structure.groups()) {
+  for (const Group& group : plan.structure->groups()) {
     const bool member = std::any_of(group.members.begin(), group.members.end(), [&](const Member& one) { return one.tensor_id == tensor.id; });
     if (!member) continue;
-    if (group.is_cuttable()) return "none of its units was chosen";
+    if (group.is_cuttable()) return "no rule selects the groups that it is in";
     if (reason.empty() && !group.frozen.empty()) reason = fmt::format("stays whole: {}", group.frozen.front().reason);
   }
   return reason.empty() ? "in no group that can be cut" : reason;
@@ -97,14 +98,16 @@ Decisions decisions_of_cut(const ModelFile& file, CutPlan made) {
   for (const int id : plan->cut.edits.removed_tensors) masks.emplace(id, BitMask(element_count(file.tensor(id).shape), /*kept=*/false));
   for (PrunableTensor& tensor : find_tensors(file)) {
     const auto mask = masks.find(tensor.id);
-    if (mask == masks.end()) {
-      std::string reason = reason_of(*plan->structure, tensor);
+    const bool gone = plan->cut.edits.removed_tensors.contains(tensor.id);
+    const auto scope = plan->patterns.find(tensor.id);
+    if (mask == masks.end() && scope == plan->patterns.end()) {
+      std::string reason = reason_of(*plan, tensor);
       decisions.skipped.push_back({std::move(tensor), std::move(reason)});
       continue;
     }
-    const bool gone = plan->cut.edits.removed_tensors.contains(tensor.id);
-    const std::string pattern = gone ? "layer" : plan->patterns.at(tensor.id);
-    decisions.decided.push_back({.tensor = std::move(tensor), .pattern = pattern, .pattern_setting = Setting(pattern), .mask = std::move(mask->second)});
+    const std::string pattern = gone ? "layer" : scope->second;
+    BitMask kept = mask == masks.end() ? BitMask(tensor.count()) : std::move(mask->second);
+    decisions.decided.push_back({.tensor = std::move(tensor), .pattern = pattern, .pattern_setting = Setting(pattern), .mask = std::move(kept)});
   }
   decisions.cut = plan;
   return decisions;

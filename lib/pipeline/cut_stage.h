@@ -13,7 +13,7 @@
 
 namespace sparsify {
 
-/// A structured run as other stages see it: every tensor that is cut has a decision whose mask says which elements stay, and
+/// A structured run as other stages see it: every tensor in the scope of a rule, cut or whole, has a decision whose mask says which elements stay, and
 /// Decisions::cut holds what is removed.
 Decisions decide_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request);
 Decisions decisions_of_cut(const ModelFile& file, CutPlan plan);

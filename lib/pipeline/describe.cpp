@@ -54,7 +54,7 @@ std::map<int, int64_t> describe_decisions(RunReport& report, const ModelFile& fi
     row.sparsity = static_cast<double>(decision.mask.pruned()) / static_cast<double>(row.params);
     report.prunable += row.prunable;
     report.pruned += decision.mask.pruned();
-    masks.emplace_back(decision.tensor.initializer, Mask{decision.tensor.shape, decision.mask});
+    if (!decisions.cut || decision.mask.pruned() > 0) masks.emplace_back(decision.tensor.initializer, Mask{decision.tensor.shape, decision.mask});
     output_axes[decision.tensor.initializer] = decision.tensor.output_axis;
     for (const KeptMagnitude& kept : kept_magnitudes) {
       if (kept.tensor_id != decision.tensor.id) continue;

@@ -74,12 +74,20 @@ Json parsed(const std::string& path) {
 }
 
 /// throws Json::exception where a value is missing or of another type
-Decisions replayed_cut(const Json& cut, const ModelFile& file) {
+Decisions replayed_cut(const Json& plan, const ModelFile& file) {
+  const Json& cut = plan.at("cut");
   std::vector<KeptUnits> groups;
   for (const Json& group : cut.at("groups")) {
     groups.push_back({group.at("name").get<std::string>(), group.at("units").get<int64_t>(), group.at("kept").get<std::vector<int64_t>>()});
   }
-  return decisions_of_cut(file, replay_cut(file, groups, cut.at("blocks").get<std::vector<std::string>>()));
+  CutPlan made = replay_cut(file, groups, cut.at("blocks").get<std::vector<std::string>>());
+  std::map<std::string, std::string> scope;  // what the rules selected and left whole counts as well
+  for (const Json& tensor : plan.at("tensors")) scope.emplace(tensor.at("initializer").get<std::string>(), tensor.at("pattern").get<std::string>());
+  for (const PrunableTensor& tensor : find_tensors(file)) {
+    const auto found = scope.find(tensor.initializer);
+    if (found != scope.end()) made.patterns.insert_or_assign(tensor.id, found->second);
+  }
+  return decisions_of_cut(file, std::move(made));
 }
 
 /// throws Json::exception where a value is missing or of another type
@@ -95,7 +103,7 @@ Decisions decisions_of(const std::string& path, const ModelFile& file) {
                          .where = fmt::format("{} applied to {}", path, file.path()),
                          .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
   }
-  if (plan.contains("cut")) return replayed_cut(plan["cut"], file);
+  if (plan.contains("cut")) return replayed_cut(plan, file);
   const std::string masks_path = (std::filesystem::path(path).parent_path() / plan["masks"].value("path", "")).string();
   if (sha256_of_file(masks_path) != plan["masks"].value("sha256", "")) damaged(masks_path, "the masks are not those of the plan");
   const MaskSet masks = read_masks(masks_path);

@@ -214,7 +214,10 @@ TrainOutcome train_stage(const TrainStage& stage, Decisions& decisions, const We
   TrainOutcome outcome = train_as_scheduled(run, from);
   if (cuts_later) {
     const ScratchModel trained = run.with(outcome.weights);
-    Decisions chosen = decisions_of_cut(stage.file, plan_zero_units(stage.file, {.inputs = stage.inputs, .zeros = &trained.file()}));
+    CutPlan zeros = plan_zero_units(stage.file, {.inputs = stage.inputs, .zeros = &trained.file()});
+    const std::map<int, std::string>& scope = decisions.cut->patterns;  // what keeps all units counts as well
+    zeros.patterns.insert(scope.begin(), scope.end());
+    Decisions chosen = decisions_of_cut(stage.file, std::move(zeros));
     chosen.warnings = std::move(decisions.warnings);
     chosen.notes = std::move(decisions.notes);
     decisions = std::move(chosen);

@@ -29,9 +29,31 @@ def half(folder):
 
 def replay(folder):
     first, second = os.path.join(folder, "a.onnx"), os.path.join(folder, "b.onnx")
-    succeeds("prune", DIGITS, "-o", first, *HALF)
-    succeeds("prune", DIGITS, "-o", second, "--plan", os.path.join(folder, "a.sparsify", "plan.json"))
+    budget = ["--pattern", "channel", "--set", "prune.0.sparsity={memory: 0.7}", "--json"]
+    made = json.loads(succeeds("prune", DIGITS, "-o", first, *budget).stdout)
+    again = json.loads(succeeds("prune", DIGITS, "-o", second, "--plan", os.path.join(folder, "a.sparsify", "plan.json"), "--json").stdout)
     equal(read(first) == read(second), True, "same bytes")
+    for key in ("prunable", "pruned", "sparsity"):
+        equal(again["result"][key], made["result"][key], key)
+
+
+def scope(folder):
+    """What a rule selects counts although the cut leaves it whole, and the gate judges by that."""
+    out = os.path.join(folder, "slim.onnx")
+
+    def cut(pattern, sparsity, *flags):
+        return json.loads(succeeds("prune", DIGITS, "-o", out, "--overwrite", "--pattern", pattern, "--set", f"prune.0.sparsity={sparsity}", "--json", *flags).stdout)
+
+    report = cut("channel", "{memory: 0.7}")
+    lost = report["model"]["params"] - report["result"]["params"]
+    equal(report["result"]["pruned"], lost, "weights that are gone")
+    equal(report["result"]["prunable"], report["model"]["params"] - 10, "weights in the scope of the rule: all but the classifier's biases")
+    rows = [row for row in report["layers"] if row["pattern"] and not row["shape_after"]]
+    check(rows and all(row["kept"] == row["params"] and row["skipped"] is None for row in rows), f"rows that stay whole {rows}")
+    layers = cut("layer", "0.5")
+    check(0 < layers["result"]["pruned"] < layers["result"]["prunable"], f"blocks {layers['result']}")
+    run = sparsify("prune", DIGITS, "-o", out, "--overwrite", "--pattern", "layer", "--sparsity", "0.5", "--set", "gates={min_sparsity: 0.9}")
+    equal(run.returncode, 4, f"exit code of a gate that fails: {run.stderr}")
 
 
 def dry(folder):
@@ -118,6 +140,7 @@ def elsewhere(folder):
 case("MACs are counted behind the option-A shortcuts, whose padding is computed from shapes", counted)
 case("half of the MACs go, exactly reported, and every check passes", half)
 case("a plan cuts the same again, byte for byte", replay)
+case("what a rule selects counts whether it is cut or not", scope)
 case("with calibration data the weights that stay are solved again", repaired)
 case("a dry run tells the widths and writes nothing", dry)
 case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)

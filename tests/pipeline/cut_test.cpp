@@ -237,6 +237,27 @@ TEST_CASE("a residual block is replaced by its shortcut", "[pipeline][cut]") {
   CHECK(result.tensors[1].first == "last");
 }
 
+TEST_CASE("what a rule selects counts whether it is cut or not, and nothing else does", "[pipeline][cut][scope]") {
+  const auto counted = [](const std::string& rule) {
+    const TextModel text(residual_model());
+    const ModelFile file = text.load();
+    const Decisions decisions = decide_cut(file, recipe_of(rule), {});
+    int64_t all = 0;
+    int64_t pruned = 0;
+    for (const Decision& decision : decisions.decided) {
+      all += decision.mask.size();
+      pruned += decision.mask.pruned();
+    }
+    return std::pair(all, pruned);
+  };
+  // Of the 48 weights, a channel inside the block has 9 and one outside, of stem, a, b, its bias and last, 1 + 4 + 4 + 1 + 1.
+  CHECK(counted("{select: {include: [a]}, pattern: channel, sparsity: 0.25}") == std::pair<int64_t, int64_t>(36, 9));
+  CHECK(counted("{select: {include: [stem]}, pattern: channel, sparsity: 0.25}") == std::pair<int64_t, int64_t>(44, 11));
+  CHECK(counted("{pattern: {channel: {round_to: 8}}, sparsity: 0.5}") == std::pair<int64_t, int64_t>(48, 0));
+  CHECK(counted("{pattern: layer, sparsity: 0.6}") == std::pair<int64_t, int64_t>(40, 40));
+  CHECK(counted("{pattern: layer, sparsity: 0.1}") == std::pair<int64_t, int64_t>(40, 0));
+}
+
 TEST_CASE("a plan cuts the same units again", "[pipeline][cut]") {
   const TextModel text(residual_model());
   const ModelFile file = text.load();
