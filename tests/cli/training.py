@@ -180,6 +180,7 @@ def keeps_the_last_good_checkpoint(folder):
     run = sparsify(*prune, "--set", "train.optimizer={name: sgd, lr: 100, weight_decay: 0.5}")
     check_error(run, 3, ("the training diverged", "first bad number"), ("step", "learning rate"), ("last good checkpoint", os.path.dirname(latest), "--overwrite"))
     good = json.loads(read(latest))
+    check(not os.path.exists(os.path.join(folder, "out.sparsify", "training.csv")), "the evidence is of finished runs")
     check(good["step"] >= 1 and os.path.exists(os.path.join(os.path.dirname(latest), good["tensors"])), good["step"])
     # The disk fills up: what was there stays, and the run can go on.
     full = sparsify(*prune, "--overwrite", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
@@ -223,6 +224,36 @@ def interrupted(folder):
     check_error(sparsify(*prune, "--resume"), 3, "damaged", fix="--overwrite")
     write(latest, raw)
     check(not os.path.exists(out), "no model was written")
+    grow_in_place(os.path.dirname(latest), prune)
+
+
+def grow_in_place(checkpoints, prune):
+    """The curves of an interrupted run are there, and the run that goes on continues them."""
+    names = ("training.csv", "events.out.tfevents.sparsify", "log.jsonl")
+    before = {name: read(os.path.join(checkpoints, name)) for name in names}
+    epochs = [json.loads(line) for line in before["log.jsonl"].splitlines()]
+    check(epochs and all(one["event"] == "epoch" for one in epochs), before["log.jsonl"])
+    run = subprocess.Popen([PROGRAM, *prune, "--resume"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for _ in range(3000):
+        if len(read(os.path.join(checkpoints, "log.jsonl"))) > len(before["log.jsonl"]) or run.poll() is not None:
+            break
+        time.sleep(0.01)
+    run.kill()
+    run.communicate()
+    after = {name: read(os.path.join(checkpoints, name)) for name in names}
+    for name in ("training.csv", "log.jsonl"):
+        check(after[name].startswith(before[name]) and after[name].endswith(b"\n"), f"{name} goes on")
+    points = [tuple(line.split(",")[:2]) for line in after["training.csv"].decode().splitlines()]
+    equal(len(set(points)), len(points), "points of the curves, none of them twice")
+    check(len(after["log.jsonl"].splitlines()) > len(epochs), "the log grows while the run goes on")
+
+
+def counts_all_rounds(folder):
+    out = os.path.join(folder, "out.onnx")
+    succeeds("prune", DIGITS, "-o", out, "--sparsity", "0.7", "--set", "schedule={name: imp, rounds: 2}", "--train-data", TRAIN, "--threads", "1", "--set", "train.steps=10")
+    training = report(out)["training"]
+    equal(training["samples"], 2 * 1257, "samples of two rounds of an epoch")
+    equal(training["seconds"], training["epochs"][-1]["seconds"], "seconds of all rounds")
 
 
 def killed_after_a_checkpoint(folder, arguments):
@@ -274,6 +305,6 @@ def changed_data(folder):
 
 
 for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
-                       ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("interrupted", interrupted)):
+                       ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()
