@@ -48,8 +48,9 @@ UnitLimits limits_of(const Recipe& recipe, size_t rule, const PrunableTensor& la
 
 void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Allocator& allocator, const std::string& path) {
   const std::optional<SparsityBudget> budget = budget_of(rule);
-  if (budget && budget->kind == "latency") {
-    throw ConfigError{{.what = "a budget of latency needs a pattern that removes channels: zeros alone make no runtime faster",
+  if (budget && (budget->kind == "latency" || budget->kind == "memory")) {
+    const char* reason = budget->kind == "latency" ? "zeros alone make no runtime faster" : "zeros alone make no activation smaller";
+    throw ConfigError{{.what = fmt::format("a budget of {} needs a pattern that removes channels: {}", budget->kind, reason),
                        .where = fmt::format("{} ({}.sparsity)", rule.sparsity.mark().text(), path),
                        .fix = "give a budget of params, macs or bytes, or a number in [0, 1)"}};
   }

@@ -99,6 +99,7 @@ TEST_CASE("budgets work with blocks, and those that cannot be met are refused", 
   CHECK(left > whole / 2 - 4);
   CHECK_THROWS_WITH(decide_by("{sparsity: {params: 0.001}}"), Catch::Contains("cannot be met"));
   CHECK_THROWS_WITH(decide_by("{sparsity: {latency: 0.5}}"), Catch::Contains("removes channels"));
+  CHECK_THROWS_WITH(decide_by("{sparsity: {memory: 0.5}}"), Catch::Contains("a budget of memory needs a pattern that removes channels"));
   CHECK_THROWS_WITH(decide_by("{sparsity: {macs: 0.5}, pattern: '2:4'}"), Catch::Contains("fixes the sparsity itself"));
   CHECK(kept_of(decide_by("{sparsity: {params: 1}}")) == kept_of(decide_by("{sparsity: 0}")));
 }
