@@ -183,6 +183,8 @@ def recipes():
     refused("a block of zero", 2, flags("--pattern", "{block: [0, 1]}", "--sparsity", "0.5"), "0", "--pattern", ())
     refused("why of a layer that matches nothing", 2, ["why", "m.onnx", "no_such_layer"], ("no layer", "no_such_layer"), "LAYER", "all:")
     refused("include that matches nothing", 2, flags("--include", "fcx*", *PRUNE), ("no tensor", "fcx*"), (), "inspect")
+    for flag in ("--include", "--exclude"):
+        refused(f"{flag} with a name that is not there", 2, flags(flag, "fc00", *PRUNE), ("no node, weight or layer", "fc00"), (flag, "prune.0.select"), '"fc0"')
     refused("a default selection that is empty", 2, flags("--sparsity", "0.5"), "no tensor", (), ())
     refused("2:4 together with a sparsity", 2, flags("--pattern", "2:4", *PRUNE), "2:4", "--sparsity", "remove sparsity")
     refused("nothing to prune", 2, flags(), "nothing to prune", (), "--sparsity")
@@ -226,7 +228,8 @@ def outputs():
     refused("a repair without data", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--set", "repair=least_squares"],
             "needs calibration data", "data.calibration", "--train-data")
     cut("a budget below what a cut can reach", "m.onnx", "{params: 0.01}", "the least possible is", "output of the model")
-    cut("a layer to cut that no layer is called", "m.onnx", "0.5", "selects no group", "fc0", "--set", "prune.0.select.include=[fcc0]")
+    cut("a layer to cut that no layer is called", "m.onnx", "0.5", "fcc0", '"fc0"', "--set", "prune.0.select.include=[fcc0]")
+    cut("layers to cut that no glob matches", "m.onnx", "0.5", "selects no group", "widen", "--set", "prune.0.select.include=['fcc*']")
     single, _ = onnx.chain([([4, 1], VALUES[:4]), ([1, 4], VALUES[:4])])  # its one hidden unit is no group
     cut("a hidden layer of one unit", {"m.onnx": single}, "0.5", ("none of the", "groups can be cut"), "why")
     nodes = [onnx.node("MatMul", ["x", "w0"], ["m"], "fc0"), onnx.node("Reshape", ["m", "s"], ["r"], "turn"), onnx.node("MatMul", ["r", "w1"], ["y"], "fc1")]
