@@ -6,6 +6,7 @@
 #include "pipeline/decide.h"
 #include "pipeline/figures.h"
 #include "support/catch.h"
+#include "support/shared.h"
 
 using namespace sparsify;
 
@@ -122,6 +123,22 @@ TEST_CASE("ceilings and limits by layer hold, and are said where they move the t
   CHECK(mentions(decide_by("{sparsity: 0.2, max_density: 0.5}").warnings, "the ceilings keep"));
   CHECK(mentions(decide_by("{sparsity: 0.999, allocation: global}").warnings, "held at its floor"));
   CHECK(mentions(decide_by("{sparsity: 0.9999, allocation: global, min_density: 0}").warnings, "keeps nothing"));
+}
+
+TEST_CASE("layers on another scale are named in one warning, where magnitudes are ranked over all layers", "[pipeline][allocation]") {
+  const auto zoo = shared_or_skip("zoo", "a network whose layers differ in scale");
+  if (zoo.empty()) return;
+  const std::string path = (zoo / "resnet18_slim" / "resnet18_slim.onnx").string();
+  const ModelFile file = ModelFile::load(path);
+  const auto count = [&](const std::string& rule, const std::string& part = "one global ranking") {
+    const Decisions decisions = decide(file, read_recipe(parse_yaml("model: " + path + "\nprune: {solver: none, " + rule + "}\n", "test"), ""));
+    return std::count_if(decisions.warnings.begin(), decisions.warnings.end(),
+                         [&](const std::string& text) { return text.find(part) != std::string::npos; });
+  };
+  CHECK(count("sparsity: 0.5, allocation: global", "one global ranking takes most of them") == 1);
+  CHECK(count("pattern: '2:4'") == 0);
+  CHECK(count("sparsity: 0.5, allocation: uniform") == 0);
+  CHECK(count("sparsity: 0.5, allocation: global, criterion: {name: magnitude, normalise: layer}") == 0);
 }
 
 TEST_CASE("auto tries on calibration data and says why it chose", "[pipeline][allocation]") {
