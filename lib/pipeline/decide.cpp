@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "allocators/allocator.h"
+#include "allocators/budget_warnings.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "config/solver_name.h"
@@ -163,7 +164,7 @@ class Decider {
     std::vector<RulePlugins> plugins;
     for (size_t i = 0; i < recipe_.prune.size(); ++i) {
       plugins.push_back(plugins_of(recipe_.prune[i], i, recipe_));
-      if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].allocator, fmt::format("prune.{}", i));
+      if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].criterion, *plugins[i].allocator, fmt::format("prune.{}", i));
     }
     Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
     result_.skipped = std::move(selections.skipped);
@@ -305,6 +306,9 @@ class Decider {
     }
     if (plugins.allocator) {
       for (std::string& warning : allocation_warnings(rule, task, budget)) result_.warnings.push_back(std::move(warning));
+    }
+    if (const auto* more = dynamic_cast<const BudgetWarnings*>(plugins.allocator.get())) {
+      for (std::string& warning : more->warnings(task, budget)) result_.warnings.push_back(std::move(warning));
     }
     if (plugins.allocator) warn_of_scale(rule, task);
     for (size_t i = 0; i < task.layers.size(); ++i) {

@@ -1,5 +1,9 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 
 #include "base/error.h"
@@ -123,6 +127,40 @@ TEST_CASE("ceilings and limits by layer hold, and are said where they move the t
   CHECK(mentions(decide_by("{sparsity: 0.2, max_density: 0.5}").warnings, "the ceilings keep"));
   CHECK(mentions(decide_by("{sparsity: 0.999, allocation: global}").warnings, "held at its floor"));
   CHECK(mentions(decide_by("{sparsity: 0.9999, allocation: global, min_density: 0}").warnings, "keeps nothing"));
+}
+
+TEST_CASE("scores that an allocation cannot take are refused before any data is asked for", "[pipeline][allocation]") {
+  for (const char* criterion : {"grasp", "hessian_trace", "{name: obd, curvature: hessian}"}) {
+    INFO(criterion);
+    CHECK_THROWS_WITH(decide_by(std::string("{sparsity: 0.5, allocation: lamp, criterion: ") + criterion + "}"),
+                      Catch::Contains("scores below zero too, and the allocation lamp") && Catch::Contains("(prune.0.allocation)"));
+  }
+  CHECK_THROWS_WITH(decide_by("{sparsity: 0.5, allocation: lamp, criterion: obd}"), !Catch::Contains("below zero"));  // for want of data
+}
+
+TEST_CASE("layers that the sensitivity table does not reach are named", "[pipeline][allocation]") {
+  const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-beyond-" + std::to_string(::getpid()) + ".json")).string();
+  std::ofstream out(path);
+  out << R"({"schema_version": 1, "kind": "sensitivity", "layers": [)";
+  std::string comma;
+  for (const PrunableTensor& tensor : find_tensors(digits())) {
+    if (tensor.kind != "weight") continue;
+    out << comma << R"({"initializer": ")" << tensor.initializer << R"(", "weights": )" << tensor.count() << R"(, "points": [)";
+    for (const double at : {0.1, 0.2, 0.3, 0.4, 0.5}) {
+      out << (at > 0.1 ? ", " : "") << R"({"pattern": "unstructured", "sparsity": )" << at << R"(, "divergence": )" << at * at << "}";
+    }
+    out << "]}";
+    comma = ", ";
+  }
+  out << "]}";
+  out.close();
+  const auto beyond = [&](const char* sparsity) {
+    return mentions(decide_by(std::string("{allocation: {name: sensitivity, table: ") + path + "}, sparsity: " + sparsity + "}").warnings,
+                    "%, measured up to 50 %)");
+  };
+  CHECK(beyond("0.95"));
+  CHECK_FALSE(beyond("0.1"));
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("layers on another scale are named in one warning, where magnitudes are ranked over all layers", "[pipeline][allocation]") {
