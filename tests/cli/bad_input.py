@@ -12,7 +12,7 @@ import time
 import zipfile
 
 import tiny_onnx as onnx
-from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, case, check, check_error, equal, finish, listing, read, sparsify, write
+from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
 
 VALUES = [0.5 - i / 37 for i in range(32)]
 GOOD, _ = onnx.chain([([4, 8], VALUES), ([8, 4], VALUES)])
@@ -145,6 +145,8 @@ def data_sets():
     refused("an npz that is none", 3, eval_on("npz:text.npz"), (), "text.npz", (), {"text.npz": "no archive\n" * 100})
     refused("an unknown data format", 2, eval_on("npzz:a.npz"), "npzz", (), "npz")
     refused("an unknown data option", 2, eval_on(EVAL + ",scael=1"), "scael", "--data", "scale")
+    refused("a key in the place of the path", 2, eval_on("random:limit=4"), ("random has no path", "limit=4"), "--data", "random,limit=4")
+    refused("a path for drawn data", 2, eval_on("random:a.npz"), ("random has no path", "a.npz"), "--data", "remove the path")
     refused("an unknown metric", 2, eval_on(EVAL, "--metric", "top2"), "top2", (), "top")
     refused("a metric that needs labels, without labels", 2, eval_on("random:,limit=4", "--metric", "top1"), ("top1", "labels"), (), "mse")
     refused("a metric without data", 2, ["eval", DIGITS], "data", (), "--data")
@@ -178,6 +180,7 @@ def recipes():
     refused("a flag without its value", 2, ["prune", "m.onnx", "-o"], (), "command line", ())
     for text in ("1.4", "-0.1", "1", "half", "nan"):
         refused(f"sparsity {text}", 2, flags(f"--sparsity={text}"), ("sparsity is", text), "--sparsity", "[0, 1)")
+    refused("sparsity in percent", 2, flags("--sparsity", "1.4"), "1.4", "--sparsity", "for 1.4 percent write 0.014")
     for text in ("4:2", "4:4", "0:4", "2:0"):
         refused(f"the pattern {text}", 2, flags("--pattern", text), (), "--pattern", ())
     refused("a block of zero", 2, flags("--pattern", "{block: [0, 1]}", "--sparsity", "0.5"), "0", "--pattern", ())
@@ -308,7 +311,17 @@ def gates():
         check(abs(report["gates"][0]["actual"] - drop) < 1e-9 and drop > 1, f"drop {drop}: {report['gates']}")
 
     case("an accuracy gate is judged on both models", accuracy)
-    refused("a pattern that the weights break", 4, ["verify", "m.onnx", "--pattern", "2:4"], "2:4", "m.onnx", "--pattern")
+    refused("a pattern that the weights break", 4, ["verify", "m.onnx", "--pattern", "2:4"], "2:4", "m.onnx", ("--pattern", "--exclude"))
+    refused("globs without a pattern to check", 2, ["verify", "m.onnx", "m.onnx", "--exclude", "fc0"], "no pattern", "--exclude", "--pattern")
+    refused("a name to leave out that is not there", 2, ["verify", "m.onnx", "--pattern", "2:4", "--exclude", "fc00"], "fc00", "--exclude", '"fc0"')
+
+    def sparse_but_for(folder):
+        succeeds("prune", DIGITS, "-o", "out.onnx", "--pattern", "2:4", cwd=folder)
+        check_error(sparsify("verify", "out.onnx", "--pattern", "2:4", cwd=folder), 4, "1 tensors break", "out.onnx", "--exclude")
+        obeyed = json.loads(succeeds("verify", "out.onnx", "--pattern", "2:4", "--exclude", "classifier", "--json", cwd=folder).stdout)
+        equal((obeyed["obeying"], obeyed["violations"], obeyed["left_out"]), (7, [], 1), "what obeys")
+
+    case("a file that prune made obeys its pattern but for what stays dense", sparse_but_for)
 
 
 def plans():
