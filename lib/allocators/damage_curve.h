@@ -16,6 +16,8 @@ class DamageCurve {
   explicit DamageCurve(std::vector<std::pair<double, double>> points);
 
   double at(double sparsity) const;
+  /// The largest sparsity that was measured; 0 where none was.
+  double largest() const { return points_.back().first; }
 
  private:
   std::vector<std::pair<double, double>> points_;

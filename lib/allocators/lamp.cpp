@@ -9,6 +9,7 @@
 
 #include "allocators/sharing.h"
 #include "base/error.h"
+#include "mask/score_sign.h"
 
 namespace sparsify {
 namespace {
@@ -47,7 +48,7 @@ void lamp_scores(ScoreView scores, const std::string& layer, std::vector<float>&
   }
 }
 
-class Lamp final : public Allocator {
+class Lamp final : public Allocator, public UnsignedScoresOnly {
  public:
   explicit Lamp(const Options&) {}
 

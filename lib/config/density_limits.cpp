@@ -25,7 +25,12 @@ DensityLimits read_density_limits(const Options& rule, double min_density, const
   const Options map(value, path + ".density_limits");
   for (const auto& [glob, given] : value.map()) {
     const std::vector<double> pair = map.numbers(glob, {}, {.min = 0, .max = 1});
-    if (pair.empty() || pair.size() > 2 || (pair.size() == 2 && pair[0] > pair[1])) {
+    if (pair.size() == 2 && pair[0] > pair[1]) {
+      throw ConfigError{{.what = fmt::format("the density limits of \"{}\" are [{}, {}]: least {} is above most {}", glob, pair[0], pair[1], pair[0], pair[1]),
+                         .where = map.where(glob),
+                         .fix = fmt::format("give the least first, as in [{}, {}]", pair[1], pair[0])}};
+    }
+    if (pair.empty() || pair.size() > 2) {
       throw ConfigError{{.what = fmt::format("the density limits of \"{}\" are {}", glob, given.describe()),
                          .where = map.where(glob),
                          .fix = "give the least and the most fraction that stays, as in [0.3, 1]"}};

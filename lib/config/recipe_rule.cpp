@@ -72,7 +72,7 @@ Setting read_sparsity(const Options& rule, const std::string& path) {
   if (sparsity >= 0 && sparsity < 1) return value;
   std::string fix = "use a number in [0, 1), or a budget such as {macs: 0.5}";
   if (sparsity > 1 && sparsity < 100)
-    fix += fmt::format("; for {} percent write {}", sparsity, sparsity / 100);
+    fix += fmt::format("; for {:.6g} percent write {:.6g}", sparsity, sparsity / 100);
   throw ConfigError{
       {.what = "sparsity is " + value.describe(), .where = rule.where("sparsity"), .fix = fix}};
 }

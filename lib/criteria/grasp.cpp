@@ -3,11 +3,12 @@
 // Wang, Zhang & Grosse 2020, "Picking Winning Tickets Before Training by Preserving Gradient Flow", arXiv:2002.07376, eq. 8.
 // The authors' code divides the scores of the classes by 200 before the softmax.
 #include "criteria/channel_scores.h"
+#include "mask/score_sign.h"
 
 namespace sparsify {
 namespace {
 
-class Grasp final : public Criterion {
+class Grasp final : public Criterion, public SignedScores {
  public:
   explicit Grasp(const Options& options) : collection_(read_loss_options(options)) {
     collection_.temperature = options.number("temperature", 200, {.min = 0, .max = 1e6, .above_min = true}, "class scores are divided by it");

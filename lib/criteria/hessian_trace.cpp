@@ -3,11 +3,12 @@
 // Yu et al. 2022, "Hessian-Aware Pruning and Optimal Neural Implant", arXiv:2101.08940, eq. 6.
 #include "criteria/channel_scores.h"
 #include "mask/matrix_layout.h"
+#include "mask/score_sign.h"
 
 namespace sparsify {
 namespace {
 
-class HessianTrace final : public Criterion {
+class HessianTrace final : public Criterion, public SignedScores {
  public:
   explicit HessianTrace(const Options& options) : collection_(read_loss_options(options)) {
     collection_.probes = options.integer("probes", 4, {.min = 1, .max = 1000}, "random vectors a batch");

@@ -2,11 +2,12 @@
 // LeCun, Denker & Solla 1990, "Optimal Brain Damage", NIPS 2, eq. 5. H_qq is Hutchinson's estimate, or the mean squared gradient
 // of single samples. Where the estimate is negative, removing the weight lowers the loss: the score keeps its sign.
 #include "criteria/channel_scores.h"
+#include "mask/score_sign.h"
 
 namespace sparsify {
 namespace {
 
-class Obd final : public Criterion {
+class Obd final : public Criterion, public SignedScores {
  public:
   explicit Obd(const Options& options)
       : fisher_(options.choice("curvature", "fisher", {"fisher", "hessian"}, "fisher: mean squared gradient of single samples; hessian: Hutchinson's estimate") == "fisher"),
@@ -17,6 +18,7 @@ class Obd final : public Criterion {
 
   Evidence needs() const override { return fisher_ ? Evidence::Fisher : Evidence::HessianDiagonal; }
   EvidenceOptions evidence_options() const override { return collection_; }
+  bool may_be_negative() const override { return !fisher_; }
 
   void score(const PrunableTensor& layer, std::span<const float> weights, const LayerEvidence& evidence, std::span<float> scores) const override {
     const std::vector<double>& diagonal = fisher_ ? evidence.fisher : evidence.hessian_diagonal;

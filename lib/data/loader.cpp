@@ -29,6 +29,22 @@ PassOptions read_pass_options(const Options& options, const std::string& name) {
                                         "a model with a fixed batch overrules it")};
 }
 
+/// `random:limit=4` has a path, as `npz:a.npz` does, and not a limit.
+void reject_path(const Options& options, const std::string& format) {
+  if (!options.has("path")) return;
+  for (const OptionRecord& record : options.records()) {
+    if (record.key == "path") return;
+  }
+  const Setting path = options.value("path");
+  const bool is_keys = path.is_text() && path.text().find('=') != std::string::npos;
+  throw ConfigError{
+      {.what = fmt::format("the data format {} has no path, and {} is given as one", format,
+                           path.describe()),
+       .where = options.where("path"),
+       .fix = is_keys ? fmt::format("keys follow a comma: {},{}", format, path.text())
+                      : fmt::format("remove the path: {}", format)}};
+}
+
 }  // namespace
 
 struct DataSource::Impl {
@@ -63,6 +79,7 @@ DataSource::DataSource(const std::string& name, const std::map<std::string, Sett
   } else if (impl->batcher->fixed_batch() > 0) {
     impl->pass.batch_size = impl->batcher->fixed_batch();
   }
+  reject_path(options, format);
   options.reject_unread();
   impl->records = select_records(set, impl->batcher->dataset().size(), seed);
   impl_ = std::move(impl);

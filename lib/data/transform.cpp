@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
+#include <set>
 
 #include "base/log.h"
 #include "data/convert.h"
@@ -50,6 +52,14 @@ std::optional<Shape> match_flat(const Shape& sample, const Shape& wanted) {
   return wanted;
 }
 
+/// Each thing once, however many sets are opened on the same data.
+void say_once(const std::string& text) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::scoped_lock lock(mutex);
+  if (said.insert(text).second) log_info("{}", text);
+}
+
 }  // namespace
 
 InputTransform::InputTransform(const Options& options, const Feed& feed)
@@ -68,7 +78,12 @@ InputTransform::InputTransform(const Options& options, const Feed& feed)
   }
   read_normalisation(options);
   if (feed_.layout) geometry_.emplace(options, feed_);
-  fit(geometry_ ? geometry_->shape_of(feed_.array.shape) : feed_.array.shape);
+  const Shape sample = geometry_ ? geometry_->shape_of(feed_.array.shape) : feed_.array.shape;
+  const Shape fitted = fit(sample);
+  if (wanted_ && is_known(sample) && !sizes_agree(sample, *wanted_) && !match_without_ones(sample, *wanted_)) {
+    say_once(fmt::format("{}: records of \"{}\" are {}, and are read as {} in the order in which they are stored", feed_.source,
+                         feed_.array.name, size_text(sample), size_text(fitted)));
+  }
 
   const Shape& stored = feed_.array.shape;
   const int64_t channels = geometry_            ? geometry_->channels_of(stored)

@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "mask/prunable.h"
+#include "mask/tensor_globs.h"
 
 namespace sparsify {
-namespace {
 
 bool matches_any(const std::vector<std::string>& globs, const PrunableTensor& tensor) {
   return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
@@ -18,6 +18,10 @@ bool matches_any(const std::vector<std::string>& globs, const PrunableTensor& te
                        [&](const std::string& user) { return glob_match(glob, user); });
   });
 }
+
+bool has_wildcard(std::string_view glob) { return glob.find_first_of("*?[") != std::string_view::npos; }
+
+namespace {
 
 /// Named outright, without a wildcard: such a tensor is meant, also if it is the first or last layer.
 bool is_named(const std::vector<std::string>& globs, const PrunableTensor& tensor) {

@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "config/precision.h"
+#include "criteria/criterion.h"
+#include "mask/score_sign.h"
 #include "pipeline/calibration.h"
 #include "pipeline/size_budget.h"
 #include "pipeline/trial.h"
@@ -46,12 +48,20 @@ UnitLimits limits_of(const Recipe& recipe, size_t rule, const PrunableTensor& la
   return limits;
 }
 
-void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Allocator& allocator, const std::string& path) {
+void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Criterion& criterion, const Allocator& allocator, const std::string& path) {
   const std::optional<SparsityBudget> budget = budget_of(rule);
-  if (budget && budget->kind == "latency") {
-    throw ConfigError{{.what = "a budget of latency needs a pattern that removes channels: zeros alone make no runtime faster",
+  if (budget && (budget->kind == "latency" || budget->kind == "memory")) {
+    const char* reason = budget->kind == "latency" ? "zeros alone make no runtime faster" : "zeros alone make no activation smaller";
+    throw ConfigError{{.what = fmt::format("a budget of {} needs a pattern that removes channels: {}", budget->kind, reason),
                        .where = fmt::format("{} ({}.sparsity)", rule.sparsity.mark().text(), path),
                        .fix = "give a budget of params, macs or bytes, or a number in [0, 1)"}};
+  }
+  const auto* sign = dynamic_cast<const SignedScores*>(&criterion);
+  if (sign != nullptr && sign->may_be_negative() && dynamic_cast<const UnsignedScoresOnly*>(&allocator) != nullptr) {
+    throw ConfigError{{.what = fmt::format("the criterion {} scores below zero too, and the allocation {} takes no such scores",
+                                           split_name(rule.criterion, "").name, name_of_allocation(rule)),
+                       .where = fmt::format("{} ({}.allocation)", rule.allocation.mark().text(), path),
+                       .fix = "use a criterion without negative scores, such as magnitude, or allocation: global"}};
   }
   if (!allocator.needs_damage() || recipe.data.contains("calibration") || recipe.data.contains("train")) return;
   throw ConfigError{{.what = fmt::format("the allocation {} tries on calibration data, and none is given", name_of_allocation(rule)),

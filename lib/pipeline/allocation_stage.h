@@ -9,6 +9,8 @@
 
 namespace sparsify {
 
+class Criterion;
+
 /// In units: the least that a layer keeps (min_density, and one weight for every output channel) and the most
 /// (max_density); density_limits come first.
 struct UnitLimits {
@@ -17,8 +19,9 @@ struct UnitLimits {
 };
 UnitLimits limits_of(const Recipe& recipe, size_t rule, const PrunableTensor& layer, int64_t units);
 
-/// Before any work: refuses what the recipe lacks for a data-driven allocation, and budgets that zeros do not serve.
-void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Allocator& allocator, const std::string& path);
+/// Before any work: refuses what the recipe lacks for a data-driven allocation, budgets that zeros do not serve, and scores that the
+/// allocation cannot take.
+void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Criterion& criterion, const Allocator& allocator, const std::string& path);
 
 /// The budget of a rule whose task is complete (scores, select, pattern). A budget of params, MACs or bytes is met from below
 /// by a search over the sparsity, which is then set in the task.

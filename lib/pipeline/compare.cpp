@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "mask/prunable.h"
+#include "mask/tensor_globs.h"
 #include "patterns/pattern.h"
 
 namespace sparsify {
@@ -130,11 +131,16 @@ Comparison compare_with_recorded(const ModelFile& file, const DataSource& data, 
   return comparison;
 }
 
-PatternCheck check_pattern(const ModelFile& file, const Setting& setting) {
+PatternCheck check_pattern(const ModelFile& file, const Setting& setting, const std::vector<std::string>& include,
+                           const std::vector<std::string>& exclude) {
   const auto pattern = make_pattern(setting, "--pattern");
   PatternCheck check;
   for (const PrunableTensor& tensor : find_tensors(file)) {
     if (tensor.kind != "weight") continue;
+    if (!matches_any(include, tensor) || matches_any(exclude, tensor)) {
+      ++check.left_out;
+      continue;
+    }
     const std::string refused = pattern->refuses(tensor);
     if (!refused.empty()) {
       check.ineligible.push_back(fmt::format("{}: {}", tensor.initializer, refused));

@@ -48,7 +48,10 @@ struct PatternCheck {
   int obeying = 0;
   std::vector<std::string> violations;
   std::vector<std::string> ineligible;  ///< with the reason
+  int left_out = 0;                     ///< by the globs
 };
-PatternCheck check_pattern(const ModelFile& file, const Setting& pattern);
+/// Globs as in a rule's `select`: on names of weights and of the nodes that use them.
+PatternCheck check_pattern(const ModelFile& file, const Setting& pattern, const std::vector<std::string>& include = {"*"},
+                           const std::vector<std::string>& exclude = {});
 
 }  // namespace sparsify

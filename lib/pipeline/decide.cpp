@@ -6,7 +6,9 @@
 #include <cmath>
 
 #include "allocators/allocator.h"
+#include "allocators/budget_warnings.h"
 #include "base/error.h"
+#include "base/names.h"
 #include "config/solver_name.h"
 #include "criteria/criterion.h"
 #include "patterns/pattern.h"
@@ -162,7 +164,7 @@ class Decider {
     std::vector<RulePlugins> plugins;
     for (size_t i = 0; i < recipe_.prune.size(); ++i) {
       plugins.push_back(plugins_of(recipe_.prune[i], i, recipe_));
-      if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].allocator, fmt::format("prune.{}", i));
+      if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].criterion, *plugins[i].allocator, fmt::format("prune.{}", i));
     }
     Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
     result_.skipped = std::move(selections.skipped);
@@ -305,7 +307,10 @@ class Decider {
     if (plugins.allocator) {
       for (std::string& warning : allocation_warnings(rule, task, budget)) result_.warnings.push_back(std::move(warning));
     }
-    warn_of_scale(rule, task);
+    if (const auto* more = dynamic_cast<const BudgetWarnings*>(plugins.allocator.get())) {
+      for (std::string& warning : more->warnings(task, budget)) result_.warnings.push_back(std::move(warning));
+    }
+    if (plugins.allocator) warn_of_scale(rule, task);
     for (size_t i = 0; i < task.layers.size(); ++i) {
       Decision decision{.tensor = task.layers[i], .pattern = pattern.describe(), .pattern_setting = rule.pattern};
       decision.keep = budget[i];
@@ -337,10 +342,11 @@ class Decider {
     return copy;
   }
 
-  /// A layer whose weights are far below the others' (raw 0..255 input does that to a stem) would vanish under one global
-  /// ranking. Kept as first or last layer, it still deserves a word.
+  /// Layers whose weights are far below the others' (raw 0..255 input does that to a stem) would vanish under one global ranking
+  /// of magnitudes. Kept as first or last layer, such a one still deserves a word.
   void warn_of_scale(const PruneRule& rule, const AllocationTask& task) {
-    const bool by_magnitude = split_name(rule.criterion, "").name == "magnitude";
+    const NamedOptions criterion = split_name(rule.criterion, "");
+    const bool by_magnitude = criterion.name == "magnitude" && criterion.options.text("normalise", "none") == "none";
     const bool global = split_name(allocation_of(rule), "").name == "global";
     if (!by_magnitude || !global || task.layers.size() < 3) return;
     std::vector<double> typical;
@@ -348,20 +354,23 @@ class Decider {
     std::vector<double> sorted = typical;
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<int64_t>(sorted.size() / 2), sorted.end());
     const double median = sorted[sorted.size() / 2];
-    const auto warn = [&](const PrunableTensor& layer, double own, const char* consequence) {
-      if (own <= 0 || own * 4 > median) return;
-      result_.warnings.push_back(fmt::format(
-          "the weights of \"{}\" are {:.0f} times smaller than those of a typical layer (is its input scaled differently?): {}",
-          layer.layer, median / own, consequence));
+    const auto note = [&](std::vector<std::string>& small, const PrunableTensor& layer, double own) {
+      if (own > 0 && own * 4 <= median) small.push_back(fmt::format("\"{}\" ({:.0f} times)", layer.layer, median / own));
     };
-    for (size_t i = 0; i < task.layers.size(); ++i) {
-      warn(task.layers[i], typical[i], "one global ranking takes most of it; allocation: uniform or normalise: layer does not");
-    }
+    const auto warn = [&](const std::vector<std::string>& small, const char* consequence) {
+      if (small.empty()) return;
+      result_.warnings.push_back(fmt::format("the weights of {} are far smaller than those of a typical layer (is an input scaled differently?): {}",
+                                             join(small), consequence));
+    };
+    std::vector<std::string> ranked;
+    for (size_t i = 0; i < task.layers.size(); ++i) note(ranked, task.layers[i], typical[i]);
+    warn(ranked, "one global ranking takes most of them; allocation: uniform or normalise: layer does not");
+    std::vector<std::string> dense;
     for (const Skipped& skipped : result_.skipped) {
       if (skipped.tensor.kind != "weight" || !(skipped.tensor.first || skipped.tensor.last) || skipped.tensor.scale_id >= 0) continue;
-      warn(skipped.tensor, typical_magnitude(file_.tensor_data(skipped.tensor.id)),
-           "one global ranking would delete it; it is kept dense");
+      note(dense, skipped.tensor, typical_magnitude(file_.tensor_data(skipped.tensor.id)));
     }
+    warn(dense, "one global ranking would delete them; they are kept dense");
   }
 
   const ModelFile& file_;

@@ -30,6 +30,7 @@
 #include "pipeline/gradient_use.h"
 #include "pipeline/finetune.h"
 #include "pipeline/initialise_stage.h"
+#include "pipeline/name_check.h"
 #include "pipeline/permute_stage.h"
 #include "pipeline/plan_file.h"
 #include "pipeline/precision.h"
@@ -107,6 +108,9 @@ class Run {
     std::optional<DataSource> data;
     if (!request_.dry_run && recipe_.data.contains("eval")) {
       data.emplace("eval", recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+    }
+    if (request_.plan.empty() && !request_.hold_zeros) {
+      for (const std::string& warning : check_names(given, globs_of(recipe_), request_.input_shapes)) warn(warning);
     }
     const std::string solver_note = choose_solver_(recipe_, given, request_.plan.empty() && !request_.hold_zeros, request_.input_shapes);
     if (!solver_note.empty()) log_info("{}", solver_note);

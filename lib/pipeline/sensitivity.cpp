@@ -18,6 +18,7 @@
 #include "patterns/structured.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
+#include "pipeline/name_check.h"
 #include "pipeline/precision.h"
 #include "pipeline/stored_weights.h"
 #include "pipeline/trial.h"
@@ -43,6 +44,7 @@ class Run {
     make_plugins();
     const ModelFile file = ModelFile::load(recipe_.model);
     for (const std::string& warning : file.warnings()) warn(warning);
+    for (const std::string& warning : check_names(file, globs_of(recipe_))) warn(warning);
     const Selections selections = select_tensors(find_tensors(file), recipe_.prune);
     const DataSource data = open_data(file);
     list_layers(file, selections);

@@ -12,7 +12,7 @@ import time
 import zipfile
 
 import tiny_onnx as onnx
-from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, case, check, check_error, equal, finish, listing, read, sparsify, write
+from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
 
 VALUES = [0.5 - i / 37 for i in range(32)]
 GOOD, _ = onnx.chain([([4, 8], VALUES), ([8, 4], VALUES)])
@@ -145,6 +145,8 @@ def data_sets():
     refused("an npz that is none", 3, eval_on("npz:text.npz"), (), "text.npz", (), {"text.npz": "no archive\n" * 100})
     refused("an unknown data format", 2, eval_on("npzz:a.npz"), "npzz", (), "npz")
     refused("an unknown data option", 2, eval_on(EVAL + ",scael=1"), "scael", "--data", "scale")
+    refused("a key in the place of the path", 2, eval_on("random:limit=4"), ("random has no path", "limit=4"), "--data", "random,limit=4")
+    refused("a path for drawn data", 2, eval_on("random:a.npz"), ("random has no path", "a.npz"), "--data", "remove the path")
     refused("an unknown metric", 2, eval_on(EVAL, "--metric", "top2"), "top2", (), "top")
     refused("a metric that needs labels, without labels", 2, eval_on("random:,limit=4", "--metric", "top1"), ("top1", "labels"), (), "mse")
     refused("a metric without data", 2, ["eval", DIGITS], "data", (), "--data")
@@ -178,11 +180,14 @@ def recipes():
     refused("a flag without its value", 2, ["prune", "m.onnx", "-o"], (), "command line", ())
     for text in ("1.4", "-0.1", "1", "half", "nan"):
         refused(f"sparsity {text}", 2, flags(f"--sparsity={text}"), ("sparsity is", text), "--sparsity", "[0, 1)")
+    refused("sparsity in percent", 2, flags("--sparsity", "1.4"), "1.4", "--sparsity", "for 1.4 percent write 0.014")
     for text in ("4:2", "4:4", "0:4", "2:0"):
         refused(f"the pattern {text}", 2, flags("--pattern", text), (), "--pattern", ())
     refused("a block of zero", 2, flags("--pattern", "{block: [0, 1]}", "--sparsity", "0.5"), "0", "--pattern", ())
     refused("why of a layer that matches nothing", 2, ["why", "m.onnx", "no_such_layer"], ("no layer", "no_such_layer"), "LAYER", "all:")
     refused("include that matches nothing", 2, flags("--include", "fcx*", *PRUNE), ("no tensor", "fcx*"), (), "inspect")
+    for flag in ("--include", "--exclude"):
+        refused(f"{flag} with a name that is not there", 2, flags(flag, "fc00", *PRUNE), ("no node, weight or layer", "fc00"), (flag, "prune.0.select"), '"fc0"')
     refused("a default selection that is empty", 2, flags("--sparsity", "0.5"), "no tensor", (), ())
     refused("2:4 together with a sparsity", 2, flags("--pattern", "2:4", *PRUNE), "2:4", "--sparsity", "remove sparsity")
     refused("nothing to prune", 2, flags(), "nothing to prune", (), "--sparsity")
@@ -226,7 +231,8 @@ def outputs():
     refused("a repair without data", 2, ["prune", "m.onnx", "-o", "out.onnx", "--pattern", "channel", "--sparsity", "0.5", "--set", "repair=least_squares"],
             "needs calibration data", "data.calibration", "--train-data")
     cut("a budget below what a cut can reach", "m.onnx", "{params: 0.01}", "the least possible is", "output of the model")
-    cut("a layer to cut that no layer is called", "m.onnx", "0.5", "selects no group", "fc0", "--set", "prune.0.select.include=[fcc0]")
+    cut("a layer to cut that no layer is called", "m.onnx", "0.5", "fcc0", '"fc0"', "--set", "prune.0.select.include=[fcc0]")
+    cut("layers to cut that no glob matches", "m.onnx", "0.5", "selects no group", "widen", "--set", "prune.0.select.include=['fcc*']")
     single, _ = onnx.chain([([4, 1], VALUES[:4]), ([1, 4], VALUES[:4])])  # its one hidden unit is no group
     cut("a hidden layer of one unit", {"m.onnx": single}, "0.5", ("none of the", "groups can be cut"), "why")
     nodes = [onnx.node("MatMul", ["x", "w0"], ["m"], "fc0"), onnx.node("Reshape", ["m", "s"], ["r"], "turn"), onnx.node("MatMul", ["r", "w1"], ["y"], "fc1")]
@@ -328,7 +334,17 @@ def gates():
         check(abs(report["gates"][0]["actual"] - drop) < 1e-9 and drop > 1, f"drop {drop}: {report['gates']}")
 
     case("an accuracy gate is judged on both models", accuracy)
-    refused("a pattern that the weights break", 4, ["verify", "m.onnx", "--pattern", "2:4"], "2:4", "m.onnx", "--pattern")
+    refused("a pattern that the weights break", 4, ["verify", "m.onnx", "--pattern", "2:4"], "2:4", "m.onnx", ("--pattern", "--exclude"))
+    refused("globs without a pattern to check", 2, ["verify", "m.onnx", "m.onnx", "--exclude", "fc0"], "no pattern", "--exclude", "--pattern")
+    refused("a name to leave out that is not there", 2, ["verify", "m.onnx", "--pattern", "2:4", "--exclude", "fc00"], "fc00", "--exclude", '"fc0"')
+
+    def sparse_but_for(folder):
+        succeeds("prune", DIGITS, "-o", "out.onnx", "--pattern", "2:4", cwd=folder)
+        check_error(sparsify("verify", "out.onnx", "--pattern", "2:4", cwd=folder), 4, "1 tensors break", "out.onnx", "--exclude")
+        obeyed = json.loads(succeeds("verify", "out.onnx", "--pattern", "2:4", "--exclude", "classifier", "--json", cwd=folder).stdout)
+        equal((obeyed["obeying"], obeyed["violations"], obeyed["left_out"]), (7, [], 1), "what obeys")
+
+    case("a file that prune made obeys its pattern but for what stays dense", sparse_but_for)
 
 
 def plans():

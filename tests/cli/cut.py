@@ -93,7 +93,7 @@ def refused(folder):
         equal(listing(folder), {}, "files")
 
     refuse("the least possible is", "allow more", "prune.0.sparsity={macs: 0.0001}")
-    refuse("selects no group", "globs", "prune.0.sparsity=0.5", "prune.0.select.include=[qqqqqqqqqqqq]")
+    refuse("selects no group", "globs", "prune.0.sparsity=0.5", "prune.0.select.include=['qqqqqqqqqqqq*']")
     refuse("no sparsity", "say how much")
     refuse("measured latency", "macs", "prune.0.sparsity={latency: 0.5}")
     refuse("needs ", "calibration", "prune.0.sparsity=0.5", "prune.0.criterion=taylor")

@@ -1,6 +1,7 @@
 """unlabelled.py PROGRAM: what a run does with unlabelled data when nothing else is said, reordered channels, and plans of both."""
 import json
 import os
+import zipfile
 
 from harness import DIGITS, EVAL, EVAL_FILE, case, check, check_error, equal, finish, read, sparsify, succeeds
 
@@ -67,6 +68,23 @@ def refused(folder):
     equal(os.listdir(folder), [], "nothing was written")
 
 
-for name, function in (("default solver", default_solver), ("permuted", permuted), ("refused", refused)):
+def flat_records(folder):
+    with zipfile.ZipFile(EVAL_FILE) as archive:
+        arrays = {name: archive.read(name) for name in archive.namelist()}
+    shaped = b"(540, 1, 8, 8)"
+    check(shaped in arrays["x.npy"], "shape of the images")
+    flat = os.path.join(folder, "flat.npz")
+    with zipfile.ZipFile(flat, "w") as archive:
+        archive.writestr("x.npy", arrays["x.npy"].replace(shaped, b"(540, 64)".ljust(len(shaped))))
+        archive.writestr("y.npy", arrays["y.npy"])
+    metrics = []
+    for data in (EVAL, f"npz:{flat},scale=16"):
+        run = succeeds("eval", DIGITS, "--data", data, "--threads", "1", "--json")
+        metrics.append(json.loads(run.stdout)["metric"]["value"])
+        equal(run.stderr.count("read as [1, 8, 8]"), int("flat" in data), "lines on the shape")
+    equal(metrics[0], metrics[1], "accuracy of the same records")
+
+
+for name, function in (("flat records", flat_records), ("default solver", default_solver), ("permuted", permuted), ("refused", refused)):
     case(name, function)
 finish()

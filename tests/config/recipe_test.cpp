@@ -125,7 +125,8 @@ TEST_CASE("density limits by layer are read, checked and written back", "[config
   CHECK(limits.by_layer[1].min == 0.5);
   CHECK(limits.by_layer[1].max == 1);
   CHECK(resolved(recipe_of(to_yaml(resolved(recipe)))) == resolved(recipe));
-  CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: {a: [0.8, 0.3]}}}"), Catch::Contains("the density limits of \"a\""));
+  CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: {a: [0.8, 0.3]}}}"), Catch::Contains("the density limits of \"a\" are [0.8, 0.3]: least 0.8 is above most 0.3"));
+  CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: {a: [0.1, 0.2, 0.3]}}}"), Catch::Contains("the density limits of \"a\" are a list of 3"));
   CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: {a: 2}}}"), Catch::Contains("[0, 1]"));
   CHECK_THROWS_WITH(recipe_of("{prune: {density_limits: 0.3}}"), Catch::Contains("density_limits is"));
   CHECK_THROWS_WITH(recipe_of("{prune: {min_density: 0.5, max_density: 0.3}}"), Catch::Contains("below min_density"));

@@ -1,11 +1,16 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 
 #include "base/error.h"
 #include "pipeline/decide.h"
 #include "pipeline/figures.h"
 #include "support/catch.h"
+#include "support/shared.h"
 
 using namespace sparsify;
 
@@ -99,6 +104,7 @@ TEST_CASE("budgets work with blocks, and those that cannot be met are refused", 
   CHECK(left > whole / 2 - 4);
   CHECK_THROWS_WITH(decide_by("{sparsity: {params: 0.001}}"), Catch::Contains("cannot be met"));
   CHECK_THROWS_WITH(decide_by("{sparsity: {latency: 0.5}}"), Catch::Contains("removes channels"));
+  CHECK_THROWS_WITH(decide_by("{sparsity: {memory: 0.5}}"), Catch::Contains("a budget of memory needs a pattern that removes channels"));
   CHECK_THROWS_WITH(decide_by("{sparsity: {macs: 0.5}, pattern: '2:4'}"), Catch::Contains("fixes the sparsity itself"));
   CHECK(kept_of(decide_by("{sparsity: {params: 1}}")) == kept_of(decide_by("{sparsity: 0}")));
 }
@@ -121,6 +127,56 @@ TEST_CASE("ceilings and limits by layer hold, and are said where they move the t
   CHECK(mentions(decide_by("{sparsity: 0.2, max_density: 0.5}").warnings, "the ceilings keep"));
   CHECK(mentions(decide_by("{sparsity: 0.999, allocation: global}").warnings, "held at its floor"));
   CHECK(mentions(decide_by("{sparsity: 0.9999, allocation: global, min_density: 0}").warnings, "keeps nothing"));
+}
+
+TEST_CASE("scores that an allocation cannot take are refused before any data is asked for", "[pipeline][allocation]") {
+  for (const char* criterion : {"grasp", "hessian_trace", "{name: obd, curvature: hessian}"}) {
+    INFO(criterion);
+    CHECK_THROWS_WITH(decide_by(std::string("{sparsity: 0.5, allocation: lamp, criterion: ") + criterion + "}"),
+                      Catch::Contains("scores below zero too, and the allocation lamp") && Catch::Contains("(prune.0.allocation)"));
+  }
+  CHECK_THROWS_WITH(decide_by("{sparsity: 0.5, allocation: lamp, criterion: obd}"), !Catch::Contains("below zero"));  // for want of data
+}
+
+TEST_CASE("layers that the sensitivity table does not reach are named", "[pipeline][allocation]") {
+  const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-beyond-" + std::to_string(::getpid()) + ".json")).string();
+  std::ofstream out(path);
+  out << R"({"schema_version": 1, "kind": "sensitivity", "layers": [)";
+  std::string comma;
+  for (const PrunableTensor& tensor : find_tensors(digits())) {
+    if (tensor.kind != "weight") continue;
+    out << comma << R"({"initializer": ")" << tensor.initializer << R"(", "weights": )" << tensor.count() << R"(, "points": [)";
+    for (const double at : {0.1, 0.2, 0.3, 0.4, 0.5}) {
+      out << (at > 0.1 ? ", " : "") << R"({"pattern": "unstructured", "sparsity": )" << at << R"(, "divergence": )" << at * at << "}";
+    }
+    out << "]}";
+    comma = ", ";
+  }
+  out << "]}";
+  out.close();
+  const auto beyond = [&](const char* sparsity) {
+    return mentions(decide_by(std::string("{allocation: {name: sensitivity, table: ") + path + "}, sparsity: " + sparsity + "}").warnings,
+                    "%, measured up to 50 %)");
+  };
+  CHECK(beyond("0.95"));
+  CHECK_FALSE(beyond("0.1"));
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("layers on another scale are named in one warning, where magnitudes are ranked over all layers", "[pipeline][allocation]") {
+  const auto zoo = shared_or_skip("zoo", "a network whose layers differ in scale");
+  if (zoo.empty()) return;
+  const std::string path = (zoo / "resnet18_slim" / "resnet18_slim.onnx").string();
+  const ModelFile file = ModelFile::load(path);
+  const auto count = [&](const std::string& rule, const std::string& part = "one global ranking") {
+    const Decisions decisions = decide(file, read_recipe(parse_yaml("model: " + path + "\nprune: {solver: none, " + rule + "}\n", "test"), ""));
+    return std::count_if(decisions.warnings.begin(), decisions.warnings.end(),
+                         [&](const std::string& text) { return text.find(part) != std::string::npos; });
+  };
+  CHECK(count("sparsity: 0.5, allocation: global", "one global ranking takes most of them") == 1);
+  CHECK(count("pattern: '2:4'") == 0);
+  CHECK(count("sparsity: 0.5, allocation: uniform") == 0);
+  CHECK(count("sparsity: 0.5, allocation: global, criterion: {name: magnitude, normalise: layer}") == 0);
 }
 
 TEST_CASE("auto tries on calibration data and says why it chose", "[pipeline][allocation]") {

@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "pipeline/compare.h"
+#include "pipeline/name_check.h"
 #include "report/text_table.h"
 #include "sparsify/command.h"
 #include "sparsify/recipe_flags.h"
@@ -15,19 +17,27 @@ struct Flags {
   RecipeFlags recipe;
   std::string other;
   std::string pattern;
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
   double tolerance = 1e-4;
 };
 
 int check_rule(const Flags& flags, const ModelFile& file, const Context& context) {
-  const PatternCheck check = check_pattern(file, parse_yaml(flags.pattern, "--pattern"));
+  std::vector<NameGlob> globs;
+  for (const std::string& glob : flags.include) globs.push_back({.glob = glob, .where = "--include"});
+  for (const std::string& glob : flags.exclude) globs.push_back({.glob = glob, .where = "--exclude"});
+  for (const std::string& warning : check_names(file, globs)) log_warning("{}", warning);
+  const std::vector<std::string> include = flags.include.empty() ? std::vector<std::string>{"*"} : flags.include;
+  const PatternCheck check = check_pattern(file, parse_yaml(flags.pattern, "--pattern"), include, flags.exclude);
   if (context.json) {
     print(nlohmann::ordered_json{{"pattern", flags.pattern}, {"obeying", check.obeying}, {"violations", check.violations},
-                                 {"ineligible", check.ineligible}}
+                                 {"ineligible", check.ineligible}, {"left_out", check.left_out}}
               .dump(2) +
           "\n");
   } else {
-    std::string text = fmt::format("{} tensors obey {}, {} break it, {} cannot take it\n", check.obeying, flags.pattern,
-                                   check.violations.size(), check.ineligible.size());
+    std::string text = fmt::format("{} tensors obey {}, {} break it, {} cannot take it{}\n", check.obeying, flags.pattern,
+                                   check.violations.size(), check.ineligible.size(),
+                                   check.left_out > 0 ? fmt::format(", {} are left out", check.left_out) : "");
     for (const std::string& violation : check.violations) text += "  broken: " + violation + "\n";
     if (context.verbose) {
       for (const std::string& reason : check.ineligible) text += "  cannot: " + reason + "\n";
@@ -39,13 +49,18 @@ int check_rule(const Flags& flags, const ModelFile& file, const Context& context
                                ? fmt::format("no tensor can take the pattern {}", flags.pattern)
                                : fmt::format("{} tensors break the pattern {}", check.violations.size(), flags.pattern),
                    .where = file.path(),
-                   .fix = "prune with --pattern first, or exclude what is meant to stay dense"}};
+                   .fix = "leave out what is meant to stay dense (prune leaves the first and the last layer): --exclude GLOB or --include GLOB; or prune with --pattern first"}};
 }
 
 int run(const Flags& flags, const Context& context) {
   const Recipe recipe = flags.recipe.recipe();
   const ModelFile a = ModelFile::load(recipe.model);
   if (!flags.pattern.empty()) return check_rule(flags, a, context);
+  if (!flags.include.empty() || !flags.exclude.empty()) {
+    throw ConfigError{{.what = "globs say which weights a pattern is checked on, and no pattern is given",
+                       .where = flags.include.empty() ? "--exclude" : "--include",
+                       .fix = "add --pattern 2:4, or remove the globs"}};
+  }
   std::map<std::string, Setting> sets = recipe.data;
   if (!sets.contains("eval")) {
     if (flags.other.empty()) {
@@ -94,6 +109,8 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   app.add_option("A", flags->recipe.model, "ONNX file")->required();
   app.add_option("B", flags->other, "ONNX file to compare with");
   app.add_option("--pattern", flags->pattern, "check that the weights obey a rule such as 2:4")->type_name("PATTERN");
+  app.add_option("--include", flags->include, "with --pattern: globs on node and initializer names; all when absent")->type_name("GLOB");
+  app.add_option("--exclude", flags->exclude, "with --pattern: globs on names that are left out")->type_name("GLOB");
   app.add_option("--tolerance", flags->tolerance, "largest |difference| / largest |value| that counts as equal")->capture_default_str();
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
