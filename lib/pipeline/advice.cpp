@@ -9,7 +9,7 @@ std::vector<std::string> speed_notes(const Decisions& decisions, double sparsity
     return std::any_of(decisions.decided.begin(), decisions.decided.end(), [&](const Decision& d) { return predicate(d.pattern); });
   };
   std::vector<std::string> notes;
-  if (decisions.cut && sparsity <= 0) return {"Nothing was removed: the target is less than one unit of any group, or round_to leaves none."};
+  if (decisions.cut && sparsity <= 0) return {"Nothing was removed: the warnings say why."};
   if (decisions.cut) {
     notes.emplace_back("What was removed is gone from the graph: every runtime gains. Widths that are multiples of 8 or 16 gain more on most processors "
                        "(round_to: 8).");

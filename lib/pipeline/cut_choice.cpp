@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "pipeline/cut_limits.h"
 
 namespace sparsify {
 namespace {
@@ -26,7 +27,34 @@ std::string signature_of(const Group& group) {
   return fmt::format("{} {} {}", group.kind, group.units, join(members, " "));
 }
 
+int64_t least_width(const CutChoice::Task& task, const Group& group) {
+  const auto share = static_cast<int64_t>(std::ceil(task.min_density * static_cast<double>(group.units) - 1e-9));
+  return std::max({int64_t{1}, task.options.min_width, share});
+}
+
+/// Options of the user's own that keep units: `round_to (8)`.
+std::vector<std::string> keeping_options(const CutChoice::Task& task, bool rounds = true) {
+  std::vector<std::string> names;
+  if (rounds && task.options.round_to > 1) names.push_back(fmt::format("round_to ({})", task.options.round_to));
+  if (task.options.min_width > 1) names.push_back(fmt::format("min_width ({})", task.options.min_width));
+  if (task.min_density > 0) names.push_back(fmt::format("min_density ({})", task.min_density));
+  return names;
+}
+
+/// `ask for at most 0.5, lower min_width (8), or select more; what stays for certain: ...`
+std::string ways_out(std::vector<std::string> first, const std::vector<std::string>& options, const std::vector<std::string>& obstacles) {
+  if (!options.empty()) first.push_back("lower " + join(options, " and "));
+  first.emplace_back(first.empty() ? "select more" : "or select more");
+  return join(first, ", ") + (obstacles.empty() ? "" : "; what stays for certain: " + join(obstacles, "; "));
+}
+
 }  // namespace
+
+std::string unit_of_budget(const std::string& budget) {
+  if (budget == "memory") return "bytes of activations";
+  if (budget == "bytes") return "bytes of the file";
+  return budget == "macs" ? "MACs" : budget == "params" ? "parameters" : budget;
+}
 
 std::vector<std::string> main_obstacles(const Structure& structure, size_t count) {
   std::map<std::string, int64_t> weight;
@@ -44,10 +72,7 @@ std::vector<std::string> main_obstacles(const Structure& structure, size_t count
   return texts;
 }
 
-int64_t CutChoice::floor_of(const Task& task, const Group& group) const {
-  const auto share = static_cast<int64_t>(std::ceil(task.min_density * static_cast<double>(group.units) - 1e-9));
-  return std::max({int64_t{1}, task.options.min_width, share});
-}
+int64_t CutChoice::floor_of(const Task& task, const Group& group) const { return least_width(task, group); }
 
 int64_t CutChoice::kept_of(const Removed& removed, size_t group) const { return std::count(removed[group].begin(), removed[group].end(), false); }
 
@@ -213,9 +238,12 @@ Removed CutChoice::step(const Task& task, const Removed& removed, double share, 
     const int64_t wanted = std::llround(task.sparsity * share * static_cast<double>(total)) - have;
     if (wanted > static_cast<int64_t>(units.size())) {
       const double most = static_cast<double>(have + static_cast<int64_t>(units.size())) / static_cast<double>(total);
+      const double rounded = std::floor(most * 1e4) / 1e4;
+      std::vector<std::string> less;
+      if (rounded > 0) less.push_back(fmt::format("ask for at most {:.4f}", rounded));
       throw ConfigError{{.what = fmt::format("sparsity {} cannot be reached: at most {:.4f} of the {} units can be removed", task.sparsity, most, total),
                          .where = task.where,
-                         .fix = fmt::format("ask for at most {:.4f}, lower min_width or min_density, or select more", std::floor(most * 1e4) / 1e4)}};
+                         .fix = ways_out(less, keeping_options(task, /*rounds=*/false), main_obstacles(structure_, 3))}};
     }
     return with_first(task, removed, units, static_cast<size_t>(std::max<int64_t>(wanted, 0)));
   }
@@ -229,12 +257,10 @@ Removed CutChoice::step(const Task& task, const Removed& removed, double share, 
   if (costs_.cost(task.budget, removed) <= limit) return removed;
   const int64_t least = costs_.cost(task.budget, with_first(task, removed, units, units.size()));
   if (least > limit) {
-    const std::vector<std::string> obstacles = main_obstacles(structure_, 3);
-    throw ConfigError{{.what = fmt::format("the budget of {} {} cannot be met: the least possible is {} ({:.4f} of the input's {})", task.limit, task.budget, least,
-                                           static_cast<double>(least) / static_cast<double>(std::max<int64_t>(before, 1)), before),
+    throw ConfigError{{.what = fmt::format("the budget of {} {} cannot be met: the least possible is {} ({:.4f} of the input's {})", task.limit,
+                                           unit_of_budget(task.budget), least, static_cast<double>(least) / static_cast<double>(std::max<int64_t>(before, 1)), before),
                        .where = task.where,
-                       .fix = obstacles.empty() ? "allow more, lower min_width or min_density, or select more groups"
-                                                : "allow more, or select more; what stays for certain: " + join(obstacles, "; ")}};
+                       .fix = ways_out({"allow more"}, keeping_options(task), main_obstacles(structure_, 3))}};
   }
   if (task.budget == "memory") return below_peak(task, removed, units, limit);
   size_t few = 0;  // does not meet the limit
@@ -244,6 +270,26 @@ Removed CutChoice::step(const Task& task, const Removed& removed, double share, 
     (costs_.cost(task.budget, with_first(task, removed, units, middle)) <= limit ? enough : few) = middle;
   }
   return with_first(task, removed, units, enough);
+}
+
+std::string why_nothing(const Structure& structure, const CutChoice::Task& task, const Removed& removed) {
+  if (task.sparsity < 0) return fmt::format("the budget of {} {} holds already", task.limit, unit_of_budget(task.budget));
+  const bool alone = task.options.scope == "layer";
+  int64_t total = 0;
+  int64_t widest = 0;
+  bool has_room = false;
+  for (const size_t index : task.groups) {
+    const Group& group = structure.groups()[index];
+    total += group.units;
+    widest = std::max(widest, group.units);
+    has_room = has_room || std::count(removed[index].begin(), removed[index].end(), false) > least_width(task, group);
+  }
+  if (std::llround(task.sparsity * static_cast<double>(alone ? widest : total)) == 0) {
+    return fmt::format("sparsity {} of {} {} rounds to none", task.sparsity, alone ? widest : total, alone ? "units, the widest group," : "units");
+  }
+  if (has_room && task.options.round_to > 1) return fmt::format("at this sparsity no group loses enough units to leave a multiple of round_to ({})", task.options.round_to);
+  const std::vector<std::string> options = keeping_options(task, /*rounds=*/false);
+  return options.empty() ? "as many units as it asks for are gone already" : join(options, " and ") + " keeps every unit";
 }
 
 Removed CutChoice::choose(const Task& task, const Removed& removed, const Removed& start) {

@@ -11,16 +11,16 @@
 #include "criteria/criterion.h"
 #include "patterns/structured.h"
 #include "pipeline/cut_choice.h"
+#include "pipeline/cut_limits.h"
 #include "pipeline/cut_repair.h"
 #include "pipeline/cut_training.h"
+#include "pipeline/elimination_samples.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/reconstruction_scores.h"
+#include "pipeline/single_units.h"
 
 namespace sparsify {
 namespace {
-
-/// Gram matrices of inputs settle sooner than weights that are solved with them.
-constexpr int64_t kEliminationSamples = 512;
 
 [[noreturn]] void refuse(const Mark& mark, const std::string& path, std::string what, std::string fix) {
   throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", mark.text(), path), .fix = std::move(fix)}};
@@ -54,9 +54,7 @@ void read_criterion(const PruneRule& rule, CutRule& made) {
   const NamedOptions named = split_name(rule.criterion, made.path + ".criterion");
   made.criterion = named.name;
   if (made.criterion != "random" && GroupScorer::own_criteria().contains(made.criterion)) {
-    if (made.criterion == "reconstruction") {
-      made.samples = named.options.integer("samples", kEliminationSamples, {.min = 1}, "of the calibration data, from its start");
-    }
+    if (made.criterion == "reconstruction") made.samples = elimination_samples(named.options);
     named.options.reject_unread();
     if (made.kind == "layer") {
       refuse(rule.criterion.mark(), made.path + ".criterion", fmt::format("{} scores channels, not blocks", made.criterion), "use a criterion of weights, such as magnitude");
@@ -299,6 +297,7 @@ class Planner {
     }
     const Removed before = plan_.removed;
     plan_.removed = CutChoice(structure, *costs_, scorer).choose(task, before, counts_zeros_ ? structure.nothing_removed() : before);
+    if (plan_.removed == before) warn_of_nothing(rule, task.groups.empty() ? "no group has scores" : why_nothing(structure, task, before));
     for (const size_t index : task.groups) {
       const bool cut = plan_.removed[index] != before[index];
       for (const Member& member : structure.groups()[index].members) {
@@ -310,6 +309,10 @@ class Planner {
 
   std::string place(const CutRule& rule) const { return fmt::format("{} ({}.sparsity)", rule.rule->sparsity.mark().text(), rule.path); }
 
+  void warn_of_nothing(const CutRule& rule, const std::string& why) {
+    plan_.warnings.push_back(fmt::format("the rule {} (pattern {}) removes nothing: {}", rule.path, rule.kind, why));
+  }
+
   [[noreturn]] void throw_nothing(const CutRule& rule, const std::vector<size_t>& selected) const {
     const Selection& select = rule.rule->select;
     std::vector<std::string> names;
@@ -319,14 +322,19 @@ class Planner {
     if (names.empty()) {
       refuse(rule.rule->mark, rule.path, fmt::format("the model has no {} that can be told apart", rule.kind), "see `sparsify why MODEL LAYER`, or use another pattern");
     }
-    if (!selected.empty()) {
+    std::vector<Group> groups;
+    for (const size_t index : selected) groups.push_back(plan_.structure->groups()[index]);
+    for (Group& group : single_units(find_tensors(file_), plan_.structure->groups())) {
+      if (group.kind == rule.kind && takes(select, group)) groups.push_back(std::move(group));
+    }
+    if (!groups.empty()) {
       std::vector<std::string> reasons;
-      for (const size_t index : selected) {
-        const Group& group = plan_.structure->groups()[index];
+      for (const Group& group : groups) {
         const std::string why = group.units < 2 ? "it has a single unit" : group.frozen.empty() ? "all its units are frozen" : group.frozen.front().reason;
         if (reasons.size() < 3) reasons.push_back(fmt::format("\"{}\": {}", group.name, why));
       }
-      refuse(rule.rule->mark, rule.path, fmt::format("none of the {} selected groups can be cut ({})", selected.size(), join(reasons, "; ")),
+      const std::string which = groups.size() == 1 ? "the selected group cannot be cut" : fmt::format("none of the {} selected groups can be cut", groups.size());
+      refuse(rule.rule->mark, rule.path, fmt::format("{} ({})", which, join(reasons, "; ")),
              "select others; `sparsify why MODEL LAYER` says what would change that");
     }
     const std::string nearest = select.include.empty() ? "" : closest_name(select.include.front(), names);
@@ -388,6 +396,8 @@ class Planner {
       order.push_back(std::move(block));
     }
     take_layers(rule, order);
+    if (!plan_.blocks.empty()) return;
+    warn_of_nothing(rule, rule.budget ? "the budget holds already" : fmt::format("sparsity {} of {} residual blocks rounds to none", rule.sparsity, order.size()));
   }
 
   /// Blocks are removed in their order where the graph holds too much, until it does so nowhere.
@@ -405,7 +415,7 @@ class Planner {
       const auto next = std::find_if(left.begin(), left.end(), helps);
       if (next == left.end()) {
         refuse(rule.rule->sparsity.mark(), rule.path + ".sparsity",
-               fmt::format("the budget of {} memory cannot be met: without the {} blocks that lower the peak {} are left", limit, taken.size(),
+               fmt::format("the budget of {} bytes of activations cannot be met: without the {} blocks that lower the peak {} are left", limit, taken.size(),
                            costs_->cost("memory", plan_.removed, gone(taken))),
                "allow more, or remove channels as well");
       }
@@ -430,7 +440,7 @@ class Planner {
       while (count < order.size() && cost(count) > limit) ++count;
       if (cost(count) > limit) {
         refuse(rule.rule->sparsity.mark(), rule.path + ".sparsity",
-               fmt::format("the budget of {} {} cannot be met: without all {} blocks {} are left", limit, rule.budget->kind, order.size(), cost(count)),
+               fmt::format("the budget of {} {} cannot be met: without all {} blocks {} are left", limit, unit_of_budget(rule.budget->kind), order.size(), cost(count)),
                "allow more, or remove channels as well");
       }
     }

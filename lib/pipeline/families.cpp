@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "allocators/allocator.h"
@@ -12,6 +13,8 @@
 #include "data/loader.h"
 #include "initialisers/initialiser.h"
 #include "patterns/pattern.h"
+#include "pipeline/elimination_samples.h"
+#include "pipeline/group_scores.h"
 #include "pipeline/metrics.h"
 #include "runtimes/runtime.h"
 #include "schedules/schedule.h"
@@ -40,9 +43,25 @@ FamilyEntry family_of(std::string purpose, bool in_recipe = true) {
           [](const std::string& name, const Options& options) { Registry<Interface>::instance().make(name, options); }};
 }
 
+/// Those that score weights, and the one that scores the units of cuts only.
+FamilyEntry criteria() {
+  FamilyEntry entry = family_of<Criterion>("how much each weight matters");
+  entry.list = [list = entry.list] {
+    std::vector<PluginEntry> plugins = list();
+    plugins.push_back({"reconstruction", GroupScorer::own_criteria().at("reconstruction") + "; only in cuts (pattern: channel), needs data, no labels"});
+    std::sort(plugins.begin(), plugins.end(), [](const PluginEntry& a, const PluginEntry& b) { return a.name < b.name; });
+    return plugins;
+  };
+  entry.make = [make = entry.make](const std::string& name, const Options& options) {
+    if (name == "reconstruction") elimination_samples(options);
+    else make(name, options);
+  };
+  return entry;
+}
+
 const std::map<std::string, FamilyEntry>& table() {
   static const auto* entries = new std::map<std::string, FamilyEntry>{
-      {Criterion::kFamily, family_of<Criterion>("how much each weight matters")},
+      {Criterion::kFamily, criteria()},
       {Pattern::kFamily, family_of<Pattern>("which weights stand or fall together")},
       {Allocator::kFamily, family_of<Allocator>("how many weights each layer keeps")},
       {Solver::kFamily, family_of<Solver>("corrects the weights that stay", /*in_recipe=*/false)},

@@ -7,17 +7,39 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "pipeline/single_units.h"
 
 namespace sparsify {
+
+std::vector<Group> single_units(const std::vector<PrunableTensor>& tensors, const std::vector<Group>& listed) {
+  std::set<std::string> names;
+  std::set<std::pair<int, int>> axes;  // (tensor, axis)
+  for (const Group& group : listed) {
+    names.insert(group.name);
+    for (const Member& member : group.members) axes.emplace(member.tensor_id, member.axis);
+  }
+  std::vector<Group> groups;
+  for (const PrunableTensor& tensor : tensors) {
+    if (tensor.kind != "weight" || tensor.output_axis < 0 || tensor.groups > 1 || tensor.shape[static_cast<size_t>(tensor.output_axis)] != 1) continue;
+    if (axes.contains({tensor.id, tensor.output_axis})) continue;
+    Group group{.id = static_cast<int>(listed.size() + groups.size()), .name = tensor.layer, .kind = "channel", .units = 1, .unit_frozen = {true}, .members = {}, .values = {}, .frozen = {}};
+    for (int copy = 2; !names.insert(group.name).second; ++copy) group.name = fmt::format("{}:{}", tensor.layer, copy);
+    group.members.push_back({tensor.id, tensor.initializer, tensor.output_axis, Role::Output, {std::vector<int64_t>{0}}});
+    group.frozen.push_back({.node = "", .op = "", .reason = "it has a single unit", .fix = "nothing: without it the layer would be empty"});
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
 
 GroupReport report_groups(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
   GroupReport report;
   report.groups = Structure::analyse(file, {.inputs = inputs}).groups();
+  std::vector<PrunableTensor> tensors = find_tensors(file);
+  for (Group& group : single_units(tensors, report.groups)) report.groups.push_back(std::move(group));
   std::map<int, std::set<int>> groups_of;
   for (const Group& group : report.groups) {
     for (const Member& member : group.members) groups_of[member.tensor_id].insert(group.id);
   }
-  std::vector<PrunableTensor> tensors = find_tensors(file);
   std::set<int> by_default;
   try {
     for (const Selected& one : select_tensors(tensors, {PruneRule{}}).selected) by_default.insert(one.tensor.id);

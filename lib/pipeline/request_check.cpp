@@ -52,6 +52,17 @@ void refuse_beside_cut(const Recipe& recipe) {
                      .fix = "leave it to the training with repair: none, or make two runs: cut and repair, then `sparsify finetune` on the cut model"}};
 }
 
+/// What a layer's readers lose with a channel says nothing of single weights.
+void refuse_unit_criteria(const Recipe& recipe) {
+  for (size_t i = 0; i < recipe.prune.size(); ++i) {
+    const Setting& criterion = recipe.prune[i].criterion;
+    if (split_name(criterion, "criterion").name != "reconstruction") continue;
+    throw ConfigError{{.what = "the criterion reconstruction scores channels, and only in cuts",
+                       .where = fmt::format("{} (prune.{}.criterion)", criterion.mark().text(), i),
+                       .fix = "use pattern: channel, or a criterion of weights: magnitude, wanda; `allocation: reconstruction` divides by error without a cut"}};
+  }
+}
+
 /// A plan's masks are held; schedules that choose masks by the recipe's rules would not apply it.
 void require_fixed_masks(const Recipe& recipe) {
   const std::string name = split_name(recipe.schedule, "schedule").name;
@@ -74,6 +85,7 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
                        .where = "prune",
                        .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
   }
+  if (!request.hold_zeros && request.plan.empty() && !cuts(recipe)) refuse_unit_criteria(recipe);
   require_judgeable(recipe);
   initialises(recipe);
   if (!request.plan.empty()) require_fixed_masks(recipe);

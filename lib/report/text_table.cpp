@@ -10,6 +10,7 @@ namespace sparsify {
 namespace {
 
 constexpr int kGap = 2;
+constexpr int kNarrowest = 8;
 constexpr int kLeastFlexible = 18;  // a name shorter than this says too little
 
 std::string repeated(std::string_view text, int times) {
@@ -63,13 +64,13 @@ std::string TextTable::render(int width, bool colour, bool utf8, int indent) con
     for (size_t i = 0; i < columns_.size(); ++i) sum += shown[i] ? widths[i] + kGap : 0;
     return sum;
   };
-  const auto flexible = static_cast<size_t>(
-      std::find_if(columns_.begin(), columns_.end(), [](const Column& c) { return c.flexible; }) -
-      columns_.begin());
-  // Leave columns out only where shortening the flexible one to its least width does not do.
-  const int shrinkable =
-      flexible < columns_.size() ? std::max(widths[flexible] - kLeastFlexible, 0) : 0;
-  while (total() - shrinkable > width) {
+  // Leave columns out only where shortening the flexible ones to their least width does not do.
+  const auto shrinkable = [&] {
+    int sum = 0;
+    for (size_t i = 0; i < columns_.size(); ++i) sum += shown[i] && columns_[i].flexible ? std::max(widths[i] - kLeastFlexible, 0) : 0;
+    return sum;
+  };
+  while (total() - shrinkable() > width) {
     size_t dropped = columns_.size();
     for (size_t i = 0; i < columns_.size(); ++i) {
       if (!shown[i] || columns_[i].drop_order == 0) continue;
@@ -78,8 +79,13 @@ std::string TextTable::render(int width, bool colour, bool utf8, int indent) con
     if (dropped == columns_.size()) break;
     shown[dropped] = false;
   }
-  if (flexible < columns_.size() && total() > width) {
-    widths[flexible] = std::max(widths[flexible] - (total() - width), 8);
+  while (total() > width) {
+    size_t widest = columns_.size();
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (shown[i] && columns_[i].flexible && (widest == columns_.size() || widths[i] > widths[widest])) widest = i;
+    }
+    if (widest == columns_.size() || widths[widest] <= kNarrowest) break;
+    --widths[widest];
   }
 
   std::string out;

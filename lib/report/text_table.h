@@ -11,14 +11,14 @@ enum class Paint { Plain, Bold, Dim, Good, Bad, Warning };
 /// The text in an escape sequence, or as it is when `colour` is false.
 std::string painted(std::string_view text, Paint paint, bool colour);
 
-/// Columns of text for a terminal. One column may be flexible: it is shortened in the middle when the table would be too
+/// Columns of text for a terminal. Flexible ones, the widest first, are shortened in the middle when the table would be too
 /// wide; when that is not enough, the columns with the highest drop_order go first.
 class TextTable {
  public:
   struct Column {
     std::string title;
     bool right = false;     ///< aligned to the right: numbers
-    bool flexible = false;  ///< at most one
+    bool flexible = false;  ///< may be shortened
     int drop_order = 0;     ///< 0: never left out
   };
   struct Cell {

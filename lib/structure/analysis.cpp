@@ -35,6 +35,13 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
   std::map<std::string, Shape> shapes = given;
   std::map<std::string, int64_t> symbols;
   for (const ValueInfo& input : file.model().graph.inputs) {
+    const auto stated = given.find(input.name);  // inputs that share a symbol with it have its size
+    for (size_t axis = 0; stated != given.end() && input.shape && axis < input.shape->size() && axis < stated->second.size(); ++axis) {
+      const Dimension& dimension = (*input.shape)[axis];
+      if (dimension.size < 0 && !dimension.symbol.empty()) symbols.try_emplace(dimension.symbol, stated->second[axis]);
+    }
+  }
+  for (const ValueInfo& input : file.model().graph.inputs) {
     if (!input.shape || input.kind != ValueInfo::Kind::Tensor || shapes.contains(input.name)) continue;
     Shape shape;
     for (size_t axis = 0; axis < input.shape->size(); ++axis) {

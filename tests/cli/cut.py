@@ -3,7 +3,8 @@ import json
 import os
 import subprocess
 
-from harness import DIGITS, EVAL, SOURCE, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds
+import tiny_onnx as onnx
+from harness import DIGITS, EVAL, SOURCE, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds, write
 
 HALF = ["--pattern", "channel", "--set", "prune.0.sparsity={macs: 0.5}", "--set", "threads=1", "--set", "report.formats=[json,csv]"]
 TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
@@ -104,6 +105,78 @@ def refused(folder):
     refuse("ranks units itself", "global", "prune.0.sparsity=0.5", "prune.0.allocation=erk")
 
 
+def nothing(folder):
+    """A rule that removes nothing says so, and why."""
+    def warned(words, pattern, sparsity):
+        run = succeeds("prune", DIGITS, "--dry-run", "--pattern", "channel", "--set", f"prune.0.pattern={pattern}", "--set", f"prune.0.sparsity={sparsity}", "--json")
+        found = [text for text in json.loads(run.stdout)["warnings"] if "removes nothing" in text]
+        check(len(found) == 1 and words in found[0] and found[0] in run.stderr, f"{words!r} in {found}, stderr {run.stderr}")
+
+    warned("round_to (999)", "{channel: {round_to: 999}}", "0.3")
+    warned("rounds to none", "channel", "0.0001")
+    warned("min_width (999)", "{channel: {min_width: 999, scope: layer}}", "0.5")
+    warned("residual blocks rounds to none", "layer", "0.1")
+    warned("holds already", "channel", "{macs: 1.0}")
+
+
+def held(folder):
+    """What the user's own options hold is blamed on them."""
+    def refuse(fix, pattern, sparsity, what=()):
+        run = sparsify("prune", DIGITS, "--dry-run", "--pattern", "channel", "--set", f"prune.0.pattern={pattern}", "--set", f"prune.0.sparsity={sparsity}")
+        check_error(run, 2, what=what, fix=fix)
+        check("0.0000" not in run.stderr.split("fix:")[1], run.stderr)
+
+    refuse("round_to (64)", "{channel: {round_to: 64}}", "{macs: 0.2}", "MACs cannot be met")
+    refuse("min_width (999)", "{channel: {min_width: 999}}", "0.5", "cannot be reached")
+    refuse("allow more", "channel", "{memory: 0.001}", "bytes of activations cannot be met")
+
+
+def single(folder):
+    """A layer of one unit is a group like any other, but for what can be cut of it."""
+    values = [0.5, -0.25, 0.75, 1.0, -1.0, 0.125]
+    model, _ = onnx.chain([([6, 1], values), ([1, 3], values[:3])])
+    path = write(os.path.join(folder, "m.onnx"), model)
+    check_error(sparsify("prune", path, "--dry-run", "--pattern", "channel", "--sparsity", "0.5", "--include", "fc0"), 2, what=("fc0", "it has a single unit"), fix="why")
+    check("it has a single unit" in succeeds("inspect", path, "--groups").stdout, "inspect --groups")
+    groups = json.loads(succeeds("why", path, "fc0", "--json").stdout)["groups"]
+    check(any(group["name"] == "fc0" and group["units"] == 1 for group in groups), f"why: {groups}")
+    check("a single unit" in succeeds("why", path, "fc0").stdout, "why")
+
+
+def symbols(folder):
+    """A size that one input is given holds for the others that share its symbol."""
+    values = [0.5 - i / 37 for i in range(32)]
+    nodes = [onnx.node("MatMul", ["x", "w0"], ["h"], "fc0"), onnx.node("Mul", ["h", "mask"], ["m"], "mul"), onnx.node("MatMul", ["m", "w1"], ["y"], "fc1")]
+    model = onnx.model(nodes, [onnx.tensor("w0", [4, 8], values), onnx.tensor("w1", [8, 4], values)],
+                       [onnx.value("x", ["N", "S", 4]), onnx.value("mask", ["N", "S", 1])], [onnx.value("y", ["N", "S", 4])])
+    path = os.path.join(folder, "m.onnx")
+    write(path, model)
+    for given in ("x:1,16,4", "mask:1,16,1"):
+        run = succeeds("prune", path, "-o", os.path.join(folder, "slim.onnx"), "--overwrite", "--pattern", "channel", "--sparsity", "0.5", "--input", given, "--json")
+        checks = {one["check"]: one["passed"] for one in json.loads(run.stdout)["verification"]}
+        equal(checks.get("outputs_equal"), True, f"proof with {given}")
+
+
+def reconstruction(folder):
+    """It is listed and explained like the criteria of weights, and refused where there is no cut."""
+    check("reconstruction" in succeeds("list", "criterion").stdout, "list")
+    options = json.loads(succeeds("explain", "criterion", "reconstruction", "--json").stdout)["options"]
+    equal([(one["key"], one["default"]) for one in options], [("samples", 512)], "options")
+    check('"reconstruction"' in succeeds("schema").stdout, "schema")
+    check_error(sparsify("prune", DIGITS, "-o", os.path.join(folder, "slim.onnx"), "--criterion", "reconstruction", "--sparsity", "0.5"), 2,
+                what="only in cuts", fix="pattern: channel")
+
+
+def long_reasons(folder):
+    values = [0.5 - i / 37 for i in range(32)]
+    nodes = [onnx.node("MatMul", ["x", "w0"], ["h"], "fc0"), onnx.node("Softmax", ["h"], ["s"], "soft"), onnx.node("MatMul", ["s", "w1"], ["y"], "fc1")]
+    path = os.path.join(folder, "m.onnx")
+    write(path, onnx.model(nodes, [onnx.tensor("w0", [4, 8], values), onnx.tensor("w1", [8, 4], values)], [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 4])]))
+    lines = succeeds("inspect", path, "--groups").stdout.splitlines()
+    check("held by" in lines[0] and any("Softmax: it is" in line for line in lines), f"table {lines}")
+    check(max(map(len, lines)) <= 120, "no line is wider than the table")
+
+
 def families(folder):
     for name in SMALL:
         model = shared(os.path.join("zoo", name))
@@ -144,6 +217,12 @@ case("what a rule selects counts whether it is cut or not", scope)
 case("with calibration data the weights that stay are solved again", repaired)
 case("a dry run tells the widths and writes nothing", dry)
 case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)
+case("a rule that removes nothing warns and says why", nothing)
+case("a target that the user's own options hold is blamed on them", held)
+case("a layer of one unit is named as such", single)
+case("inputs that share a symbol have the size that one of them is given", symbols)
+case("the criterion reconstruction is known, and refused outside cuts", reconstruction)
+case("long reasons are shortened in the table of groups, not left out", long_reasons)
 case("ONNX Runtime is asked where it is installed, and a report says where it was not", elsewhere)
 case("graphs of many families are cut to half and proven equal", families)
 finish()

@@ -113,11 +113,11 @@ std::string storage_of(const Inspection& inspection, const Context& context) {
 
 std::string groups_of(const GroupReport& report, const Context& context) {
   TextTable table({{.title = "group", .flexible = true}, {.title = "kind"}, {.title = "units", .right = true}, {.title = "free", .right = true},
-                   {.title = "tensors", .right = true, .drop_order = 1}, {.title = "held by", .drop_order = 2}});
+                   {.title = "tensors", .right = true, .drop_order = 1}, {.title = "held by", .flexible = true, .drop_order = 2}});
   for (const Group& group : report.groups) {
     const std::string more = group.frozen.size() > 1 ? fmt::format(" (+{})", group.frozen.size() - 1) : "";
     table.add_row({group.name, group.kind, std::to_string(group.units), std::to_string(group.is_cuttable() ? group.free_units() : 0),
-                   std::to_string(group.members.size()), group.frozen.empty() ? "" : group.frozen[0].op + ": " + group.frozen[0].reason + more});
+                   std::to_string(group.members.size()), group.frozen.empty() ? "" : (group.frozen[0].op.empty() ? "" : group.frozen[0].op + ": ") + group.frozen[0].reason + more});
   }
   return table.render(context.width(), context.colour(), context.utf8()) +
          fmt::format("\n{} of {} weights ({:.1f} %) lie in groups that can be cut\n", with_commas(report.cuttable), with_commas(report.prunable),
