@@ -108,7 +108,7 @@ def refused(folder):
 def nothing(folder):
     """A rule that removes nothing says so, and why."""
     def warned(words, pattern, sparsity):
-        run = succeeds("prune", DIGITS, "--dry-run", "--pattern", "channel", "--set", f"prune.0.pattern={pattern}", "--set", f"prune.0.sparsity={sparsity}", "--json")
+        run = succeeds("prune", DIGITS, "--dry-run", "--set", f"prune.0.pattern={pattern}", "--set", f"prune.0.sparsity={sparsity}", "--json")
         found = [text for text in json.loads(run.stdout)["warnings"] if "removes nothing" in text]
         check(len(found) == 1 and words in found[0] and found[0] in run.stderr, f"{words!r} in {found}, stderr {run.stderr}")
 
@@ -122,7 +122,7 @@ def nothing(folder):
 def held(folder):
     """What the user's own options hold is blamed on them."""
     def refuse(fix, pattern, sparsity, what=()):
-        run = sparsify("prune", DIGITS, "--dry-run", "--pattern", "channel", "--set", f"prune.0.pattern={pattern}", "--set", f"prune.0.sparsity={sparsity}")
+        run = sparsify("prune", DIGITS, "--dry-run", "--set", f"prune.0.pattern={pattern}", "--set", f"prune.0.sparsity={sparsity}")
         check_error(run, 2, what=what, fix=fix)
         check("0.0000" not in run.stderr.split("fix:")[1], run.stderr)
 
