@@ -8,8 +8,8 @@
 
 #include "base/registry.h"
 #include "config/options.h"
-#include "onnx/graph.h"
 #include "tensor/host_tensor.h"
+#include "tensor/value_info.h"
 
 namespace sparsify {
 

@@ -52,29 +52,6 @@ std::string Node::label() const {
   return fmt::format("{} (node {})", op_type, index);
 }
 
-std::string ValueInfo::signature() const {
-  std::string text = name_of(type);
-  if (shape) {
-    std::vector<std::string> sizes;
-    for (const Dimension& dimension : *shape) {
-      sizes.push_back(dimension.size >= 0 ? std::to_string(dimension.size)
-                                          : dimension.symbol.empty() ? "?" : dimension.symbol);
-    }
-    text += fmt::format("[{}]", fmt::join(sizes, ", "));
-  } else {
-    text += "[...]";
-  }
-  switch (kind) {
-    case Kind::Tensor: return text;
-    case Kind::SparseTensor: return "sparse " + text;
-    case Kind::Sequence: return fmt::format("sequence({})", text);
-    case Kind::Optional: return fmt::format("optional({})", text);
-    case Kind::Map: return "map";
-    case Kind::Unknown: break;
-  }
-  return "unknown";
-}
-
 const StoredTensor* Graph::find_initializer(std::string_view wanted) const {
   const auto found = std::find_if(initializers.begin(), initializers.end(),
                                   [&](const StoredTensor& tensor) { return tensor.name == wanted; });

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tensor/host_tensor.h"
+#include "tensor/value_info.h"
 
 namespace sparsify {
 
@@ -64,24 +65,6 @@ struct Node {
 
   /// The name, or `Conv -> "output"` when the file gave none.
   std::string label() const;
-};
-
-/// A dimension is a number, a symbol (`batch`), or neither.
-struct Dimension {
-  int64_t size = -1;   ///< -1: not known before run time
-  std::string symbol;  ///< "" if none
-};
-
-struct ValueInfo {
-  enum class Kind { Unknown, Tensor, SparseTensor, Sequence, Optional, Map };
-
-  std::string name;
-  Kind kind = Kind::Unknown;
-  DType type = DType::Undefined;  ///< of the tensor, or of the elements of a sequence or optional
-  std::optional<std::vector<Dimension>> shape = std::nullopt;  ///< nullopt: rank unknown
-
-  /// `float32[N, 3, 32, 32]`
-  std::string signature() const;
 };
 
 struct Graph {

@@ -6,102 +6,19 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "config/solver_name.h"
 #include "base/names.h"
-#include "criteria/criterion.h"
-#include "patterns/structured.h"
+#include "pipeline/block_choice.h"
 #include "pipeline/cut_choice.h"
 #include "pipeline/cut_limits.h"
 #include "pipeline/cut_repair.h"
+#include "pipeline/cut_rule.h"
 #include "pipeline/cut_training.h"
-#include "pipeline/elimination_samples.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/reconstruction_scores.h"
 #include "pipeline/single_units.h"
 
 namespace sparsify {
 namespace {
-
-[[noreturn]] void refuse(const Mark& mark, const std::string& path, std::string what, std::string fix) {
-  throw ConfigError{{.what = std::move(what), .where = fmt::format("{} ({})", mark.text(), path), .fix = std::move(fix)}};
-}
-
-/// A rule with its plugins made and its target read.
-struct CutRule {
-  const PruneRule* rule = nullptr;
-  std::string path;
-  std::string kind;  ///< channel, head, layer
-  StructuredOptions options;
-  std::string criterion;
-  std::shared_ptr<const Criterion> plugin;  ///< null for criteria of units
-  double sparsity = -1;
-  std::optional<SparsityBudget> budget;
-  int64_t samples = 0;  ///< of calibration data, for the criterion reconstruction
-};
-
-void read_allocation(const PruneRule& rule, CutRule& made) {
-  if (rule.allocation.is_null()) return;
-  const NamedOptions named = split_name(rule.allocation, made.path + ".allocation");
-  named.options.reject_unread();
-  if (named.name == "uniform") made.options.scope = "layer";
-  else if (named.name != "global") {
-    refuse(rule.allocation.mark(), made.path + ".allocation", fmt::format("the pattern {} ranks units itself, not by \"{}\"", made.kind, named.name),
-           "use global or uniform, or `pattern: {" + made.kind + ": {scope: global | layer | isomorphic}}`");
-  }
-}
-
-void read_criterion(const PruneRule& rule, CutRule& made) {
-  const NamedOptions named = split_name(rule.criterion, made.path + ".criterion");
-  made.criterion = named.name;
-  if (made.criterion != "random" && GroupScorer::own_criteria().contains(made.criterion)) {
-    if (made.criterion == "reconstruction") made.samples = elimination_samples(named.options);
-    named.options.reject_unread();
-    if (made.kind == "layer") {
-      refuse(rule.criterion.mark(), made.path + ".criterion", fmt::format("{} scores channels, not blocks", made.criterion), "use a criterion of weights, such as magnitude");
-    }
-    return;
-  }
-  const auto& registry = Registry<Criterion>::instance();
-  if (!registry.contains(made.criterion)) {
-    std::vector<std::string> names = registry.names();
-    for (const auto& [name, help] : GroupScorer::own_criteria()) names.push_back(name);
-    refuse(rule.criterion.mark(), made.path + ".criterion", fmt::format("no criterion is named \"{}\"", made.criterion), suggest(made.criterion, names));
-  }
-  made.plugin = registry.make(made.criterion, named.options);
-  named.options.reject_unread();
-  if (made.options.power == 0) made.options.power = made.plugin->is_magnitude() ? 2 : 1;
-}
-
-CutRule read_cut_rule(const Recipe& recipe, size_t index) {
-  const PruneRule& rule = recipe.prune[index];
-  CutRule made;
-  made.rule = &rule;
-  made.path = fmt::format("prune.{}", index);
-  const auto pattern = make_pattern(rule.pattern, made.path + ".pattern");
-  const auto* structured = dynamic_cast<const StructuredPattern*>(pattern.get());
-  if (structured == nullptr) {
-    refuse(rule.pattern.mark(), made.path + ".pattern", fmt::format("{} writes zeros, another rule removes structure", pattern->describe()),
-           "make two runs: cut first, then prune what is left");
-  }
-  made.kind = structured->name();
-  made.options = structured->structured();
-  const DensityLimits& limits = rule.limits;
-  if (limits.max_density < 1 || !limits.by_layer.empty()) {
-    refuse(rule.mark, made.path + (limits.by_layer.empty() ? ".max_density" : ".density_limits"), fmt::format("the pattern {} has no density limits", made.kind),
-           "give `pattern: {" + made.kind + ": {min_width: N}}`, or leave layers out with select");
-  }
-  read_allocation(rule, made);
-  read_criterion(rule, made);
-  if (rule.sparsity.is_null()) {
-    refuse(rule.mark, made.path + ".sparsity", "no sparsity is given", "say how much to remove: `sparsity: {macs: 0.5}`, or --sparsity 0.5");
-  }
-  made.budget = budget_of(rule);
-  if (!made.budget) made.sparsity = rule.sparsity.number();
-  if (made.budget && made.budget->kind == "latency") {
-    refuse(rule.sparsity.mark(), made.path + ".sparsity", "a cut is not chosen by measured latency", "give a budget of macs, params, bytes or memory");
-  }
-  return made;
-}
 
 bool matches(const std::vector<std::string>& globs, const std::vector<std::string>& names) {
   return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
@@ -176,7 +93,7 @@ class Planner {
       for (const int id : block.silenced) plan_.masks[id] = BitMask(element_count(file_.tensor(id).shape), /*kept=*/false);
     }
     plan_.before = costs_->figures(plan_.structure->nothing_removed());
-    plan_.after = costs_->figures(plan_.removed, gone(plan_.blocks));
+    plan_.after = costs_->figures(plan_.removed, gone_with(plan_.blocks));
     for (const TensorCut& tensor : plan_.cut.tensors) plan_.patterns.try_emplace(tensor.id, "channel");
     return std::move(plan_);
   }
@@ -192,7 +109,7 @@ class Planner {
   std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const CutRule& rule) {
     if (!rule.plugin || rule.plugin->needs() == Evidence::None) return nullptr;
     if (needs(rule.plugin->needs(), Evidence::Movement)) {
-      refuse(rule.rule->criterion.mark(), rule.path + ".criterion", "the criterion scores what training moved, and this run does not train",
+      refuse_setting(rule.rule->criterion.mark(), rule.path + ".criterion", "the criterion scores what training moved, and this run does not train",
              "choose a criterion that looks at the trained weights: magnitude, taylor");
     }
     EvidenceWish wish{.kinds = rule.plugin->needs(), .options = rule.plugin->evidence_options(), .wanted_by = "the criterion " + rule.criterion};
@@ -320,7 +237,7 @@ class Planner {
       if (group.kind == rule.kind) names.push_back(group.name);
     }
     if (names.empty()) {
-      refuse(rule.rule->mark, rule.path, fmt::format("the model has no {} that can be told apart", rule.kind), "see `sparsify why MODEL LAYER`, or use another pattern");
+      refuse_setting(rule.rule->mark, rule.path, fmt::format("the model has no {} that can be told apart", rule.kind), "see `sparsify why MODEL LAYER`, or use another pattern");
     }
     std::vector<Group> groups;
     for (const size_t index : selected) groups.push_back(plan_.structure->groups()[index]);
@@ -334,22 +251,12 @@ class Planner {
         if (reasons.size() < 3) reasons.push_back(fmt::format("\"{}\": {}", group.name, why));
       }
       const std::string which = groups.size() == 1 ? "the selected group cannot be cut" : fmt::format("none of the {} selected groups can be cut", groups.size());
-      refuse(rule.rule->mark, rule.path, fmt::format("{} ({})", which, join(reasons, "; ")),
+      refuse_setting(rule.rule->mark, rule.path, fmt::format("{} ({})", which, join(reasons, "; ")),
              "select others; `sparsify why MODEL LAYER` says what would change that");
     }
     const std::string nearest = select.include.empty() ? "" : closest_name(select.include.front(), names);
-    refuse(rule.rule->mark, rule.path, fmt::format("rule selects no group (include {}; exclude {})", join(select.include), select.exclude.empty() ? "nothing" : join(select.exclude)),
+    refuse_setting(rule.rule->mark, rule.path, fmt::format("rule selects no group (include {}; exclude {})", join(select.include), select.exclude.empty() ? "nothing" : join(select.exclude)),
            nearest.empty() ? "widen the globs; `sparsify inspect MODEL --groups` lists the groups" : fmt::format("did you mean \"{}\"?", nearest));
-  }
-
-  static CutCosts::Gone gone(const std::vector<Block>& blocks) {
-    CutCosts::Gone all;
-    for (const Block& block : blocks) {
-      all.nodes.insert(block.labels.begin(), block.labels.end());
-      all.tensors.insert(block.tensors.begin(), block.tensors.end());
-      all.renamed[block.output] = block.shortcut;
-    }
-    return all;
   }
 
   /// Mean score of the weights of a block.
@@ -380,13 +287,14 @@ class Planner {
     }
     if (ranked.empty()) {
       const std::string nearest = closest_name(rule.rule->select.include.empty() ? "" : rule.rule->select.include.front(), names);
-      refuse(rule.rule->mark, rule.path,
+      refuse_setting(rule.rule->mark, rule.path,
              names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
              names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
     }
     std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<Block> order;
     std::set<int> touched;
+    for (const Block& block : plan_.blocks) touched.insert(block.nodes.begin(), block.nodes.end());  // an earlier rule's
     for (const auto& [score, block] : ranked) {
       for (const int id : block.tensors) plan_.patterns.try_emplace(id, rule.kind);
     }
@@ -395,56 +303,10 @@ class Planner {
       touched.insert(block.nodes.begin(), block.nodes.end());
       order.push_back(std::move(block));
     }
-    take_layers(rule, order);
-    if (!plan_.blocks.empty()) return;
+    const std::vector<Block> chosen = choose_blocks(rule, order, plan_.blocks, *costs_, plan_.structure->nothing_removed(), plan_.removed);
+    plan_.blocks.insert(plan_.blocks.end(), chosen.begin(), chosen.end());
+    if (!chosen.empty()) return;
     warn_of_nothing(rule, rule.budget ? "the budget holds already" : fmt::format("sparsity {} of {} residual blocks rounds to none", rule.sparsity, order.size()));
-  }
-
-  /// Blocks are removed in their order where the graph holds too much, until it does so nowhere.
-  std::vector<Block> blocks_below_peak(const CutRule& rule, const std::vector<Block>& order, int64_t limit) const {
-    std::vector<Block> taken;
-    std::vector<Block> left = order;
-    while (true) {
-      const MemoryPeaks peaks = costs_->peaks_above(limit, plan_.removed, gone(taken));
-      if (peaks.nodes == 0) return taken;
-      const auto helps = [&](const Block& block) {
-        std::vector<Block> more = taken;
-        more.push_back(block);
-        return costs_->peaks_above(limit, plan_.removed, gone(more)).nodes < peaks.nodes;
-      };
-      const auto next = std::find_if(left.begin(), left.end(), helps);
-      if (next == left.end()) {
-        refuse(rule.rule->sparsity.mark(), rule.path + ".sparsity",
-               fmt::format("the budget of {} bytes of activations cannot be met: without the {} blocks that lower the peak {} are left", limit, taken.size(),
-                           costs_->cost("memory", plan_.removed, gone(taken))),
-               "allow more, or remove channels as well");
-      }
-      taken.push_back(std::move(*next));
-      left.erase(next);
-    }
-  }
-
-  void take_layers(const CutRule& rule, const std::vector<Block>& order) {
-    const auto first = [&](size_t count) { return std::vector<Block>(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)); };
-    size_t count = 0;
-    if (!rule.budget) {
-      count = static_cast<size_t>(std::llround(rule.sparsity * static_cast<double>(order.size())));
-    } else {
-      const int64_t before = costs_->cost(rule.budget->kind, plan_.structure->nothing_removed());
-      const auto limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(before) + 1e-9));
-      if (rule.budget->kind == "memory") {
-        plan_.blocks = blocks_below_peak(rule, order, limit);
-        return;
-      }
-      const auto cost = [&](size_t blocks) { return costs_->cost(rule.budget->kind, plan_.removed, gone(first(blocks))); };
-      while (count < order.size() && cost(count) > limit) ++count;
-      if (cost(count) > limit) {
-        refuse(rule.rule->sparsity.mark(), rule.path + ".sparsity",
-               fmt::format("the budget of {} {} cannot be met: without all {} blocks {} are left", limit, unit_of_budget(rule.budget->kind), order.size(), cost(count)),
-               "allow more, or remove channels as well");
-      }
-    }
-    plan_.blocks = first(count);
   }
 
   const ModelFile& file_;

@@ -176,13 +176,7 @@ class Fuser {
 
  private:
   bool is(size_t work, const char* op) const {
-    const Work& one = schedule_.works[work];
-    return !gone_[work] && !one.kernel && one.step->node->domain.empty() && one.step->node->op_type == op;
-  }
-
-  /// Slot of an input of a step's own graph; -1 if absent or of a graph around it.
-  static int slot_of(const Step& step, size_t input) {
-    return input < step.inputs.size() && step.inputs[input].depth == 0 ? step.inputs[input].index : -1;
+    return !gone_[work] && is_operator(schedule_.works[work], op);
   }
 
   /// The value of an input that is the same in every run, if it is a float32 tensor.

@@ -65,12 +65,7 @@ class Finder {
 
  private:
   bool is(size_t work, const char* op) const {
-    const Work& one = schedule_.works[work];
-    return !gone_[work] && !one.kernel && one.step->node->domain.empty() && one.step->node->op_type == op;
-  }
-
-  static int slot_of(const Step& step, size_t input) {
-    return input < step.inputs.size() && step.inputs[input].depth == 0 ? step.inputs[input].index : -1;
+    return !gone_[work] && is_operator(schedule_.works[work], op);
   }
 
   bool is_batch_of_matrices(int slot) const {

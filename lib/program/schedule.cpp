@@ -4,6 +4,14 @@
 #include <set>
 
 namespace sparsify {
+bool is_operator(const Work& work, std::string_view op) {
+  return !work.kernel && work.step->node->domain.empty() && work.step->node->op_type == op;
+}
+
+int slot_of(const Step& step, size_t input) {
+  return input < step.inputs.size() && step.inputs[input].depth == 0 ? step.inputs[input].index : -1;
+}
+
 Schedule make_schedule(const Plan& plan, const Learned& learned) {
   Schedule schedule;
   for (size_t i = 0; i < plan.steps.size(); ++i) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,6 +52,11 @@ struct Learned {
   std::vector<std::pair<int, Value>> made; ///< what they are
   std::vector<SlotKnowledge> slots;
 };
+
+/// An operator of the standard domain that no kernel has replaced.
+bool is_operator(const Work& work, std::string_view op);
+/// Slot of an input of a step's own graph; -1 if absent or of a graph around it.
+int slot_of(const Step& step, size_t input);
 
 /// Works for the steps that are not folded, in the plan's order; releases and what must be loaded are left to finish().
 Schedule make_schedule(const Plan& plan, const Learned& learned);

@@ -10,6 +10,7 @@
 
 #include "base/child.h"
 #include "base/error.h"
+#include "base/fresh_folder.h"
 #include "base/interrupt.h"
 #include "support/catch.h"
 
@@ -19,21 +20,6 @@ using Catch::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A fresh folder that goes away with its test.
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "sparsify_base_XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  size_t files() const {
-    return static_cast<size_t>(
-        std::distance(fs::directory_iterator(path), fs::directory_iterator()));
-  }
-};
 
 std::string content(const std::string& path) {
   std::ostringstream text;

@@ -6,23 +6,11 @@
 
 #include "base/disk_error.h"
 #include "base/error.h"
+#include "base/fresh_folder.h"
 #include "support/catch.h"
 
 using namespace sparsify;
 namespace fs = std::filesystem;
-
-namespace {
-
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "sparsify_base_XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-};
-
-}  // namespace
 
 TEST_CASE("folders stay where something is in them, and go where nothing is", "[base][folders]") {
   const Folder folder;

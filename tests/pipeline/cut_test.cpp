@@ -237,6 +237,27 @@ TEST_CASE("a residual block is replaced by its shortcut", "[pipeline][cut]") {
   CHECK(result.tensors[1].first == "last");
 }
 
+TEST_CASE("two rules of blocks remove the blocks of both, and a block goes once", "[pipeline][cut]") {
+  const std::string model = kHead +
+                            "(float[1,1,4,4] x) => (float[1,1,4,4] y) <float[2,1,1,1] stem = {0.5, 1}, float[2,2,1,1] a = {1, 2, 3, 4},"
+                            " float[2,2,1,1] b = {2, 1, 0.5, 3}, float[1,2,1,1] last = {1, -1}>"
+                            "{ s = Conv (x, stem) f = Conv (s, a) z = Add (f, s) g = Conv (z, b) w = Add (g, z) y = Conv (w, last) }";
+  const std::string one = "{select: {include: [a]}, pattern: layer, sparsity: 0.6}";
+  const std::string other = "{select: {include: [b]}, pattern: layer, sparsity: 0.6}";
+
+  const Result both = carried_out(model, one + ", " + other);
+  require_sound(both);
+  CHECK(both.plan.blocks.size() == 2);
+  REQUIRE(both.tensors.size() == 2);
+  CHECK(both.tensors[0].first == "stem");
+  CHECK(both.tensors[1].first == "last");
+
+  const Result once = carried_out(model, one + ", " + one);
+  CHECK(once.plan.blocks.size() == 1);
+  REQUIRE(once.plan.warnings.size() == 1);
+  CHECK_THAT(once.plan.warnings[0], Contains("prune.1") && Contains("removes nothing"));
+}
+
 TEST_CASE("what a rule selects counts whether it is cut or not, and nothing else does", "[pipeline][cut][scope]") {
   const auto counted = [](const std::string& rule) {
     const TextModel text(residual_model());

@@ -5,8 +5,7 @@
 #include <ATen/ops/bmm.h>
 #include <fmt/core.h>
 
-#include "program/model_text.h"
-#include "program/program.h"
+#include "solvers/convolution_site.h"
 #include "solvers/correlate.h"
 
 using namespace sparsify;
@@ -14,22 +13,9 @@ using namespace sparsify;
 namespace {
 
 /// x of `channels` channels, a 3x3 convolution with that many groups and 2 outputs a group.
-struct Convolution {
-  TextModel text;
-  ModelFile file;
-  std::unique_ptr<Program> program;
-  LinearSite site;
-
+struct Convolution : ConvolutionSite {
   Convolution(int64_t channels, int64_t groups, const std::string& attributes)
-      : text(model(channels, groups, attributes)), file(text.load()), program(Program::build(file)) {
-    for (const PrunableTensor& tensor : find_tensors(file)) {
-      std::string reason;
-      if (tensor.initializer == "w") site = find_site(*program, tensor, reason);
-      REQUIRE(reason.empty());
-    }
-  }
-
-  const Step& step() const { return program->plan().steps[site.step]; }
+      : ConvolutionSite(model(channels, groups, attributes)) {}
 
   static std::string model(int64_t channels, int64_t groups, const std::string& attributes) {
     const int64_t inputs = channels / groups;

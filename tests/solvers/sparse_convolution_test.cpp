@@ -8,31 +8,17 @@
 #include <ATen/ops/zeros_like.h>
 #include <fmt/core.h>
 
-#include "program/model_text.h"
-#include "program/program.h"
+#include "solvers/convolution_site.h"
 #include "support/catch.h"
 
 using namespace sparsify;
 
 namespace {
 
-struct Convolution {
-  TextModel text;
-  ModelFile file;
-  std::unique_ptr<Program> program;
-  LinearSite site;
-
+struct Convolution : ConvolutionSite {
   /// `weight` is the shape of w.
   Convolution(const std::vector<int64_t>& weight, const std::string& attributes)
-      : text(model(weight, attributes)), file(text.load()), program(Program::build(file)) {
-    for (const PrunableTensor& tensor : find_tensors(file)) {
-      std::string reason;
-      if (tensor.initializer == "w") site = find_site(*program, tensor, reason);
-      REQUIRE(reason.empty());
-    }
-  }
-
-  const Step& step() const { return program->plan().steps[site.step]; }
+      : ConvolutionSite(model(weight, attributes)) {}
 
   static std::string model(const std::vector<int64_t>& weight, const std::string& attributes) {
     int64_t count = 1;
