@@ -1,10 +1,12 @@
 #include "solvers/correlate.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -22,38 +24,19 @@ namespace {
 constexpr int64_t kChunk = int64_t{1} << 20;
 constexpr int64_t kShifts = 13;  ///< distances from one kernel place to a later one, and none
 
-/// Part of an axis: all, the first or the last index.
-enum class Part { All, First, Last };
-
-at::Tensor part_of(const at::Tensor& values, int64_t axis, Part part) {
-  if (part == Part::All) return values;
-  return values.narrow(axis, part == Part::First ? 0 : values.size(axis) - 1, 1);
-}
-
-/// `wide` has two more zeros on either side: the part, and two indices around it.
-at::Tensor surroundings_of(const at::Tensor& wide, int64_t axis, Part part) {
-  if (part == Part::All) return wide;
-  return wide.narrow(axis, part == Part::First ? 0 : wide.size(axis) - 5, 5);
-}
-
-/// Where an output at the edge would read position p of the kernel from, no output exists: p = 0 never sees the last row as its own, p = 2 never the first.
-std::optional<Part> missing(int64_t p) {
-  if (p == 1) return std::nullopt;
-  return p == 0 ? Part::Last : Part::First;
-}
-
-/// Correlations [groups, channels, channels, 5, 5] of a part with what surrounds it; those that point backwards are not needed and stay zero.
-at::Tensor correlated(const at::Tensor& own, const at::Tensor& around, int64_t groups) {
+/// Correlations [groups, channels, channels, 5, 5] of images with themselves, `wide` with two zeros around them; those that point backwards are not
+/// needed and stay zero.
+at::Tensor correlated(const at::Tensor& own, const at::Tensor& wide, int64_t groups) {
   const int64_t channels = own.size(1) / groups;
   if (groups > 1) {
     const at::Tensor kernel = at::empty({own.size(1), channels, 5, 5}, own.options());
-    const auto gradients = at::convolution_backward(own, around, kernel, std::nullopt, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, groups, {false, true, false});
+    const auto gradients = at::convolution_backward(own, wide, kernel, std::nullopt, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, groups, {false, true, false});
     return std::get<1>(gradients).to(at::kDouble).view({groups, channels, channels, 5, 5});
   }
   const at::Tensor rows = own.transpose(0, 1).reshape({channels, -1});
   at::Tensor result = at::zeros({1, channels, channels, 5, 5}, at::kDouble);
   const auto add = [&](int64_t down, int64_t lines, int64_t along, int64_t places) {
-    const at::Tensor from = around.narrow(2, down, around.size(2) - down).narrow(3, along, around.size(3) - along);
+    const at::Tensor from = wide.narrow(2, down, wide.size(2) - down).narrow(3, along, wide.size(3) - along);
     const at::Tensor shifted = from.as_strided({channels, lines, places, own.size(0), own.size(2), own.size(3)},
                                                {from.stride(1), from.stride(2), from.stride(3), from.stride(0), from.stride(2), from.stride(3)});
     const at::Tensor products = at::mm(rows, shifted.reshape({channels * lines * places, -1}).t());
@@ -63,8 +46,6 @@ at::Tensor correlated(const at::Tensor& own, const at::Tensor& around, int64_t g
   add(3, 2, 0, 5);
   return result;
 }
-
-size_t slot_of(Part rows, Part columns) { return static_cast<size_t>(rows) * 3 + static_cast<size_t>(columns); }
 
 /// Those of whole images, where the processor has wide registers.
 at::Tensor correlated_at_once(const at::Tensor& values, int64_t groups) {
@@ -91,6 +72,33 @@ at::Tensor correlated_in_chunks(const at::Tensor& values, const at::Tensor& wide
   return sum;
 }
 
+/// Of an edge, [N, C, L] with L >= 3: its correlations with itself at distances 0, 1 and 2, [groups, channels, channels, 3].
+at::Tensor correlated_edge(const at::Tensor& edge, int64_t groups) {
+  const int64_t channels = edge.size(1) / groups;
+  if (correlates_at_once(edge)) {
+    const at::Tensor line = edge.unsqueeze(2).contiguous();
+    return correlate_planes(line, line, groups, {{0, 0}, {0, 1}, {0, 2}});
+  }
+  const at::Tensor lines = edge.view({edge.size(0), groups, channels, -1}).permute({1, 2, 0, 3});
+  std::vector<at::Tensor> distances;
+  for (int64_t distance = 0; distance < 3; ++distance) {
+    const int64_t common = edge.size(2) - distance;
+    const at::Tensor from = lines.narrow(3, 0, common).reshape({groups, channels, -1});
+    const at::Tensor to = lines.narrow(3, distance, common).reshape({groups, channels, -1});
+    distances.push_back(at::bmm(from, to.transpose(1, 2)).to(at::kDouble));
+  }
+  return at::stack(distances, 3);
+}
+
+/// Of a corner, [N, C]: [groups, channels, channels].
+at::Tensor correlated_corner(const at::Tensor& corner, int64_t groups) {
+  const at::Tensor values = corner.reshape({corner.size(0), groups, -1}).permute({1, 2, 0});
+  return at::bmm(values, values.transpose(1, 2)).to(at::kDouble);
+}
+
+/// What the outputs do not see of an axis at kernel position 0 is its last index, at 2 the first; at 1 they see all.
+int64_t unseen(int64_t position, int64_t size) { return position == 0 ? size - 1 : 0; }
+
 }  // namespace
 
 bool correlates(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape) {
@@ -115,48 +123,51 @@ void add_cross_correlations(const LinearSite& site, const at::Tensor& input, con
 }
 
 void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& moments) {
-  const int64_t channels = input.size(1) / site.groups;
-  const int64_t positions = input.size(2) * input.size(3);
-  std::array<at::Tensor, 9> correlation;  // [groups, channels, channels, 5, 5] by slot_of()
-  std::array<at::Tensor, 9> sums;         // [groups, channels]
+  const int64_t groups = site.groups;
+  const int64_t channels = input.size(1) / groups;
   const at::Tensor values = input.contiguous();
-  const at::Tensor wide = at::constant_pad_nd(values, {2, 2, 2, 2}, 0);
-  for (const Part rows : {Part::All, Part::First, Part::Last}) {
-    for (const Part columns : {Part::All, Part::First, Part::Last}) {
-      const bool whole = rows == Part::All && columns == Part::All;
-      const at::Tensor own = part_of(part_of(values, 2, rows), 3, columns).contiguous();
-      const size_t slot = slot_of(rows, columns);
-      sums[slot] = own.sum({0, 2, 3}, false, at::kDouble).view({site.groups, channels});
-      if (whole) {
-        correlation[slot] = correlates_at_once(values) ? correlated_at_once(values, site.groups) : correlated_in_chunks(values, wide, site.groups);
-      } else {
-        correlation[slot] = correlated(own, surroundings_of(surroundings_of(wide, 2, rows), 3, columns).contiguous(), site.groups);
-      }
-    }
+  const int64_t height = values.size(2);
+  const int64_t width = values.size(3);
+  const at::Tensor all = correlates_at_once(values) ? correlated_at_once(values, groups)
+                                                    : correlated_in_chunks(values, at::constant_pad_nd(values, {2, 2, 2, 2}, 0), groups);
+  const auto sum_of = [&](const at::Tensor& part, at::IntArrayRef axes) { return part.sum(axes, false, at::kDouble).view({groups, channels}); };
+  const at::Tensor all_sum = sum_of(values, {0, 2, 3});
+  std::array<at::Tensor, 3> row;  // by kernel position; none at 1
+  std::array<at::Tensor, 3> row_sum;
+  std::array<at::Tensor, 3> column;
+  std::array<at::Tensor, 3> column_sum;
+  for (const int64_t position : {0, 2}) {
+    const at::Tensor line = values.select(2, unseen(position, height));
+    const at::Tensor upright = values.select(3, unseen(position, width));
+    row[position] = correlated_edge(line.contiguous(), groups);
+    row_sum[position] = sum_of(line, {0, 2});
+    column[position] = correlated_edge(upright.contiguous(), groups);
+    column_sum[position] = sum_of(upright, {0, 2});
   }
-  // Of one kernel place, what the outputs see: all less the missing row and column, and what both have in common once.
-  const auto seen = [](const std::array<at::Tensor, 9>& parts, int64_t y, int64_t x, const auto& take) {
-    const std::optional<Part> row = missing(y);
-    const std::optional<Part> column = missing(x);
-    at::Tensor result = take(parts[slot_of(Part::All, Part::All)]).clone();
-    if (row) result.sub_(take(parts[slot_of(*row, Part::All)]));
-    if (column) result.sub_(take(parts[slot_of(Part::All, *column)]));
-    if (row && column) result.add_(take(parts[slot_of(*row, *column)]));
-    return result;
-  };
-  const at::Tensor gram = moments.gram.view({site.groups, channels, 9, channels, 9});
-  const at::Tensor input_sum = moments.input_sum.view({site.groups, channels, 9});
+  const at::Tensor gram = moments.gram.view({groups, channels, 9, channels, 9});
+  const at::Tensor input_sum = moments.input_sum.view({groups, channels, 9});
   for (int64_t p = 0; p < 9; ++p) {
-    input_sum.select(2, p).add_(seen(sums, p / 3, p % 3, [](const at::Tensor& sum) { return sum; }));
+    const int64_t y = p / 3;
+    const int64_t x = p % 3;
+    const at::Tensor corner = y != 1 && x != 1 ? values.select(2, unseen(y, height)).select(2, unseen(x, width)) : at::Tensor();
+    at::Tensor sum = all_sum.clone();
+    if (y != 1) sum.sub_(row_sum[y]);
+    if (x != 1) sum.sub_(column_sum[x]);
+    if (corner.defined()) sum.add_(sum_of(corner, {0}));
+    input_sum.select(2, p).add_(sum);
     for (int64_t q = p; q < 9; ++q) {
-      const int64_t down = q / 3 - p / 3 + 2;
-      const int64_t along = q % 3 - p % 3 + 2;
-      const at::Tensor block = seen(correlation, p / 3, p % 3, [&](const at::Tensor& all) { return all.select(4, along).select(3, down); });
+      const int64_t down = q / 3 - y;
+      const int64_t along = q % 3 - x;
+      at::Tensor block = all.select(4, along + 2).select(3, down + 2).clone();
+      // From an edge, q lies on that edge too or outside the image.
+      if (y != 1 && down == 0) block.sub_(row[y].select(3, along));
+      if (x != 1 && along == 0) block.sub_(column[x].select(3, down));
+      if (q == p && corner.defined()) block.add_(correlated_corner(corner, groups));
       gram.select(2, p).select(3, q).add_(block);
       if (q != p) gram.select(2, q).select(3, p).add_(block.transpose(1, 2));
     }
   }
-  moments.count += static_cast<double>(input.size(0) * positions);
+  moments.count += static_cast<double>(input.size(0) * height * width);
 }
 
 }  // namespace sparsify

@@ -8,10 +8,12 @@ namespace sparsify {
 bool correlates(const LinearSite& site, const Step& step, const at::Tensor& input, at::IntArrayRef output_shape);
 
 /// x x^T and the sum of x over one batch without forming columns. The inputs of such a convolution are one image at nine places, so that the 81 blocks
-/// of x x^T are the correlations of the image with itself at distances of up to two, 13 of them as the rest is symmetric, less what lies outside at the edges:
+/// of x x^T are the correlations of the image with itself at distances of up to two, 13 of them as the rest is symmetric, less what no output sees: at the
+/// top of the kernel the last row, at the bottom the first, and columns likewise. With q below p or to its right:
 ///
-///   gram[p, q] = all[q - p] - (p at the top: last row; at the bottom: first row)[q - p] - (the same of columns) + corner
+///   gram[p, q] = all[q - p] - row[q - p] - column[q - p] + corner
 ///
+/// where an edge counts only along itself (across it q is outside the image), and the corner for p = q.
 /// float64 sums of float32 products over some thousand positions (float64 inputs: float64).
 void add_correlations(const LinearSite& site, const at::Tensor& input, Moments& moments);
 
