@@ -45,6 +45,12 @@ class Planner {
     }
   }
 
+  /// Refuses a rule that selects nothing, before any data is read.
+  void check(const CutRule& rule) const {
+    if (rule.kind == "layer") selected_blocks(rule);
+    else cuttable_groups(rule);
+  }
+
   void apply(const CutRule& rule, uint64_t seed) {
     const GroupScorer::WeightScores weights = weight_scores(rule, seed);
     if (rule.kind == "layer") remove_layers(rule, weights);
@@ -180,17 +186,22 @@ class Planner {
     return (included || matches(select.include, {group.name})) && !matches(select.exclude, {group.name});
   }
 
-  void remove_units(const CutRule& rule, const GroupScorer::WeightScores& weights, uint64_t seed) {
-    const Structure& structure = *plan_.structure;
+  std::vector<size_t> cuttable_groups(const CutRule& rule) const {
+    const std::vector<Group>& groups = plan_.structure->groups();
     std::vector<size_t> selected;
     std::vector<size_t> cuttable;
-    for (size_t i = 0; i < structure.groups().size(); ++i) {
-      const Group& group = structure.groups()[i];
-      if (group.kind != rule.kind || !takes(rule.rule->select, group)) continue;
+    for (size_t i = 0; i < groups.size(); ++i) {
+      if (groups[i].kind != rule.kind || !takes(rule.rule->select, groups[i])) continue;
       selected.push_back(i);
-      if (group.is_cuttable()) cuttable.push_back(i);
+      if (groups[i].is_cuttable()) cuttable.push_back(i);
     }
     if (cuttable.empty()) throw_nothing(rule, selected);
+    return cuttable;
+  }
+
+  void remove_units(const CutRule& rule, const GroupScorer::WeightScores& weights, uint64_t seed) {
+    const Structure& structure = *plan_.structure;
+    const std::vector<size_t> cuttable = cuttable_groups(rule);
     GroupScorer scorer(file_, structure, rule.criterion, rule.options, seed, weights, rule.plugin && rule.plugin->is_per_channel());
     CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
     std::optional<ReconstructionScores> reconstruction;
@@ -274,22 +285,30 @@ class Planner {
     return count == 0 ? 0 : sum / (rule.options.aggregate == "sum" ? 1.0 : static_cast<double>(count));
   }
 
-  void remove_layers(const CutRule& rule, const GroupScorer::WeightScores& weights) {
-    std::vector<std::pair<double, Block>> ranked;
+  std::vector<Block> selected_blocks(const CutRule& rule) const {
+    const Selection& select = rule.rule->select;
+    std::vector<Block> selected;
     std::vector<std::string> names;
     for (Block& block : find_blocks(file_, plan_.structure->graph())) {
       std::vector<std::string> known = block.labels;
       for (const int id : block.tensors) known.push_back(file_.tensor(id).name);
       names.push_back(block.name);
-      if (!matches(rule.rule->select.include, known) || matches(rule.rule->select.exclude, known)) continue;
+      if (matches(select.include, known) && !matches(select.exclude, known)) selected.push_back(std::move(block));
+    }
+    if (selected.empty()) {
+      const std::string nearest = closest_name(select.include.empty() ? "" : select.include.front(), names);
+      refuse_setting(rule.rule->mark, rule.path,
+                     names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
+                     names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
+    }
+    return selected;
+  }
+
+  void remove_layers(const CutRule& rule, const GroupScorer::WeightScores& weights) {
+    std::vector<std::pair<double, Block>> ranked;
+    for (Block& block : selected_blocks(rule)) {
       const double score = score_of(block, rule, weights);
       ranked.emplace_back(score, std::move(block));
-    }
-    if (ranked.empty()) {
-      const std::string nearest = closest_name(rule.rule->select.include.empty() ? "" : rule.rule->select.include.front(), names);
-      refuse_setting(rule.rule->mark, rule.path,
-             names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
-             names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
     }
     std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<Block> order;
@@ -334,6 +353,7 @@ CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& 
   cut_solver(recipe);  // refused before any weight is read
   EvidenceStage evidence(file, recipe);
   Planner planner(file, request, &evidence, &recipe);
+  for (const CutRule& rule : rules) planner.check(rule);
   for (const CutRule& rule : rules) planner.apply(rule, static_cast<uint64_t>(recipe.seed));
   CutPlan plan = planner.finish();
   plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
