@@ -102,6 +102,8 @@ std::string DataSource::describe() const {
                      dataset.is_batched() ? "batches" : "samples");
 }
 
+std::string DataSource::place(int64_t record) const { return impl_->batcher->dataset().place(record); }
+
 int64_t DataSource::batch_size_of(const Pass& pass) const {
   const Batcher& batcher = *impl_->batcher;
   if (batcher.dataset().is_batched() || batcher.fixed_batch() > 0) return impl_->pass.batch_size;
@@ -122,10 +124,11 @@ std::unique_ptr<DataSource::Stream> DataSource::stream(const Pass& pass) const {
       [impl = impl_, order = std::move(order), size, pass, total, skipped](int64_t index) {
         const int64_t number = (index + skipped) * pass.stride + pass.first_batch % pass.stride;
         const int64_t first = number % total * size;
-        const auto records = std::span(order).subspan(static_cast<size_t>(first));
-        Batch batch = impl->batcher->make(
-            records.first(std::min(records.size(), static_cast<size_t>(size))), pass.epoch);
+        const auto rest = std::span(order).subspan(static_cast<size_t>(first));
+        const auto records = rest.first(std::min(rest.size(), static_cast<size_t>(size)));
+        Batch batch = impl->batcher->make(records, pass.epoch);
         batch.first = first;
+        batch.records.assign(records.begin(), records.end());
         if (number >= total) batch.count = 0;
         return batch;
       });

@@ -16,6 +16,7 @@ struct Batch {
   std::optional<HostTensor> labels;  ///< int64 [n] (or [n, positions]), or float32 targets
   std::vector<HostTensor> outputs;   ///< recorded outputs, if the source has them
   int64_t first = 0;  ///< position of the first sample (batched sources: record) in this pass
+  std::vector<int64_t> records;  ///< of the real samples in the data set; one of a batched source
   int64_t count = 0;  ///< real samples in it; fewer than the batch axis where it was filled up
 };
 
@@ -49,6 +50,8 @@ class DataSource {
   int64_t batch_size() const;
   /// `cifar10 data/cifar10, test (10000 samples)`
   std::string describe() const;
+  /// Where a record (Batch::records) is, for messages: `data/cifar10/test_batch.bin, record 17`.
+  std::string place(int64_t record) const;
 
   struct Pass {
     uint64_t epoch = 0;  ///< a new shuffle per epoch; the same (seed, epoch) gives the same order

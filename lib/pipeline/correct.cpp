@@ -9,6 +9,8 @@
 #include "base/module.h"
 #include "base/sha256.h"
 #include "config/option_check.h"
+#include "data/source_files.h"
+#include "onnx/content_digest.h"
 #include "pipeline/calibration.h"
 
 namespace sparsify {
@@ -38,11 +40,12 @@ std::string budgets_of(const Decisions& decisions) {
 std::string state_folder(const std::string& evidence) { return (std::filesystem::path(evidence) / "checkpoints").string(); }
 
 std::string correction_fingerprint(const ModelFile& file, const Recipe& recipe, const std::string& decided) {
-  std::string text = file.sha256();
+  std::string text = content_digest(file);
   Recipe relevant = recipe;
   relevant.output.clear();
   relevant.gates.clear();
   text += to_yaml(resolved(relevant)) + decided;
+  text += digest_of_files(files_of_set(recipe.data.contains("calibration") ? "calibration" : "train", recipe.data));  // as open_calibration() chooses
   return sha256_of(std::as_bytes(std::span(text.data(), text.size())));
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
+#include "base/folders.h"
 
 namespace sparsify {
 namespace {
@@ -34,7 +35,7 @@ std::optional<double> number_or_nothing(const Json& json) {
 }  // namespace
 
 void write_state(const std::string& folder, const std::string& fingerprint, const LayerState& state) {
-  std::filesystem::create_directories(folder);
+  const NewFolders folders(folder);
   std::map<std::string, HostTensor> tensors;
   for (const auto& [id, values] : state.tensors) tensors.emplace(std::to_string(id), values);
   HostTensor mask(DType::Bool, {state.layer.mask.size()});

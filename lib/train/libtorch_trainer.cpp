@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "base/defer_interrupts.h"
 #include "base/error.h"
@@ -124,17 +125,19 @@ class Loop {
     lr_ = schedule_->factor(here());
     state_.optimizer().set_factor(lr_);
     state_.begin_step();
-    double own = 0;
-    for (const Batch& batch : batches) own += static_cast<double>(batch.count);
-    const double count = together_.sum(own);
-    double loss = 0;
-    for (size_t i = 0; i < batches.size(); ++i) {
-      const double share = static_cast<double>(batches[i].count) / count;
-      loss += add_gradients(batches[i], seed_of(i), share);
+    std::vector<double> weights;
+    double samples = 0;
+    for (const Batch& batch : batches) {
+      samples += static_cast<double>(batch.count);
+      weights.push_back(objective_->weight(batch));
     }
+    samples = together_.sum(samples);
+    const double weight = together_.sum(std::accumulate(weights.begin(), weights.end(), 0.0));
+    double loss = 0;
+    for (size_t i = 0; i < batches.size(); ++i) loss += add_gradients(batches[i], seed_of(i), weight > 0 ? weights[i] / weight : 0);
     loss = together_.sum(loss);
     together_.sum_(state_.gradients());
-    state_.history.samples += static_cast<int64_t>(count);
+    state_.history.samples += static_cast<int64_t>(samples);
     state_.logged.add(loss);
     state_.epoch.add(loss);
     if (task_.dynamic && is_dynamic_step()) {
@@ -169,7 +172,7 @@ class Loop {
   }
 
   /// The batch's part of the step's loss.
-  ///   share  of the step's samples; 0 for a batch that only keeps step with other processes
+  ///   share  of the step's weight; 0 for a batch that only keeps step with other processes, or has nothing to learn from
   double add_gradients(Batch& batch, uint64_t seed, double share) {
     state_.refresh();
     objective_->run_options().share = together_.batch_share(/*counts=*/batch.count > 0);

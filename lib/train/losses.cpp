@@ -27,28 +27,28 @@ std::vector<int64_t> without_ones(at::IntArrayRef sizes, int64_t left_out) {
   return rest;
 }
 
-[[noreturn]] void refuse_shapes(const at::Tensor& scores, const at::Tensor& target, int64_t first, const std::string& fix) {
+[[noreturn]] void refuse_shapes(const at::Tensor& scores, const at::Tensor& target, const SamplePlace& place, const std::string& fix) {
   throw ShapeError{{.what = fmt::format("targets {} do not fit the output {}", shape_of(target), shape_of(scores)),
-                    .where = fmt::format("data.train, sample {}", first),
+                    .where = place(0),
                     .fix = fix}};
 }
 
 /// Scores as [n, classes, positions]; labels as [n, positions].
-at::Tensor cross_entropy(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, int64_t first) {
+at::Tensor cross_entropy(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, const SamplePlace& place) {
   if (target.is_floating_point()) {
     throw ShapeError{{.what = "cross-entropy wants class indices, and the targets are floats",
                       .where = "data.train",
                       .fix = "use loss: mse or bce for float targets, or data with integer class indices"}};
   }
   const int64_t axis = class_axis(scores, target);
-  if (axis == 0) refuse_shapes(scores, target, first, "give one class index a sample (or a position), or choose another loss");
+  if (axis == 0) refuse_shapes(scores, target, place, "give one class index a sample (or a position), or choose another loss");
   const int64_t classes = scores.size(axis);
   const at::Tensor labels = target.reshape({-1});
   const at::Tensor bad = (labels.lt(0) | labels.ge(classes)) & labels.ne(kIgnored);
   if (bad.any().item<bool>()) {
     const int64_t at = bad.nonzero()[0].item<int64_t>();
     throw ResourceError{{.what = fmt::format("label {} is outside the model's {} classes", labels[at].item<int64_t>(), classes),
-                         .where = fmt::format("data.train, sample {}", first + at / std::max<int64_t>(1, labels.numel() / scores.size(0))),
+                         .where = place(at / std::max<int64_t>(1, labels.numel() / scores.size(0))),
                          .fix = "use labels from 0 to classes - 1; check that data set and model belong together"}};
   }
   const at::Tensor rows = scores.movedim(axis, -1).reshape({-1, classes});
@@ -107,17 +107,18 @@ int64_t class_axis(const at::Tensor& scores, const at::Tensor& labels) {
   return 0;
 }
 
-at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, int64_t first) {
-  if (settings.name == "cross_entropy") return cross_entropy(settings, scores, target, first);
+at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, const at::Tensor& target, const SamplePlace& place) {
+  if (settings.name == "cross_entropy") return cross_entropy(settings, scores, target, place);
   if (scores.numel() != target.numel()) {
-    refuse_shapes(scores, target, first, "give targets shaped like the output, or use cross_entropy for class indices");
+    refuse_shapes(scores, target, place, "give targets shaped like the output, or use cross_entropy for class indices");
   }
   const at::Tensor wanted = target.reshape(scores.sizes()).to(scores.scalar_type());
   if (settings.name == "bce") {
-    const at::Tensor outside = wanted.lt(0) | wanted.gt(1);
+    const at::Tensor outside = (wanted.lt(0) | wanted.gt(1)).reshape({-1});
     if (outside.any().item<bool>()) {
+      const int64_t at = outside.nonzero()[0].item<int64_t>();
       throw ResourceError{{.what = "a target of the binary cross-entropy is outside [0, 1]",
-                           .where = fmt::format("data.train, samples {} to {}", first, first + scores.size(0) - 1),
+                           .where = place(at / std::max<int64_t>(1, outside.numel() / scores.size(0))),
                            .fix = "give targets in [0, 1], or use cross_entropy for class indices"}};
     }
     return at::binary_cross_entropy_with_logits(scores, wanted);
@@ -125,6 +126,11 @@ at::Tensor task_loss(const LossSettings& settings, const at::Tensor& scores, con
   if (settings.name == "mae") return at::l1_loss(scores, wanted);
   if (settings.name == "huber") return at::huber_loss(scores, wanted, at::Reduction::Mean, settings.delta);
   return at::mse_loss(scores, wanted);
+}
+
+double labelled(const LossSettings& settings, const at::Tensor& target, int64_t samples) {
+  if (settings.name != "cross_entropy" || target.is_floating_point() || target.numel() == 0) return static_cast<double>(samples);
+  return static_cast<double>(samples) * static_cast<double>(target.ne(kIgnored).sum().item<int64_t>()) / static_cast<double>(target.numel());
 }
 
 }  // namespace sparsify

@@ -76,6 +76,16 @@ at::Tensor Objective::loss(const Batch& batch, uint64_t seed) {
   return loss_with(batch, options);
 }
 
+double Objective::weight(const Batch& batch) const {
+  if (batch.count == 0 || teacher_ || !batch.labels) return static_cast<double>(batch.count);
+  return labelled(loss_, real_samples(from_host(*batch.labels).tensor(), batch.count), batch.count);
+}
+
+std::string Objective::place_of(const Batch& batch, int64_t sample) const {
+  const int64_t record = batch.records.size() == 1 ? batch.records.front() : batch.records.at(static_cast<size_t>(sample));
+  return fmt::format("data.train, {}", task_.data->place(record));
+}
+
 double Objective::value(const Batch& batch, uint64_t seed) {
   RunOptions options = run_;  // gradients included: the very kernels of the next step
   options.seed = seed;
@@ -98,13 +108,14 @@ at::Tensor Objective::loss_with(const Batch& batch, const RunOptions& options) {
 
 at::Tensor Objective::task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const {
   if (!batch.labels) {
-    throw ResourceError{{.what = "a batch has no labels", .where = fmt::format("data.train, sample {}", batch.first), .fix = "use loss: distill"}};
+    throw ResourceError{{.what = "a batch has no labels", .where = place_of(batch, 0), .fix = "use loss: distill"}};
   }
+  const SamplePlace place = [&](int64_t sample) { return place_of(batch, sample); };
   const at::Tensor labels = from_host(*batch.labels).tensor().to(device_);
-  const at::Tensor own = task_loss(loss_, scores, real_samples(labels, batch.count), batch.first);
+  const at::Tensor own = task_loss(loss_, scores, real_samples(labels, batch.count), place);
   if (!mixed.partner.defined()) return own;
   const at::Tensor others = real_samples(labels.index_select(0, mixed.partner.to(device_)), batch.count);
-  return own * mixed.share + task_loss(loss_, scores, others, batch.first) * (1 - mixed.share);
+  return own * mixed.share + task_loss(loss_, scores, others, place) * (1 - mixed.share);
 }
 
 int64_t Objective::class_axis_of(const at::Tensor& scores, const Batch& batch) const {

@@ -22,6 +22,9 @@ class Objective {
   ///   seed  of dropout and mixing in this batch
   at::Tensor loss(const Batch& batch, uint64_t seed);
 
+  /// How much the batch's loss() weighs beside others of the step: its samples, where some of their positions have labels to learn from only that share.
+  double weight(const Batch& batch) const;
+
   /// The same number, with nothing moved: neither running statistics nor gradients. Of this process's batch alone.
   double value(const Batch& batch, uint64_t seed);
 
@@ -37,6 +40,7 @@ class Objective {
   std::vector<Value> inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const;
   at::Tensor task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const;
   at::Tensor teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch);
+  std::string place_of(const Batch& batch, int64_t sample) const;
   int64_t class_axis_of(const at::Tensor& scores, const Batch& batch) const;
   at::Tensor scores_of(const RunResult& result, const LossValue& value, int64_t count) const;
 

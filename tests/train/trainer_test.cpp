@@ -134,6 +134,34 @@ TEST_CASE("accumulating two batches is the same as a batch of twice the size", "
   }
 }
 
+TEST_CASE("accumulated batches weigh as much as they have labels to learn from", "[train][trainer]") {
+  const TextModel model(kClasses);
+  const ModelFile file = model.load();
+  TemporaryFolder folder;
+  folder.write("points.csv", "0.5,1,-100\n1,-1,1\n-2,0.5,-100\n0.3,0.2,-100\n2,1,1\n-1,1,0\n1,3,0\n-1,-2,1\n");
+  const DataSource data = open_source(fmt::format("train: {{format: csv, path: {}, target: class, shuffle: false}}", folder.path("points.csv")), file.model().graph.inputs, "train");
+  const auto train = [&](const std::string& sizes) {
+    return weights(make_trainer()->train(task_for(file, data, "{epochs: 3, loss: cross_entropy, " + sizes + "}")), file, "w");
+  };
+  const std::vector<float> whole = train("batch_size: 8");
+  const std::vector<float> parts = train("batch_size: 4, accumulate: 2");  // one label and four
+  for (size_t i = 0; i < whole.size(); ++i) CHECK(parts[i] == Approx(whole[i]).epsilon(1e-6));
+}
+
+TEST_CASE("a wrong label is named by its place in the data set, wherever the order put it", "[train][trainer]") {
+  const TextModel model(kClasses);
+  const ModelFile file = model.load();
+  TemporaryFolder folder;
+  folder.write("points.csv", "0.5,1,0\n1,-1,1\n-2,0.5,0\n0.3,0.2,1\n2,1,7\n-1,1,0\n");
+  const DataSource data = open_source(fmt::format("train: {{format: csv, path: {}, target: class}}", folder.path("points.csv")), file.model().graph.inputs, "train");
+  for (const int seed : {1, 2, 3}) {
+    TrainTask task = task_for(file, data, "{epochs: 1, loss: cross_entropy, batch_size: 2}");
+    task.seed = static_cast<uint64_t>(seed);
+    const Problem problem = problem_of<ResourceError>([&] { make_trainer()->train(task); });
+    CHECK(problem.where == "data.train, " + data.place(4));
+  }
+}
+
 TEST_CASE("a model that ends in Softmax learns classes, and its teacher teaches without labels", "[train][trainer]") {
   const TextModel model(kClasses);
   const ModelFile file = model.load();
