@@ -1,6 +1,9 @@
 #include "program/cursor.h"
 
+#include <ATen/ops/empty_strided.h>
 #include <c10/core/InferenceMode.h>
+
+#include <algorithm>
 
 #include "base/error.h"
 
@@ -47,8 +50,13 @@ Cursor::Cursor(const Program& program, const std::vector<Value>& inputs, const s
   }
 }
 
+Cursor::~Cursor() {
+  for (const auto& [slot, parked] : parked_) parked.disk->free(parked.place, parked.bytes);
+}
+
 const Value& Cursor::value(int slot) {
   const c10::InferenceMode inference;
+  take_back();
   std::set<size_t> needed;  // in the order of the plan, which is topological
   std::vector<int> open{slot};
   while (!open.empty()) {
@@ -85,7 +93,51 @@ void Cursor::drop(int slot) {
 }
 
 void Cursor::release_if_done(int slot) {
-  if (readers_[static_cast<size_t>(slot)] == 0 && !pinned_.contains(slot)) frame_.slots[static_cast<size_t>(slot)] = Value();
+  if (readers_[static_cast<size_t>(slot)] > 0 || pinned_.contains(slot)) return;
+  frame_.slots[static_cast<size_t>(slot)] = Value();
+  const auto found = parked_.find(slot);
+  if (found == parked_.end()) return;
+  found->second.disk->free(found->second.place, found->second.bytes);
+  parked_.erase(found);
+}
+
+bool Cursor::can_park(int slot) const {
+  const Value& value = frame_.slots[static_cast<size_t>(slot)];
+  const std::vector<int>& inputs = frame_.plan->inputs;
+  const bool own = producer_[static_cast<size_t>(slot)] >= 0 || std::find(inputs.begin(), inputs.end(), slot) != inputs.end();
+  return own && value.is_tensor() && !value.straight_through().defined() && value.tensor().is_cpu() && value.tensor().is_non_overlapping_and_dense();
+}
+
+int64_t Cursor::held_bytes() const {
+  int64_t bytes = 0;
+  for (size_t slot = 0; slot < frame_.slots.size(); ++slot) {
+    if (can_park(static_cast<int>(slot))) bytes += static_cast<int64_t>(frame_.slots[slot].tensor().nbytes());
+  }
+  return bytes;
+}
+
+void Cursor::park(ScratchFile& disk) {
+  for (size_t i = 0; i < frame_.slots.size(); ++i) {
+    const int slot = static_cast<int>(i);
+    if (!can_park(slot)) continue;
+    if (!parked_.contains(slot)) {
+      const at::Tensor& tensor = frame_.slots[i].tensor();
+      const auto bytes = static_cast<int64_t>(tensor.nbytes());
+      const int64_t place = disk.put({static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<size_t>(bytes)});
+      parked_.emplace(slot, Parked{&disk, place, bytes, tensor.sizes().vec(), tensor.strides().vec(), tensor.options(), frame_.slots[i].type()});
+    }
+    frame_.slots[i] = Value();
+  }
+}
+
+void Cursor::take_back() {
+  for (const auto& [slot, parked] : parked_) {
+    Value& value = frame_.slots[static_cast<size_t>(slot)];
+    if (!value.empty()) continue;
+    const at::Tensor tensor = at::empty_strided(parked.sizes, parked.strides, parked.options);
+    parked.disk->get(parked.place, {static_cast<std::byte*>(tensor.mutable_data_ptr()), static_cast<size_t>(parked.bytes)});
+    value = Value(tensor, parked.type);
+  }
 }
 
 }  // namespace sparsify

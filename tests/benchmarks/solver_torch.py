@@ -6,15 +6,15 @@
 
 `gradual` is the default with its targets in front of Relu, `gradual_linear` the same with `relu: false`. Prints one JSON line a solver: CPU seconds of both (medians of
 runs in turn; a busy machine hardly moves them), their ratio, and the mean relative error over the layers of both, which must agree to a few per cent (other
-random images). --memory adds the peak memory of each solver over that of a run without one, at these images and at twice as many: the first is
-a layer's Hessian with what is made of it, a batch, and the activations of all images at one place; the difference is those activations.
+random images). With --memory nothing is timed: the peak memory of `sparsify` with each solver over that of a run without one, at these images and at twice
+as many: the first is a layer's Hessian with what is made of it, a batch, and the activations of all images at one place; the difference is those activations.
 Needs torch and onnx, as tests/benchmarks/setup_peers installs them."""
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -24,6 +24,10 @@ import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
+# What a process has held counts for the processes it starts, so one stands between that has held nothing.
+LAUNCHER = """import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+sys.stderr.write(f"{status} {usage.ru_utime + usage.ru_stime} {usage.ru_maxrss}")"""
 STEPS = 12
 DAMPING = 0.01
 
@@ -235,11 +239,12 @@ def prune(arguments, solver, images, criterion="magnitude"):
                   "prune": [{"sparsity": arguments.sparsity, "criterion": criterion, "allocation": "uniform", "solver": options}]}
         pathlib.Path(folder, "recipe.json").write_text(json.dumps(recipe))
         with open(f"{folder}/report.json", "w") as report:
-            running = subprocess.Popen([arguments.sparsify, "prune", "--config", f"{folder}/recipe.json", "--json", "--quiet"], stdout=report)
-            _, status, usage = os.wait4(running.pid, 0)
-        if status:
-            raise SystemExit(f"sparsify failed with {status}")
-        return json.loads(pathlib.Path(folder, "report.json").read_text()), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+            command = [arguments.sparsify.resolve(), "prune", "--config", f"{folder}/recipe.json", "--json", "--quiet"]
+            ended = subprocess.run([sys.executable, "-c", LAUNCHER, *command], stdout=report, stderr=subprocess.PIPE, text=True, check=True)
+        status, seconds, peak = ended.stderr.splitlines()[-1].split()
+        if status != "0":
+            raise SystemExit(f"sparsify failed: {ended.stderr}")
+        return json.loads(pathlib.Path(folder, "report.json").read_text()), float(seconds), int(peak) / 1024
 
 
 def main():
@@ -252,28 +257,30 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--solver", nargs="+", default=["gradual", "gradual_linear", "least_squares", "sparsegpt", "obs"])
     parser.add_argument("--repeat", type=int, default=3, help="both are run so many times in turn; medians count")
-    parser.add_argument("--memory", action="store_true", help="measure peak memory as well, at --images and twice as many")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory instead, at --images and twice as many")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
-    network, batches = read_network(arguments.model), images(arguments.cifar, arguments.images, 0)
     # What a run costs without a solver: start, LibTorch (which Wanda loads), ranking, writing, checking.
     _, start_up, empty = prune(arguments, "none", 1, criterion="wanda")
+    if arguments.memory:
+        for solver in arguments.solver:
+            peaks = [round(prune(arguments, solver, count)[2] - empty) for count in (arguments.images, 2 * arguments.images)]
+            print(json.dumps({"solver": solver, "images": arguments.images, "peak_mib": peaks[0], "peak_mib_twice_the_images": peaks[1]}), flush=True)
+        return
+    network, batches = read_network(arguments.model), images(arguments.cifar, arguments.images, 0)
     for solver in arguments.solver:
-        torch_seconds, own_seconds, peaks = [], [], []
+        torch_seconds, own_seconds = [], []
         for _ in range(arguments.repeat):
             start = time.process_time()
             torch_error = run(network, batches, 1 - arguments.sparsity, solver)
             torch_seconds.append(time.process_time() - start)
-            report, seconds, peak = prune(arguments, solver, arguments.images)
+            report, seconds, _ = prune(arguments, solver, arguments.images)
             own_seconds.append(seconds - start_up)
-            peaks.append(peak - empty)
         errors = [layer["error"] for layer in report["layers"] if layer.get("error") is not None]
         line = {"solver": solver, "images": arguments.images, "threads": arguments.threads, "torch_s": round(statistics.median(torch_seconds), 2),
                 "sparsify_s": round(statistics.median(own_seconds), 2), "ratio": round(statistics.median(torch_seconds) / statistics.median(own_seconds), 2),
                 "torch_error": round(torch_error, 5), "sparsify_error": round(sum(errors) / len(errors), 5)}
-        if arguments.memory:
-            line |= {"peak_mib": round(statistics.median(peaks)), "peak_mib_twice_the_images": round(prune(arguments, solver, 2 * arguments.images)[2] - empty)}
         print(json.dumps(line), flush=True)
 
 

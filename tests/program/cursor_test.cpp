@@ -59,3 +59,29 @@ TEST_CASE("A value is freed when everything that reads it has run, unless it is 
   REQUIRE(held.use_count() == 1);
   REQUIRE_THROWS_AS(cursor.value(r), std::logic_error);
 }
+
+TEST_CASE("Values on disk come back as they were, and what has not changed is not written again", "[program][cursor]") {
+  const TextModel text(kModel);
+  const ModelFile file = text.load();
+  const auto program = Program::build(file);
+  const at::Tensor numbers = at::arange(6, at::kFloat).view({2, 3}).t();  // not in the order of its rows
+  const int r = slot_named(*program, "r");
+  const int y = slot_named(*program, "y");
+  const RunResult whole = program->run({Value(numbers)}, {.taps = {"r"}});
+  Cursor cursor(*program, {Value(numbers)}, {r});
+  ScratchFile disk;
+  cursor.value(r);
+  const int64_t held = cursor.held_bytes();
+  REQUIRE(held == 2 * 6 * 4);  // a, which y still reads, and r
+  cursor.park(disk);
+  REQUIRE(cursor.held_bytes() == 0);
+  REQUIRE(cursor.value(r).tensor().equal(whole.taps.at("r").tensor()));
+  REQUIRE(cursor.held_bytes() == held);
+  cursor.park(disk);
+  const int64_t next = disk.put({});
+  REQUIRE(next == held);  // nothing was written the second time
+  REQUIRE(cursor.value(y).tensor().equal(whole.outputs[0].tensor()));
+  cursor.drop(r);
+  cursor.park(disk);
+  REQUIRE_THROWS_AS(cursor.value(r), std::logic_error);
+}
