@@ -53,6 +53,7 @@ std::string suggest(std::string_view typed, const std::vector<std::string>& cand
 }
 
 bool glob_match(std::string_view pattern, std::string_view text) {
+  if (pattern == text) return true;  // a name with brackets, as it is printed
   return ::fnmatch(std::string(pattern).c_str(), std::string(text).c_str(), FNM_NOESCAPE) == 0;
 }
 

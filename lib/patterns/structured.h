@@ -12,7 +12,7 @@ namespace sparsify {
 
 /// How units of groups (structure/structure.h) are scored, ranked and removed.
 struct StructuredOptions {
-  int64_t round_to = 1;   ///< every group that loses units keeps a multiple of it, never fewer than asked
+  int64_t round_to = 1;   ///< every group that loses channels keeps a width that is a multiple of it, of heads their number; never fewer than asked
   int64_t min_width = 1;  ///< units that every group keeps at least
   int64_t steps = 1;      ///< removes in so many steps, scored again after each
   double power = 0;       ///< scores of weights are raised to it before they are summed over a slice; 0: 2 for |weight|, else 1
@@ -26,7 +26,7 @@ struct StructuredOptions {
 class StructuredPattern : public Pattern {
  public:
   explicit StructuredPattern(std::string name, const Options& options) : name_(std::move(name)) {
-    read_.round_to = options.integer("round_to", 1, {.min = 1}, "what a group that is cut keeps is a multiple of it; removes fewer, never more");
+    read_.round_to = options.integer("round_to", 1, {.min = 1}, "the width that a cut leaves (of heads: their number) is a multiple of it; removes fewer, never more");
     read_.min_width = options.integer("min_width", 1, {.min = 1}, "units that every group keeps at least");
     read_.steps = options.integer("steps", 1, {.min = 1, .max = 1000}, "removes in so many steps and scores again after each");
     read_.power = options.number("power", 0, {.min = 0, .max = 8}, "scores of weights are raised to it before they are summed; 0: 2 for magnitude, else 1");

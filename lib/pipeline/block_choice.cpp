@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <set>
 
 #include "pipeline/cut_choice.h"
 #include "pipeline/cut_limits.h"
@@ -16,30 +18,65 @@ std::vector<Block> joined(std::vector<Block> blocks, const std::vector<Block>& m
   return blocks;
 }
 
+bool shares_nodes(const Block& a, const Block& b) {
+  const std::set<int> nodes(a.nodes.begin(), a.nodes.end());
+  return std::any_of(b.nodes.begin(), b.nodes.end(), [&](int node) { return nodes.contains(node); });
+}
+
+bool is_inside(const Block& inner, const Block& outer) {
+  const std::set<int> nodes(outer.nodes.begin(), outer.nodes.end());
+  return std::all_of(inner.nodes.begin(), inner.nodes.end(), [&](int node) { return nodes.contains(node); });
+}
+
+bool is_gone(const Block& block, const std::vector<Block>& taken) {
+  return std::any_of(taken.begin(), taken.end(), [&](const Block& one) { return is_inside(block, one); });
+}
+
+/// With the block, in place of those inside it; nothing where it can only go in part.
+std::optional<std::vector<Block>> with(const std::vector<Block>& taken, const Block& block) {
+  std::vector<Block> more;
+  for (const Block& one : taken) {
+    if (is_inside(one, block)) continue;
+    if (shares_nodes(one, block)) return std::nullopt;
+    more.push_back(one);
+  }
+  more.push_back(block);
+  return more;
+}
+
 [[noreturn]] void refuse_budget(const CutRule& rule, const std::string& what) {
   refuse_setting(rule.rule->sparsity.mark(), rule.path + ".sparsity", what, "allow more, or remove channels as well");
 }
 
 /// Blocks are removed in their order where the graph holds too much, until it does so nowhere.
-std::vector<Block> blocks_below_peak(const CutRule& rule, std::vector<Block> left, const std::vector<Block>& gone, const CutCosts& costs,
+std::vector<Block> blocks_below_peak(const CutRule& rule, const std::vector<Block>& order, const std::vector<Block>& gone, const CutCosts& costs,
                                      const Removed& removed, int64_t limit) {
   std::vector<Block> taken;
   while (true) {
     const MemoryPeaks peaks = costs.peaks_above(limit, removed, gone_with(joined(gone, taken)));
     if (peaks.nodes == 0) return taken;
-    const auto helps = [&](const Block& block) {
-      std::vector<Block> more = joined(gone, taken);
-      more.push_back(block);
-      return costs.peaks_above(limit, removed, gone_with(more)).nodes < peaks.nodes;
-    };
-    const auto next = std::find_if(left.begin(), left.end(), helps);
-    if (next == left.end()) {
-      refuse_budget(rule, fmt::format("the budget of {} bytes of activations cannot be met: without the {} blocks that lower the peak {} are left", limit, taken.size(),
-                                      costs.cost("memory", removed, gone_with(joined(gone, taken)))));
+    bool helped = false;
+    for (const Block& block : order) {
+      const auto more = is_gone(block, taken) ? std::nullopt : with(taken, block);
+      if (!more || costs.peaks_above(limit, removed, gone_with(joined(gone, *more))).nodes >= peaks.nodes) continue;
+      taken = *more;
+      helped = true;
+      break;
     }
-    taken.push_back(std::move(*next));
-    left.erase(next);
+    if (helped) continue;
+    refuse_budget(rule, fmt::format("the budget of {} bytes of activations cannot be met: without the {} blocks that lower the peak {} are left", limit, taken.size(),
+                                    costs.cost("memory", removed, gone_with(joined(gone, taken)))));
   }
+}
+
+std::vector<Block> share_of(const CutRule& rule, const std::vector<Block>& order) {
+  const auto wanted = std::llround(rule.sparsity * static_cast<double>(order.size()));
+  std::vector<Block> taken;
+  for (const Block& block : order) {
+    if (std::count_if(order.begin(), order.end(), [&](const Block& one) { return is_gone(one, taken); }) >= wanted) break;
+    if (const auto more = is_gone(block, taken) ? std::nullopt : with(taken, block)) taken = *more;
+  }
+  return taken;
 }
 
 }  // namespace
@@ -54,21 +91,31 @@ CutCosts::Gone gone_with(const std::vector<Block>& blocks) {
   return all;
 }
 
-std::vector<Block> choose_blocks(const CutRule& rule, const std::vector<Block>& order, const std::vector<Block>& gone, const CutCosts& costs,
+std::vector<Block> choose_blocks(const CutRule& rule, const std::vector<Block>& all, const std::vector<Block>& gone, const CutCosts& costs,
                                  const Removed& nothing, const Removed& removed) {
-  const auto first = [&](size_t count) { return std::vector<Block>(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)); };
-  if (!rule.budget) return first(static_cast<size_t>(std::llround(rule.sparsity * static_cast<double>(order.size()))));
-  const std::string& kind = rule.budget->kind;
-  const int64_t before = costs.cost(kind, nothing);
-  const auto limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(before) + 1e-9));
-  if (kind == "memory") return blocks_below_peak(rule, order, gone, costs, removed, limit);
-  const auto cost = [&](size_t count) { return costs.cost(kind, removed, gone_with(joined(gone, first(count)))); };
-  size_t count = 0;
-  while (count < order.size() && cost(count) > limit) ++count;
-  if (cost(count) > limit) {
-    refuse_budget(rule, fmt::format("the budget of {} {} cannot be met: without all {} blocks {} are left", limit, unit_of_budget(kind), order.size(), cost(count)));
+  std::vector<Block> order;
+  for (const Block& block : all) {
+    if (std::none_of(gone.begin(), gone.end(), [&](const Block& one) { return shares_nodes(one, block); })) order.push_back(block);
   }
-  return first(count);
+  if (!rule.budget) return share_of(rule, order);
+  const std::string& kind = rule.budget->kind;
+  const auto limit = static_cast<int64_t>(std::floor(rule.budget->fraction * static_cast<double>(costs.cost(kind, nothing)) + 1e-9));
+  if (kind == "memory") return blocks_below_peak(rule, order, gone, costs, removed, limit);
+  std::vector<Block> taken;
+  const auto cost_without = [&](const std::vector<Block>& blocks) { return costs.cost(kind, removed, gone_with(joined(gone, blocks))); };
+  int64_t cost = cost_without(taken);
+  for (const Block& block : order) {
+    if (cost <= limit) break;
+    const auto more = is_gone(block, taken) ? std::nullopt : with(taken, block);
+    const int64_t less = more ? cost_without(*more) : cost;
+    if (less >= cost) continue;
+    taken = *more;
+    cost = less;
+  }
+  if (cost > limit) {
+    refuse_budget(rule, fmt::format("the budget of {} {} cannot be met: without all {} blocks {} are left", limit, unit_of_budget(kind), taken.size(), cost));
+  }
+  return taken;
 }
 
 }  // namespace sparsify

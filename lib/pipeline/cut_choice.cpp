@@ -27,6 +27,16 @@ std::string signature_of(const Group& group) {
   return fmt::format("{} {} {}", group.kind, group.units, join(members, " "));
 }
 
+/// Channels that a layer of the group loses with a unit: several where they are the groups of a convolution. Heads count as they are.
+int64_t channels_a_unit(const Group& group) {
+  int64_t common = 0;
+  for (const Member& member : group.members) {
+    if (member.role != Role::Output || group.kind != "channel") continue;
+    for (const std::vector<int64_t>& unit : member.indices) common = std::gcd(common, static_cast<int64_t>(unit.size()));
+  }
+  return std::max<int64_t>(1, common);
+}
+
 int64_t least_width(const CutChoice::Task& task, const Group& group) {
   const auto share = static_cast<int64_t>(std::ceil(task.min_density * static_cast<double>(group.units) - 1e-9));
   return std::max({int64_t{1}, task.options.min_width, share});
@@ -127,7 +137,7 @@ std::vector<CutChoice::Unit> CutChoice::allowed(const Task& task, const Removed&
   return result;
 }
 
-/// The first `count` units are removed, but for those that would leave no multiple of round_to.
+/// The first `count` units are removed, but for those that would leave a width that is no multiple of round_to.
 Removed CutChoice::with_first(const Task& task, const Removed& removed, const std::vector<Unit>& units, size_t count, bool round) const {
   Removed result = removed;
   std::map<size_t, std::vector<size_t>> fresh;
@@ -136,7 +146,8 @@ Removed CutChoice::with_first(const Task& task, const Removed& removed, const st
     fresh[units[i].group].push_back(units[i].unit);
   }
   for (auto& [group, taken] : fresh) {
-    while (round && kept_of(result, group) % task.options.round_to != 0 && !taken.empty()) {
+    const int64_t width = channels_a_unit(structure_.groups()[group]);
+    while (round && kept_of(result, group) * width % task.options.round_to != 0 && !taken.empty()) {
       result[group][taken.back()] = false;
       taken.pop_back();
     }

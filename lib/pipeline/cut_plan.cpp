@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
 #include "base/names.h"
@@ -19,6 +20,8 @@
 
 namespace sparsify {
 namespace {
+
+constexpr const char* kTaken = "a later rule selects all that it selects";
 
 bool matches(const std::vector<std::string>& globs, const std::vector<std::string>& names) {
   return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
@@ -51,10 +54,13 @@ class Planner {
     else cuttable_groups(rule);
   }
 
-  void apply(const CutRule& rule, uint64_t seed) {
-    const GroupScorer::WeightScores weights = weight_scores(rule, seed);
-    if (rule.kind == "layer") remove_layers(rule, weights);
-    else remove_units(rule, weights, seed);
+  /// Of each rule what no later one selects.
+  void apply(const std::vector<CutRule>& rules, uint64_t seed) {
+    for (size_t i = 0; i < rules.size(); ++i) {
+      const std::span<const CutRule> later = std::span(rules).subspan(i + 1);
+      if (rules[i].kind == "layer") remove_layers(rules[i], later, seed);
+      else remove_units(rules[i], later, seed);
+    }
   }
 
   void replay(const std::vector<KeptUnits>& groups, const std::vector<std::string>& blocks) {
@@ -196,12 +202,38 @@ class Planner {
       if (groups[i].is_cuttable()) cuttable.push_back(i);
     }
     if (cuttable.empty()) throw_nothing(rule, selected);
+    if (rule.kind == "head") leave_crossing_heads_(rule.rule->select, cuttable);
     return cuttable;
   }
 
-  void remove_units(const CutRule& rule, const GroupScorer::WeightScores& weights, uint64_t seed) {
+  /// With grouped queries, key-value heads and one query head of each of them are groups that cross: cut by half both leave a quarter. The smaller one
+  /// stays unless it is named.
+  void leave_crossing_heads_(const Selection& select, std::vector<size_t>& cuttable) const {
+    const std::vector<Group>& groups = plan_.structure->groups();
+    const auto touches = [&](size_t group, const Member& wanted) {
+      return std::any_of(groups[group].members.begin(), groups[group].members.end(),
+                         [&](const Member& member) { return member.tensor_id == wanted.tensor_id && member.axis == wanted.axis; });
+    };
+    const auto is_crossed = [&](size_t small) {
+      if (std::find(select.include.begin(), select.include.end(), groups[small].name) != select.include.end()) return false;
+      return std::any_of(cuttable.begin(), cuttable.end(), [&](size_t large) {
+        const std::vector<Member>& members = groups[small].members;
+        return groups[large].members.size() > members.size() && std::all_of(members.begin(), members.end(), [&](const Member& member) { return touches(large, member); });
+      });
+    };
+    std::vector<size_t> rest;
+    std::copy_if(cuttable.begin(), cuttable.end(), std::back_inserter(rest), [&](size_t group) { return !is_crossed(group); });
+    cuttable = std::move(rest);
+  }
+
+  void remove_units(const CutRule& rule, std::span<const CutRule> later, uint64_t seed) {
     const Structure& structure = *plan_.structure;
-    const std::vector<size_t> cuttable = cuttable_groups(rule);
+    std::vector<size_t> cuttable = cuttable_groups(rule);
+    std::erase_if(cuttable, [&](size_t group) {
+      return std::any_of(later.begin(), later.end(), [&](const CutRule& other) { return other.kind == rule.kind && takes(other.rule->select, structure.groups()[group]); });
+    });
+    if (cuttable.empty()) return warn_of_nothing(rule, kTaken);
+    const GroupScorer::WeightScores weights = weight_scores(rule, seed);
     GroupScorer scorer(file_, structure, rule.criterion, rule.options, seed, weights, rule.plugin && rule.plugin->is_per_channel());
     CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
     std::optional<ReconstructionScores> reconstruction;
@@ -285,15 +317,19 @@ class Planner {
     return count == 0 ? 0 : sum / (rule.options.aggregate == "sum" ? 1.0 : static_cast<double>(count));
   }
 
+  static bool takes(const Selection& select, const Block& block, const ModelFile& file) {
+    std::vector<std::string> names = block.labels;
+    for (const int id : block.tensors) names.push_back(file.tensor(id).name);
+    return matches(select.include, names) && !matches(select.exclude, names);
+  }
+
   std::vector<Block> selected_blocks(const CutRule& rule) const {
     const Selection& select = rule.rule->select;
     std::vector<Block> selected;
     std::vector<std::string> names;
     for (Block& block : find_blocks(file_, plan_.structure->graph())) {
-      std::vector<std::string> known = block.labels;
-      for (const int id : block.tensors) known.push_back(file_.tensor(id).name);
       names.push_back(block.name);
-      if (matches(select.include, known) && !matches(select.exclude, known)) selected.push_back(std::move(block));
+      if (takes(select, block, file_)) selected.push_back(std::move(block));
     }
     if (selected.empty()) {
       const std::string nearest = closest_name(select.include.empty() ? "" : select.include.front(), names);
@@ -301,25 +337,30 @@ class Planner {
                      names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
                      names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
     }
+    // A sum inside a normalisation has no weights that multiply: it is offered where there is nothing else.
+    const auto has_weights = [&](const Block& block) {
+      return std::any_of(block.tensors.begin(), block.tensors.end(), [&](int id) { return tensors_.contains(id) && tensors_.at(id).kind == "weight"; });
+    };
+    if (std::any_of(selected.begin(), selected.end(), has_weights)) std::erase_if(selected, [&](const Block& block) { return !has_weights(block); });
     return selected;
   }
 
-  void remove_layers(const CutRule& rule, const GroupScorer::WeightScores& weights) {
+  void remove_layers(const CutRule& rule, std::span<const CutRule> later, uint64_t seed) {
+    std::vector<Block> selected = selected_blocks(rule);
+    std::erase_if(selected, [&](const Block& block) {
+      return std::any_of(later.begin(), later.end(), [&](const CutRule& other) { return other.kind == "layer" && takes(other.rule->select, block, file_); });
+    });
+    if (selected.empty()) return warn_of_nothing(rule, kTaken);
+    const GroupScorer::WeightScores weights = weight_scores(rule, seed);
     std::vector<std::pair<double, Block>> ranked;
-    for (Block& block : selected_blocks(rule)) {
+    for (Block& block : selected) {
       const double score = score_of(block, rule, weights);
       ranked.emplace_back(score, std::move(block));
     }
     std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<Block> order;
-    std::set<int> touched;
-    for (const Block& block : plan_.blocks) touched.insert(block.nodes.begin(), block.nodes.end());  // an earlier rule's
-    for (const auto& [score, block] : ranked) {
+    for (auto& [score, block] : ranked) {
       for (const int id : block.tensors) plan_.patterns.try_emplace(id, rule.kind);
-    }
-    for (auto& [score, block] : ranked) {  // of blocks inside each other, the first goes
-      if (std::any_of(block.nodes.begin(), block.nodes.end(), [&](int node) { return touched.contains(node); })) continue;
-      touched.insert(block.nodes.begin(), block.nodes.end());
       order.push_back(std::move(block));
     }
     const std::vector<Block> chosen = choose_blocks(rule, order, plan_.blocks, *costs_, plan_.structure->nothing_removed(), plan_.removed);
@@ -354,7 +395,7 @@ CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& 
   EvidenceStage evidence(file, recipe);
   Planner planner(file, request, &evidence, &recipe);
   for (const CutRule& rule : rules) planner.check(rule);
-  for (const CutRule& rule : rules) planner.apply(rule, static_cast<uint64_t>(recipe.seed));
+  planner.apply(rules, static_cast<uint64_t>(recipe.seed));
   CutPlan plan = planner.finish();
   plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
   return plan;

@@ -204,6 +204,7 @@ class Run {
     if (std::string note = data_note(recipe_, decisions); !note.empty()) report_.notes.push_back(std::move(note));
     const bool passed = all_passed();
     watch_.stage("evidence");
+    if (!passed && has_earlier_result()) folder_ = failed_folder();
     write_evidence_or_nothing(given, decisions, passed);
     if (passed) {
       const SavedFile saved = writer->commit();
@@ -219,6 +220,8 @@ class Run {
     if (passed) {  // last: until then a run that dies is resumed
       drop_solved_layers(folder_);
       if (trains_) drop_checkpoints(folder_);
+      std::error_code ignored;
+      fs::remove_all(failed_folder(), ignored);
     }
     PruneOutcome outcome{.report = std::move(report_), .folder = folder_, .passed = passed};
     const fs::path html = fs::path(folder_) / "report.html";
@@ -309,6 +312,10 @@ class Run {
     return std::all_of(report_.verification.begin(), report_.verification.end(), passed) &&
            std::all_of(report_.gates.begin(), report_.gates.end(), passed);
   }
+
+  /// A model and what was found out about it belong together: where they are from an earlier run, a run that fails leaves them alone.
+  bool has_earlier_result() const { return fs::exists(recipe_.output) && fs::exists(fs::path(folder_) / "recipe.yaml"); }
+  std::string failed_folder() const { return (fs::path(folder_) / "failed").string(); }
 
   /// A folder of evidence that could not be completed, as on a full disk, goes again if this run made it.
   void write_evidence_or_nothing(const ModelFile& file, const Decisions& decisions, bool passed) {

@@ -28,6 +28,7 @@ TEST_CASE("a glob's star runs over slashes and dots", "[base][names]") {
   CHECK(glob_match("*", ".hidden/name"));
   CHECK(glob_match("layer[123].*", "layer2.0.weight"));
   CHECK(glob_match("a\\b", "a\\b"));
+  CHECK(glob_match("blocks[1]/w", "blocks[1]/w"));  // a name as it is printed
   CHECK_FALSE(glob_match("layer[!123].*", "layer2.0.weight"));
   CHECK_FALSE(glob_match("conv1", "/conv1/Conv"));
   CHECK_FALSE(glob_match("layer?.weight", "layer10.weight"));

@@ -344,6 +344,20 @@ def command_line():
         equal(report_of(output)["result"]["sha256"], hashlib.sha256(read(output)).hexdigest(), "sha256 of the second run")
     case("--overwrite replaces model and evidence", overwritten)
 
+    def failed_later(folder):
+        output, _ = pruned(folder, DIGITS, "--sparsity", 0.5)
+        files = lambda: {name: read(os.path.join(folder, name)) for name in listing(folder) if os.path.isfile(os.path.join(folder, name)) and "/failed/" not in name}
+        first = files()
+        run = sparsify("prune", DIGITS, "-o", output, "--sparsity", 0.8, "--overwrite", "--set", "gates.min_sparsity=0.9")
+        equal(run.returncode, 4, run.stderr)
+        equal(files(), first, "model and evidence of the run that succeeded")
+        failed = os.path.splitext(output)[0] + ".sparsify/failed/report.json"
+        equal(json.loads(read(failed))["result"]["sparsity"], 0.8, "sparsity in the report of the run that failed")
+        check("failed" in run.stderr, f"the report is named: {run.stderr}")
+        pruned(folder, DIGITS, "--sparsity", 0.8, "--overwrite")
+        check(not os.path.exists(failed), "a run that succeeds takes it away")
+    case("a run that fails leaves the model and the evidence of an earlier one alone", failed_later)
+
 
 def networks():
     for name in ("akamaster-resnet20-cifar10", "akamaster-resnet56-cifar10-bn"):

@@ -255,7 +255,65 @@ TEST_CASE("two rules of blocks remove the blocks of both, and a block goes once"
   const Result once = carried_out(model, one + ", " + one);
   CHECK(once.plan.blocks.size() == 1);
   REQUIRE(once.plan.warnings.size() == 1);
-  CHECK_THAT(once.plan.warnings[0], Contains("prune.1") && Contains("removes nothing"));
+  CHECK_THAT(once.plan.warnings[0], Contains("prune.0") && Contains("a later rule selects all"));
+}
+
+TEST_CASE("what a later rule selects is no longer an earlier rule's", "[pipeline][cut]") {
+  const Result result = carried_out(residual_model(), "{pattern: channel, sparsity: 0.5}, {select: {include: [a]}, pattern: channel, sparsity: 0}");
+  require_sound(result);
+  CHECK(shape_of(result, "a").at(0) == 4);
+  CHECK(shape_of(result, "stem").at(0) == 2);
+}
+
+TEST_CASE("a block that is needed takes the blocks inside it along", "[pipeline][cut]") {
+  const std::string model = kHead +
+                            "(float[1,1,4,4] x) => (float[1,1,4,4] y) <float[2,1,1,1] stem = {0.5, 1}, float[2,2,1,1] a = {1, 2, 3, 4},"
+                            " float[2,2,1,1] b = {0.1, 0.2, 0.1, 0.3}, float[2,2,1,1] c = {2, 1, 0.5, 3}, float[1,2,1,1] last = {1, -1}>"
+                            "{ s = Conv (x, stem) t = Conv (s, a) u = Conv (t, b) v = Add (u, t) w = Conv (v, c) z = Add (w, s) y = Conv (z, last) }";
+  // The inner block goes first and saves a quarter of the MACs, the outer one three quarters.
+  const Result inner = carried_out(model, "{pattern: layer, sparsity: {macs: 0.8}}");
+  require_sound(inner);
+  CHECK(inner.plan.after.macs == 192);
+  const Result outer = carried_out(model, "{pattern: layer, sparsity: {macs: 0.3}}");
+  require_sound(outer);
+  CHECK(outer.plan.blocks.size() == 1);
+  CHECK(outer.plan.after.macs == 64);
+  CHECK(carried_out(model, "{pattern: layer, sparsity: 0.9}").plan.after.macs == 64);
+}
+
+TEST_CASE("round_to counts channels, also where a unit is a group of a convolution", "[pipeline][cut]") {
+  const auto ramp = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += (i > 0 ? ", " : "") + std::to_string(0.1 + 0.05 * ((i * 5) % 13));
+    return "{" + text + "}";
+  };
+  const std::string model = kHead + "(float[1,1,2,2] x) => (float[1,1,2,2] y) <float[8,1,1,1] stem = " + ramp(8) + ", float[8,2,1,1] grouped = " + ramp(16) +
+                            ", float[1,8,1,1] last = " + ramp(8) + ">{ s = Conv (x, stem) g = Conv <group = 4> (s, grouped) y = Conv (g, last) }";
+  const auto width = [&](const std::string& options) {
+    const Result result = carried_out(model, "{pattern: {channel: {scope: layer, " + options + "}}, sparsity: 0.5}");
+    require_sound(result);
+    return shape_of(result, "grouped").at(0);
+  };
+  // min_width keeps both channels of a group, so that whole groups go.
+  CHECK(width("min_width: 2") == 4);
+  CHECK(width("min_width: 2, round_to: 4") == 4);
+  CHECK(width("min_width: 2, round_to: 8") == 8);
+}
+
+TEST_CASE("half of the heads of grouped queries is half of the query heads", "[pipeline][cut]") {
+  const auto ramp = [](int rows, int columns) {
+    std::string text;
+    for (int i = 0; i < rows * columns; ++i) text += (i > 0 ? ", " : "") + std::to_string(0.1 + 0.05 * ((i * 7) % 17));
+    return fmt::format("float[{},{}] {{}} = {{{{{}}}}}", rows, columns, text);
+  };
+  const auto weight = [&](const std::string& name, int rows, int columns) { return fmt::format(fmt::runtime(ramp(rows, columns)), name); };
+  const std::string model = "<ir_version: 10, opset_import: [\"\": 23]> g (float[1,3,4] x) => (float[1,3,4] y) <" + weight("q", 4, 8) + ", " + weight("k", 4, 4) + ", " +
+                            weight("v", 4, 4) + ", " + weight("o", 8, 4) +
+                            ">{ a = MatMul (x, q) b = MatMul (x, k) c = MatMul (x, v) h = Attention <q_num_heads = 4, kv_num_heads = 2> (a, b, c) y = MatMul (h, o) }";
+  const Result result = carried_out(model, "{pattern: head, sparsity: 0.5}");
+  require_sound(result);
+  CHECK(shape_of(result, "q").at(1) == 4);
+  CHECK(shape_of(result, "k").at(1) == 2);
 }
 
 TEST_CASE("what a rule selects counts whether it is cut or not, and nothing else does", "[pipeline][cut][scope]") {
