@@ -63,6 +63,16 @@ class Planner {
     }
   }
 
+  ScoredGroups scores(const std::vector<CutRule>& rules, uint64_t seed) {
+    ScoredGroups all{.structure = plan_.structure};
+    for (size_t i = 0; i < rules.size(); ++i) {
+      const std::vector<size_t> groups = own_groups(rules[i], std::span(rules).subspan(i + 1));
+      if (!groups.empty()) all.scores.merge(scorer_for(rules[i], seed).score(groups, plan_.removed));
+    }
+    all.warnings = plan_.warnings;
+    return all;
+  }
+
   void replay(const std::vector<KeptUnits>& groups, const std::vector<std::string>& blocks) {
     for (const KeptUnits& kept : groups) {
       const auto& all = plan_.structure->groups();
@@ -226,15 +236,23 @@ class Planner {
     cuttable = std::move(rest);
   }
 
+  std::vector<size_t> own_groups(const CutRule& rule, std::span<const CutRule> later) const {
+    std::vector<size_t> groups = cuttable_groups(rule);
+    std::erase_if(groups, [&](size_t group) {
+      return std::any_of(later.begin(), later.end(), [&](const CutRule& other) { return other.kind == rule.kind && takes(other.rule->select, plan_.structure->groups()[group]); });
+    });
+    return groups;
+  }
+
+  GroupScorer scorer_for(const CutRule& rule, uint64_t seed) {
+    return GroupScorer(file_, *plan_.structure, rule.criterion, rule.options, seed, weight_scores(rule, seed), rule.plugin && rule.plugin->is_per_channel());
+  }
+
   void remove_units(const CutRule& rule, std::span<const CutRule> later, uint64_t seed) {
     const Structure& structure = *plan_.structure;
-    std::vector<size_t> cuttable = cuttable_groups(rule);
-    std::erase_if(cuttable, [&](size_t group) {
-      return std::any_of(later.begin(), later.end(), [&](const CutRule& other) { return other.kind == rule.kind && takes(other.rule->select, structure.groups()[group]); });
-    });
+    const std::vector<size_t> cuttable = own_groups(rule, later);
     if (cuttable.empty()) return warn_of_nothing(rule, kTaken);
-    const GroupScorer::WeightScores weights = weight_scores(rule, seed);
-    GroupScorer scorer(file_, structure, rule.criterion, rule.options, seed, weights, rule.plugin && rule.plugin->is_per_channel());
+    GroupScorer scorer = scorer_for(rule, seed);
     CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
     std::optional<ReconstructionScores> reconstruction;
     if (rule.criterion == "reconstruction") {
@@ -399,6 +417,17 @@ CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& 
   CutPlan plan = planner.finish();
   plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
   return plan;
+}
+
+ScoredGroups score_groups(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
+  std::vector<CutRule> rules;
+  for (size_t i = 0; i < recipe.prune.size(); ++i) rules.push_back(read_cut_rule(recipe, i));
+  EvidenceStage evidence(file, recipe);
+  Planner planner(file, request, &evidence, &recipe);
+  for (const CutRule& rule : rules) planner.check(rule);
+  ScoredGroups scored = planner.scores(rules, static_cast<uint64_t>(recipe.seed));
+  scored.warnings.insert(scored.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
+  return scored;
 }
 
 CutPlan plan_zero_units(const ModelFile& file, const CutRequest& request) {

@@ -46,6 +46,15 @@ struct CutRequest {
 /// possible and what stands in the way)
 CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request = {});
 
+/// The groups that the rules may cut, and what their criteria say of each.
+struct ScoredGroups {
+  std::shared_ptr<const Structure> structure;
+  std::map<size_t, std::vector<double>> scores{};  ///< by index of the group: [units], least important lowest; empty where the criterion says nothing of it
+  std::vector<std::string> warnings{};
+};
+/// Of the patterns channel and head. throws as plan_cut(); how much the rules remove is not looked at
+ScoredGroups score_groups(const ModelFile& file, const Recipe& recipe, const CutRequest& request = {});
+
 /// Removes the units that `request.zeros` holds as zeros, and no other.
 CutPlan plan_zero_units(const ModelFile& file, const CutRequest& request);
 

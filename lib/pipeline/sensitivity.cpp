@@ -3,7 +3,9 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <filesystem>
 
@@ -16,6 +18,7 @@
 #include "mask/scores.h"
 #include "patterns/pattern.h"
 #include "patterns/structured.h"
+#include "pipeline/cut_plan.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
 #include "pipeline/name_check.h"
@@ -29,6 +32,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFiles[] = {"sensitivity.csv", "sensitivity.html", "sensitivity.json"};  // json last: it means all are there
+
+/// A row of the report that is a group, and the order in which its units go.
+struct GroupRow {
+  size_t layer;  ///< of the report
+  std::string pattern;
+  std::shared_ptr<const Structure> structure;
+  size_t group;
+  std::vector<size_t> order;
+};
 
 class Run {
  public:
@@ -45,10 +57,12 @@ class Run {
     const ModelFile file = ModelFile::load(recipe_.model);
     for (const std::string& warning : file.warnings()) warn(warning);
     for (const std::string& warning : check_names(file, globs_of(recipe_))) warn(warning);
-    const Selections selections = select_tensors(find_tensors(file), recipe_.prune);
     const DataSource data = open_data(file);
-    list_layers(file, selections);
-    collect_evidence(file);
+    if (!patterns_.empty()) {
+      list_layers(file, select_tensors(find_tensors(file), recipe_.prune));
+      collect_evidence(file);
+    }
+    for (const Setting& pattern : structured_) list_groups(file, pattern);
     Trial trial(file, data, {.metric = recipe_.metric, .session = {.threads = static_cast<int>(recipe_.threads), .device = recipe_.device,
                                                                      .bfloat16 = computes_in_bfloat16(recipe_, file)}});
     describe(file, data, trial);
@@ -110,17 +124,20 @@ class Run {
       report_.criterion += (i == 0 ? "" : ", ") + named.name;
     }
     for (const Setting& setting : request_.patterns) {
-      patterns_.push_back(make_pattern(setting, "--patterns"));
-      if (dynamic_cast<const StructuredPattern*>(patterns_.back().get()) != nullptr) {
-        throw ConfigError{{.what = fmt::format("the pattern {} removes structure, and sensitivity measures zeros", patterns_.back()->describe()),
+      std::unique_ptr<Pattern> pattern = make_pattern(setting, "--patterns");
+      const bool structured = dynamic_cast<const StructuredPattern*>(pattern.get()) != nullptr;
+      if (structured && pattern->describe() == "layer") {
+        throw ConfigError{{.what = "the pattern layer removes blocks whole: there are no sparsities between",
                            .where = "--patterns",
-                           .fix = "use unstructured, N:M or blocks"}};
+                           .fix = "use channel, head, unstructured, N:M or blocks"}};
       }
       const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
-      if (!patterns_.back()->fixed_sparsity(any) && request_.sparsities.empty()) {
-        throw ConfigError{{.what = fmt::format("no sparsity is given for the pattern {}", patterns_.back()->describe()),
+      if ((structured || !pattern->fixed_sparsity(any)) && request_.sparsities.empty()) {
+        throw ConfigError{{.what = fmt::format("no sparsity is given for the pattern {}", pattern->describe()),
                            .where = "--sparsities", .fix = "name some, as in --sparsities 0.5,0.8,0.9"}};
       }
+      if (structured) structured_.push_back(setting);
+      else patterns_.push_back(std::move(pattern));
     }
   }
 
@@ -179,10 +196,44 @@ class Run {
     }
   }
 
+  /// A row a group that could be cut; what is held as zeros is what a cut would remove.
+  void list_groups(const ModelFile& file, const Setting& pattern) {
+    Recipe recipe = with_evidence_data();
+    for (PruneRule& rule : recipe.prune) {
+      rule.pattern = pattern;
+      rule.allocation = Setting();
+      rule.sparsity = Setting(0.5);  // of a point, said later
+    }
+    const ScoredGroups scored = score_groups(file, recipe, {.inputs = request_.input_shapes});
+    for (const std::string& warning : scored.warnings) warn(warning);
+    const std::string kind = make_pattern(pattern, "--patterns")->describe();
+    for (const auto& [index, scores] : scored.scores) {
+      const Group& group = scored.structure->groups()[index];
+      if (scores.empty()) {
+        report_.skipped.emplace_back(group.name, fmt::format("{} says nothing of it", report_.criterion));
+        continue;
+      }
+      GroupRow row{.layer = report_.layers.size(), .pattern = kind, .structure = scored.structure, .group = index, .order = {}};
+      for (size_t unit = 0; unit < scores.size(); ++unit) {
+        if (!group.unit_frozen[unit]) row.order.push_back(unit);
+      }
+      std::sort(row.order.begin(), row.order.end(), [&](size_t a, size_t b) { return scores[a] != scores[b] ? scores[a] < scores[b] : a > b; });
+      const auto producer = std::find_if(group.members.begin(), group.members.end(), [](const Member& member) { return member.role == Role::Output; });
+      report_.layers.push_back({.name = group.name, .initializer = producer == group.members.end() ? "" : producer->tensor, .op = kind, .shape = {group.units}, .weights = group.units});
+      groups_.push_back(std::move(row));
+    }
+  }
+
+  /// Without training data the evidence comes from what is measured on.
+  Recipe with_evidence_data() const {
+    Recipe recipe = recipe_;
+    if (!recipe.data.contains("calibration") && !recipe.data.contains("train")) recipe.data["calibration"] = recipe.data.at(data_name());
+    return recipe;
+  }
+
   /// In one pass for all rules; a layer whose evidence cannot be had is passed over with the reason.
   void collect_evidence(const ModelFile& file) {
-    Recipe recipe = recipe_;  // without training data the evidence comes from what is measured on
-    if (!recipe.data.contains("calibration") && !recipe.data.contains("train")) recipe.data["calibration"] = recipe.data.at(data_name());
+    const Recipe recipe = with_evidence_data();
     std::vector<EvidenceWish> wishes;
     for (size_t rule = 0; rule < criteria_.size(); ++rule) {
       EvidenceWish wish{.kinds = criteria_[rule]->needs(), .options = criteria_[rule]->evidence_options(), .wanted_by = "the criterion " + report_.criterion};
@@ -233,6 +284,7 @@ class Run {
       const bool fixed = pattern->fixed_sparsity(tensors_.front().tensor).has_value();
       total += static_cast<int64_t>(tensors_.size() * (fixed ? 1 : request_.sparsities.size()));
     }
+    total += static_cast<int64_t>(groups_.size() * request_.sparsities.size());
     Progress progress("measuring sensitivity", total);
     std::vector<float> buffer;
     for (size_t i = 0; i < tensors_.size(); ++i) {
@@ -246,24 +298,44 @@ class Run {
           const std::optional<double> target = fixed ? std::nullopt : std::optional(request_.sparsities[k]);
           const int64_t units = pattern->units(tensor);
           BitMask mask = pattern->select(tensor, scores, target ? kept_count(units, *target) : units);
-          report_.layers[i].points.push_back(point_of(trial, tensor, *pattern, target, std::move(mask)));
+          SensitivityPoint point{.pattern = pattern->describe(), .target = target, .kept = mask.kept()};
+          point.sparsity = static_cast<double>(mask.pruned()) / static_cast<double>(tensor.count());
+          std::map<int, BitMask> masks;
+          masks.emplace(tensor.id, std::move(mask));
+          add_point(i, std::move(point), trial.measure(masks));
           progress.advance(1, tensor.layer);
         }
       }
     }
+    for (const GroupRow& row : groups_) {
+      const Group& group = row.structure->groups()[row.group];
+      for (const double sparsity : request_.sparsities) {
+        const auto [removed, count] = without(row, sparsity);
+        SensitivityPoint point{.pattern = row.pattern, .target = sparsity, .sparsity = static_cast<double>(count) / static_cast<double>(group.units), .kept = group.units - count};
+        add_point(row.layer, std::move(point), trial.measure(cut_masks(file, *row.structure, removed)));
+        progress.advance(1, group.name);
+      }
+    }
   }
 
-  static SensitivityPoint point_of(Trial& trial, const PrunableTensor& tensor, const Pattern& pattern, std::optional<double> target, BitMask mask) {
-    SensitivityPoint point{.pattern = pattern.describe(), .target = target, .kept = mask.kept()};
-    point.sparsity = static_cast<double>(mask.pruned()) / static_cast<double>(tensor.count());
-    std::map<int, BitMask> masks;
-    masks.emplace(tensor.id, std::move(mask));
-    const Damage damage = trial.measure(masks);
+  /// The share of a group's units that goes first, and their number; one of every part of it stays.
+  std::pair<Removed, int64_t> without(const GroupRow& row, double sparsity) const {
+    const int64_t units = row.structure->groups()[row.group].units;
+    int64_t count = std::min({static_cast<int64_t>(std::llround(sparsity * static_cast<double>(units))), static_cast<int64_t>(row.order.size()), units - 1});
+    while (true) {
+      Removed removed = row.structure->nothing_removed();
+      for (int64_t i = 0; i < count; ++i) removed[row.group][row.order[static_cast<size_t>(i)]] = true;
+      if (count == 0 || !row.structure->empties(removed)) return {std::move(removed), count};
+      --count;
+    }
+  }
+
+  void add_point(size_t layer, SensitivityPoint point, const Damage& damage) {
     point.metric = damage.metric;
     point.loss = damage.loss;
     point.divergence = damage.divergence;
     point.relative_error = damage.relative_error;
-    return point;
+    report_.layers[layer].points.push_back(std::move(point));
   }
 
   /// After all those exchanges the model gives the dense outputs again, bit for bit.
@@ -294,7 +366,9 @@ class Run {
   const SensitivityRequest& request_;
   const Recipe& recipe_;
   std::vector<std::unique_ptr<Criterion>> criteria_;  ///< by rule
-  std::vector<std::unique_ptr<Pattern>> patterns_;
+  std::vector<std::unique_ptr<Pattern>> patterns_;  ///< those that write zeros
+  std::vector<Setting> structured_;                 ///< those that remove structure
+  std::vector<GroupRow> groups_;
   std::vector<Selected> tensors_;  ///< parallel to the report's layers
   std::vector<LayerEvidence> evidence_;  ///< parallel to tensors_
   SensitivityReport report_;

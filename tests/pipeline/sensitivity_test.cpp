@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "mask/prunable.h"
+#include "pipeline/cut_stage.h"
 #include "pipeline/evaluate.h"
 #include "pipeline/trial.h"
 #include "support/catch.h"
@@ -88,6 +89,33 @@ TEST_CASE("sensitivity measures each layer alone at exact counts", "[pipeline][s
   CHECK(report.verification[0].passed);
 }
 
+TEST_CASE("a group's row is what its cut measures", "[pipeline][sensitivity]") {
+  SensitivityRequest one = request(digits());
+  one.patterns = {Setting("channel")};
+  const SensitivityReport report = measure_sensitivity(one);
+  REQUIRE(report.layers.size() >= 3);
+  const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
+  const DataSource data("eval", digits().data, file.model().graph.inputs, 0);
+  for (const SensitivityLayer& row : report.layers) {
+    INFO(row.name);
+    CHECK(row.op == "channel");
+    REQUIRE(row.points.size() == 2);
+    CHECK(row.points[0].kept == row.weights - std::llround(0.5 * static_cast<double>(row.weights)));
+    CHECK(row.points[1].relative_error > row.points[0].relative_error);
+  }
+  const SensitivityLayer& row = report.layers.front();
+  const Recipe recipe = read_recipe(parse_yaml("prune: {select: {include: ['" + row.name + "']}, pattern: {channel: {scope: layer}}, sparsity: 0.5}", "test"), "");
+  ModelFile dense = ModelFile::load("configs/quickstart/digits.onnx");
+  const CutPlan plan = plan_cut(dense, recipe);
+  const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-sensitivity-" + std::to_string(::getpid()) + ".onnx")).string();
+  const CutOutput output = write_cut(dense, plan, {}, path, true);
+  const ModelFile cut = output.writer->reopen();
+  const Damage after = Trial(cut, data, {}).dense();
+  CHECK(*row.points[0].metric == Approx(*after.metric));
+  CHECK(*row.points[0].loss == Approx(*after.loss).epsilon(1e-5));
+  CHECK(*row.points[0].metric != *report.dense_metric);
+}
+
 TEST_CASE("the same run gives the same figures", "[pipeline][sensitivity]") {
   SensitivityRequest one = request(digits("seed: 3\n"));
   one.samples = 40;
@@ -125,6 +153,8 @@ TEST_CASE("what cannot be measured is refused before any work", "[pipeline][sens
   bad.recipe.data.clear();
   CHECK_THROWS_WITH(measure_sensitivity(bad), Catch::Contains("no data set \"eval\""));
   bad = request(digits());
+  bad.patterns = {Setting("layer")};
+  CHECK_THROWS_WITH(measure_sensitivity(bad), Catch::Contains("removes blocks whole"));
   bad.patterns = {Setting("5:4")};
   CHECK_THROWS_AS(measure_sensitivity(bad), ConfigError);
   bad = request(digits());
