@@ -57,7 +57,7 @@ TEST_CASE("a log file that cannot be written is refused, and no folder is made f
 TEST_CASE("what is no log of this program is not written to", "[base][log]") {
   const Folder folder;
   const std::string model = folder / "m.bin";
-  for (const std::string content : {std::string("\x08\x08 a model"), std::string("2026-11-22 is a date"), std::string("2")}) {
+  for (const std::string& content : {std::string("\x08\x08 a model"), std::string("2026-11-22 is a date"), std::string("2")}) {
     std::ofstream(model) << content;
     CHECK_THROWS_AS(set_log_file(model), ConfigError);
     CHECK(std::filesystem::file_size(model) == content.size());

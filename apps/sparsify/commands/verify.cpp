@@ -58,10 +58,14 @@ int check_rule(const Flags& flags, const ModelFile& file, const Context& context
 /// A pruned model computes something else than the dense one; that is no fault of the file.
 std::string advice(const ModelFile& a, const ModelFile& b, const Comparison& comparison) {
   double most = 0;
-  for (const OutputComparison& output : comparison.outputs) most = std::max(most, output.relative());
+  bool can_allow = true;  // no tolerance helps where integers or shapes differ
+  for (const OutputComparison& output : comparison.outputs) {
+    most = std::max(most, output.relative());
+    can_allow = can_allow && (output.equal() || (!output.exact && output.problem.empty() && std::isfinite(output.relative())));
+  }
   const std::string reason = pruning_difference(a, b);
-  if (reason.empty()) return "see the table; --tolerance sets what is allowed";
-  const std::string allow = std::isfinite(most) ? fmt::format(", or allow it with --tolerance {:.1g}", most * 1.5) : "";
+  if (reason.empty()) return can_allow ? "see the table; --tolerance sets what is allowed" : "see the table: shapes, integers and infinities must be equal, whatever the --tolerance";
+  const std::string allow = can_allow ? fmt::format(", or allow it with --tolerance {:.1g}", most * 1.5) : "";
   return fmt::format("a pruned model is expected to differ ({}): measure what that costs with `sparsify eval {} --data ...`{}", reason, b.path(), allow);
 }
 
