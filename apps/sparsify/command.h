@@ -21,7 +21,7 @@ struct Context {
   std::string device = "auto";
   std::vector<std::string> input_shapes;  ///< --input NAME:1,3,224,224
 
-  int width() const;      ///< columns of the terminal, 120 when stdout is none
+  int width() const;      ///< columns of the terminal, or COLUMNS; without a terminal as many as it takes: nothing is shortened
   bool colour() const;    ///< stdout is a terminal and NO_COLOR is not set
   bool utf8() const;      ///< the locale's character set is UTF-8
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/log_file.h"
 #include "base/module.h"
 #include "base/names.h"
 #include "base/version.h"
@@ -29,7 +30,7 @@ void add_common_flags(CLI::App& app, Context& context, CommonFlags& flags) {
   app.add_flag("--json", context.json, "print one JSON document instead of text");
   app.add_flag("-v,--verbose", flags.verbosity, "tell more (twice: much more)");
   app.add_flag("-q,--quiet", flags.quiet, "only errors on stderr");
-  app.add_option("--log-file", flags.log_file, "write the log there as well")->type_name("FILE");
+  app.add_option("--log-file", flags.log_file, "write the log there as well, behind what an earlier run has left")->type_name("FILE");
   app.add_option("--plugin", flags.plugins, "load criteria, patterns, allocators ... from a shared library")->type_name("FILE");
 }
 
@@ -104,9 +105,18 @@ int run(int argc, char** argv) {
   }
   context.verbose = flags.verbosity > 0;
   set_log_level(flags.quiet || is_started_as_helper() ? LogLevel::Quiet : flags.verbosity > 1 ? LogLevel::Debug : flags.verbosity == 1 ? LogLevel::Verbose : LogLevel::Normal);
-  if (!flags.log_file.empty() && !is_started_as_helper()) set_log_file(flags.log_file);
+  if (!flags.log_file.empty() && !is_started_as_helper()) {
+    set_log_file(flags.log_file);
+    note_in_log_file(context.command_line);
+  }
   for (const std::string& plugin : flags.plugins) load_plugin(plugin);
   return actions.at(app.get_subcommands().front())();
+}
+
+int failed(int code, const std::string& message) {
+  fmt::print(stderr, "{}\n", message);
+  note_failure_in_log_file(message);
+  return code;
 }
 
 int run_or_explain(int argc, char** argv) {
@@ -114,14 +124,11 @@ int run_or_explain(int argc, char** argv) {
     return run(argc, argv);
   } catch (const Error& e) {
     if (is_started_as_helper() && e.exit_code() == kUsage) return e.exit_code();  // the first process has the same recipe, and says so
-    fmt::print(stderr, "{}\n", e.what());
-    return e.exit_code();
+    return failed(e.exit_code(), e.what());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "error: memory ran out\n   at: {}\n  fix: use a smaller batch_size or a machine with more memory\n", argc > 1 ? argv[1] : "start");
-    return kExhausted;
+    return failed(kExhausted, fmt::format("error: memory ran out\n   at: {}\n  fix: use a smaller batch_size or a machine with more memory", argc > 1 ? argv[1] : "start"));
   } catch (const std::exception& e) {
-    fmt::print(stderr, "error: {}\n   at: inside sparsify; this is a bug\n  fix: please report it with the command and the model\n", e.what());
-    return kInternal;
+    return failed(kInternal, fmt::format("error: {}\n   at: inside sparsify; this is a bug\n  fix: please report it with the command and the model", e.what()));
   }
 }
 

@@ -61,7 +61,7 @@ void RecipeFlags::declare_run(CLI::App& app) {
   app.add_option("--config", config, "recipe, YAML or JSON")->type_name("FILE");
   app.add_option("--set", sets, "set one key of the recipe: prune.0.sparsity=0.8")->type_name("KEY=YAML");
   app.add_option("--seed", seed, "of everything random")->type_name("N");
-  app.add_option("--threads", threads, "0 or auto: what the machine has")->type_name("N");
+  app.add_option("--threads", threads, "auto (what the machine has), or how many processor threads to use")->type_name("N");
   app.add_option("--device", device, "auto, cpu, cuda, cuda:1")->type_name("NAME");
 }
 

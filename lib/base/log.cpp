@@ -5,13 +5,22 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "base/error.h"
+#include "base/log_file.h"
 
 namespace sparsify {
 namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFileFormat = "%Y-%m-%dT%H:%M:%S.%e %l %v";
+constexpr std::string_view kTimeStamp = "0000-00-00T00:00:00.000 ";  // what kFileFormat begins every line with; 0 is any digit
 
 struct Sinks {
   std::shared_ptr<spdlog::logger> terminal;
@@ -34,16 +43,41 @@ Sinks& sinks() {
   return *state;
 }
 
+bool is_log(const std::string& path) {
+  std::string start(kTimeStamp.size(), '\0');
+  std::ifstream(path, std::ios::binary).read(start.data(), static_cast<std::streamsize>(start.size()));
+  for (size_t i = 0; i < start.size(); ++i) {
+    const bool fits = kTimeStamp[i] == '0' ? std::isdigit(static_cast<unsigned char>(start[i])) != 0 : start[i] == kTimeStamp[i];
+    if (!fits) return false;
+  }
+  return true;
+}
+
+/// A flag without its value takes the next word: `--log-file model.onnx` must not cost the model. Devices and pipes hold nothing to lose.
+void require_log(const std::string& path) {
+  std::error_code ignored;
+  const bool holds_something = fs::is_regular_file(path, ignored) && fs::file_size(path, ignored) > 0;
+  const char* what = path.ends_with(".onnx")                 ? "a log is no model"
+                     : fs::is_directory(path, ignored)        ? "the log file is a folder"
+                     : holds_something && !is_log(path) ? "the file is there and is no log of this program"
+                                                              : nullptr;
+  if (what == nullptr) return;
+  throw ConfigError{{.what = what, .where = path + " (--log-file)", .fix = "name a new file, or the log of an earlier run to go on with, as in --log-file run.log"}};
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) { sinks().level = level; }
 LogLevel log_level() { return sinks().level; }
 
 void set_log_file(const std::string& path) {
+  require_log(path);
   try {
-    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, /*truncate=*/true);
+    const fs::path folder = fs::absolute(path).parent_path();
+    if (!fs::is_directory(folder)) throw spdlog::spdlog_ex(folder.string() + " is no folder");  // spdlog would make it
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, /*truncate=*/false);
     sinks().file = std::make_shared<spdlog::logger>("file", sink);
-    sinks().file->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+    sinks().file->set_pattern(kFileFormat);
     sinks().file->set_level(spdlog::level::trace);
     sinks().file->flush_on(spdlog::level::trace);
   } catch (const spdlog::spdlog_ex& e) {
@@ -51,6 +85,15 @@ void set_log_file(const std::string& path) {
                          .where = path,
                          .fix = "name a file in a folder that exists and is writable"}};
   }
+}
+
+void note_in_log_file(std::string_view text) {
+  if (sinks().file) sinks().file->info(text);
+}
+
+void note_failure_in_log_file(std::string_view text) {
+  constexpr std::string_view kTag = "error: ";  // the line's level says so
+  if (sinks().file) sinks().file->error(text.starts_with(kTag) ? text.substr(kTag.size()) : text);
 }
 
 void log_line(LogLevel level, std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "config/option_check.h"
 #include "config/recipe_parts.h"
 
 namespace sparsify {
@@ -113,6 +114,22 @@ std::map<std::string, Setting> read_data(const Setting& data, const std::string&
   return sets;
 }
 
+/// A set is read by its name, by `from` of another set, or by `train.validation`; any other is misspelt, and its run would measure nothing.
+void require_used_sets(const Recipe& recipe) {
+  std::vector<std::string> read = {"train", "eval", "calibration", "validation"};
+  std::set<std::string> used(read.begin(), read.end());
+  for (const auto& [name, set] : recipe.data) {
+    if (const Setting* from = set.find("from"); from != nullptr && from->is_text()) used.insert(from->text());
+  }
+  if (const Setting* named = recipe.train.find("validation"); named != nullptr && named->is_text()) used.insert(named->text());
+  for (const auto& [name, set] : recipe.data) {
+    if (used.contains(name)) continue;
+    throw ConfigError{{.what = fmt::format("nothing reads the data set \"{}\"", name),
+                       .where = place_of(set.mark(), "data." + name),
+                       .fix = suggest(name, read) + "; other sets serve as `from` of one of these"}};
+  }
+}
+
 /// A plugin's option `table` is a file.
 void resolve_table_(Setting& plugin, const std::string& base) {
   if (!plugin.is_map()) return;
@@ -205,13 +222,14 @@ Recipe read_recipe(const Setting& tree, const std::string& base) {
   recipe.data = read_data(root.value("data", "named data sets"), base);
   recipe.prune = read_rules(root.value("prune", "rules, applied in order"), base);
   if (const Setting fresh = root.value("initialise", "fresh weights in the place of the file's, before anything else"); !fresh.is_null()) split_name(fresh, "initialise");
-  if (root.has("schedule")) {
-    recipe.schedule = root.value("schedule", "when: sparsity as a function of progress");
+  if (const Setting schedule = root.value("schedule", "when: sparsity as a function of progress"); !schedule.is_null()) {
+    recipe.schedule = schedule;
     split_name(recipe.schedule, "schedule");
   }
   recipe.train = root.value("train", "how accuracy is recovered");
   Options(recipe.train, "train");
   resolve_teacher(recipe.train, base);
+  require_used_sets(recipe);
   recipe.gates = read_gates(root.section("gates", "conditions that the result must meet"));
   root.reject_unread();
   return recipe;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -11,78 +12,64 @@
 #include "mask/prunable.h"
 #include "mask/tensor_globs.h"
 #include "patterns/pattern.h"
+#include "pipeline/figures.h"
+#include "pipeline/tensor_difference.h"
 
 namespace sparsify {
 namespace {
 
 /// Adds one batch to the comparison of one output. The first `count` samples are real, unless the output has another first axis.
-void add(OutputComparison& comparison, const HostTensor& reference, const HostTensor& actual, int64_t batch, int64_t count,
-         double tolerance) {
-  if (reference.type() != actual.type() || reference.shape() != actual.shape()) {
-    comparison.problem = fmt::format("{}{} instead of {}{}", name_of(actual.type()), to_text(actual.shape()),
-                                     name_of(reference.type()), to_text(reference.shape()));
-    return;
-  }
-  if (reference.type() == DType::String) {
-    if (reference.strings() != actual.strings()) comparison.problem = "strings differ";
-    return;
-  }
-  std::vector<float> expected = reference.to_floats();
-  std::vector<float> found = actual.to_floats();
-  if (!reference.shape().empty() && count > 0 && count < reference.shape().front()) {
-    const auto real = expected.size() / static_cast<size_t>(reference.shape().front()) * static_cast<size_t>(count);
-    expected.resize(real);
-    found.resize(real);
-  }
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double want = expected[i];
-    const double have = found[i];
-    if (std::isfinite(want)) comparison.largest_value = std::max(comparison.largest_value, std::fabs(want));
-    const bool same = want == have || (std::isnan(want) && std::isnan(have));
-    const double gap = same ? 0 : std::fabs(want - have);
-    comparison.largest_difference = std::max(comparison.largest_difference, std::isnan(gap) ? INFINITY : gap);
-  }
-  if (comparison.first_batch < 0 && comparison.largest_difference > tolerance * comparison.largest_value + 1e-5) {
-    comparison.first_batch = batch;
+void add_(OutputComparison& comparison, const HostTensor& reference, const HostTensor& actual, int64_t count) {
+  const TensorDifference difference = difference_of(reference, actual, count);
+  comparison.exact = compares_exactly(reference.type());
+  if (comparison.problem.empty()) comparison.problem = difference.problem;
+  comparison.by_batch.push_back(difference.largest);
+  comparison.largest_difference = std::max(comparison.largest_difference, difference.largest);
+  comparison.largest_value = std::max(comparison.largest_value, difference.largest_value);
+}
+
+/// Only now is the largest value known.
+void judge_(Comparison& comparison) {
+  for (OutputComparison& output : comparison.outputs) {
+    const double allowed = output.exact ? 0 : allowed_difference(comparison.tolerance, output.largest_value);
+    const auto first = std::find_if(output.by_batch.begin(), output.by_batch.end(), [&](double difference) { return difference > allowed; });
+    output.first_batch = first == output.by_batch.end() ? -1 : first - output.by_batch.begin();
   }
 }
 
-void judge(Comparison& comparison) {
-  for (const OutputComparison& output : comparison.outputs) {
-    const bool close = output.largest_difference <= comparison.tolerance * output.largest_value + 1e-5;
-    comparison.passed = comparison.passed && output.problem.empty() && close;
-  }
+void require_tolerance(double tolerance) {
+  if (std::isfinite(tolerance) && tolerance >= 0) return;
+  throw ConfigError{{.what = fmt::format("the tolerance is {}", tolerance), .where = "--tolerance", .fix = "use a number of at least 0; with 0, outputs are equal or not"}};
 }
 
-std::vector<std::string> structure_differences(const ModelFile& a, const ModelFile& b) {
-  std::vector<std::string> differences;
-  const Graph& left = a.model().graph;
-  const Graph& right = b.model().graph;
-  const auto line = [](const Node& node) { return node.op_type + " \"" + node.name + "\""; };
-  for (size_t i = 0; i < std::max(left.nodes.size(), right.nodes.size()); ++i) {
-    const std::string one = i < left.nodes.size() ? line(left.nodes[i]) : "nothing";
-    const std::string two = i < right.nodes.size() ? line(right.nodes[i]) : "nothing";
-    if (one != two) {
-      differences.push_back(fmt::format("node {}: {} | {}", i, one, two));
-      break;
-    }
-  }
-  for (const StoredTensor& tensor : left.initializers) {
-    const StoredTensor* other = right.find_initializer(tensor.name);
-    if (other == nullptr) {
-      differences.push_back(fmt::format("initializer \"{}\" is only in the first model", tensor.name));
-    } else if (other->shape != tensor.shape || other->type != tensor.type) {
-      differences.push_back(fmt::format("initializer \"{}\": {}{} | {}{}", tensor.name, name_of(tensor.type), to_text(tensor.shape),
-                                        name_of(other->type), to_text(other->shape)));
-    }
-  }
-  return differences;
+/// Weights, and zeros among them.
+std::pair<int64_t, int64_t> weights_of(const ModelFile& file) {
+  std::vector<PrunableTensor> weights = find_tensors(file);
+  std::erase_if(weights, [](const PrunableTensor& tensor) { return tensor.kind != "weight"; });
+  std::pair<int64_t, int64_t> counts;
+  for (const PrunableTensor& tensor : weights) counts.first += tensor.count();
+  for (const auto& [id, zeros] : count_all_zeros(file, weights)) counts.second += zeros;
+  return counts;
 }
 
 }  // namespace
 
+bool Comparison::outputs_equal() const {
+  return std::all_of(outputs.begin(), outputs.end(), [](const OutputComparison& output) { return output.equal(); });
+}
+
+std::string pruning_difference(const ModelFile& a, const ModelFile& b) {
+  const auto [here, zeros_here] = weights_of(a);
+  const auto [there, zeros_there] = weights_of(b);
+  if (here != there) return fmt::format("{} has {} weights, {} has {}", a.path(), here, b.path(), there);
+  if (zeros_here == zeros_there) return "";
+  const auto percent = [](int64_t zeros, int64_t all) { return 100.0 * static_cast<double>(zeros) / static_cast<double>(std::max<int64_t>(all, 1)); };
+  return fmt::format("of the weights of {} {:.1f} % are zero, of {} {:.1f} %", b.path(), percent(zeros_there, there), a.path(), percent(zeros_here, here));
+}
+
 Comparison compare_models(const ModelFile& a, const ModelFile& b, const DataSource& data, const CompareOptions& options) {
-  Comparison comparison{.outputs = {}, .structure = structure_differences(a, b), .tolerance = options.tolerance};
+  require_tolerance(options.tolerance);
+  Comparison comparison{.outputs = {}, .structure = structure_difference(a, b), .tolerance = options.tolerance};
   const Graph& left = a.model().graph;
   const Graph& right = b.model().graph;
   if (left.inputs.size() != right.inputs.size() || left.outputs.size() != right.outputs.size()) {
@@ -94,29 +81,28 @@ Comparison compare_models(const ModelFile& a, const ModelFile& b, const DataSour
   const auto runtime = make_runtime(options.runtime);
   const auto first = runtime->open(a, options.session);
   const auto second = runtime->open(b, options.session);
-  for (const ValueInfo& output : left.outputs) comparison.outputs.push_back({.name = output.name, .problem = ""});
+  for (const ValueInfo& output : left.outputs) comparison.outputs.push_back({.name = output.name, .problem = "", .by_batch = {}});
   const auto stream = data.stream({});
   Progress progress("comparing", data.size());
-  for (int64_t batch = 0; auto next = stream->next(); ++batch) {
+  while (auto next = stream->next()) {
     check_interrupt();
     const auto expected = first->run(next->inputs);
     const auto actual = second->run(next->inputs);
-    for (size_t i = 0; i < expected.size(); ++i) {
-      add(comparison.outputs[i], expected[i], actual[i], batch, next->count, options.tolerance);
-    }
+    for (size_t i = 0; i < expected.size(); ++i) add_(comparison.outputs[i], expected[i], actual[i], next->count);
     comparison.samples += next->count;
     progress.advance(next->count);
   }
-  judge(comparison);
+  judge_(comparison);
   return comparison;
 }
 
 Comparison compare_with_recorded(const ModelFile& file, const DataSource& data, const CompareOptions& options) {
+  require_tolerance(options.tolerance);
   Comparison comparison{.outputs = {}, .structure = {}, .tolerance = options.tolerance};
   const auto session = make_runtime(options.runtime)->open(file, options.session);
-  for (const ValueInfo& output : file.model().graph.outputs) comparison.outputs.push_back({.name = output.name, .problem = ""});
+  for (const ValueInfo& output : file.model().graph.outputs) comparison.outputs.push_back({.name = output.name, .problem = "", .by_batch = {}});
   const auto stream = data.stream({});
-  for (int64_t batch = 0; auto next = stream->next(); ++batch) {
+  while (auto next = stream->next()) {
     check_interrupt();
     if (next->outputs.size() != comparison.outputs.size()) {
       throw ConfigError{{.what = fmt::format("the data has {} recorded outputs, the model {}", next->outputs.size(), comparison.outputs.size()),
@@ -124,10 +110,10 @@ Comparison compare_with_recorded(const ModelFile& file, const DataSource& data, 
                          .fix = "give a second model to compare with, or a folder with output_0.pb ... (--data onnx:DIR)"}};
     }
     const auto actual = session->run(next->inputs);
-    for (size_t i = 0; i < actual.size(); ++i) add(comparison.outputs[i], next->outputs[i], actual[i], batch, 0, options.tolerance);
+    for (size_t i = 0; i < actual.size(); ++i) add_(comparison.outputs[i], next->outputs[i], actual[i], 0);
     comparison.samples += next->count;
   }
-  judge(comparison);
+  judge_(comparison);
   return comparison;
 }
 

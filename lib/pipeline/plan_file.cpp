@@ -62,6 +62,11 @@ std::vector<std::string> describe_nodes(const ModelGraph& model) {
   throw ResourceError{{.what = what, .where = path, .fix = "use the plan.json that a run wrote, with its masks.safetensors beside it"}};
 }
 
+/// Users name the folder that a run left.
+std::string plan_in(const std::string& path) {
+  return std::filesystem::is_directory(path) ? (std::filesystem::path(path) / "plan.json").string() : path;
+}
+
 Json parsed(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw ResourceError{{.what = "the plan cannot be read", .where = path, .fix = "check the path"}};
@@ -182,7 +187,8 @@ void write_plan(const std::string& folder, const ModelFile& file, const Decision
   write_file_atomically((std::filesystem::path(folder) / "plan.json").string(), plan.dump(1) + "\n", overwrite);
 }
 
-std::vector<GroupOrder> read_plan_orders(const std::string& path) {
+std::vector<GroupOrder> read_plan_orders(const std::string& given) {
+  const std::string path = plan_in(given);
   try {
     std::vector<GroupOrder> orders;
     const Json plan = parsed(path);
@@ -194,7 +200,8 @@ std::vector<GroupOrder> read_plan_orders(const std::string& path) {
   }
 }
 
-Decisions read_plan(const std::string& path, const ModelFile& file) {
+Decisions read_plan(const std::string& given, const ModelFile& file) {
+  const std::string path = plan_in(given);
   try {
     return decisions_of(path, file);
   } catch (const Json::exception& e) {

@@ -11,6 +11,7 @@
 #include "pipeline/cut_plan.h"
 #include "pipeline/gates.h"
 #include "pipeline/initialise_stage.h"
+#include "pipeline/metrics.h"
 #include "pipeline/train_stage.h"
 
 namespace sparsify {
@@ -28,6 +29,47 @@ void keep_other_evidence(const Recipe& recipe, const std::string& folder) {
   throw ConfigError{{.what = fmt::format("the evidence folder belongs to \"{}\"", fs::path(output->text()).filename().string()),
                      .where = folder,
                      .fix = "choose an output with another stem, or --overwrite"}};
+}
+
+/// A file that the run reads is not replaced, not even with --overwrite: what is meant is another file.
+void keep(const std::string& path, const std::string& output, const std::string& what) {
+  std::error_code ignored;
+  if (path.empty() || fs::is_directory(path, ignored) || !fs::equivalent(path, output, ignored)) return;
+  throw ConfigError{{.what = "the output is " + what, .where = output, .fix = "choose another name for the output"}};
+}
+
+/// Every text in these settings that is the name of a file, and the files that they were read from.
+void keep_files_of(const Setting& value, const std::string& output, const std::string& what) {
+  if (value.mark().line > 0) keep(value.mark().source, output, "a recipe of this run");
+  if (value.is_text()) keep(value.text(), output, what);
+  if (value.is_list()) {
+    for (const Setting& element : value.list()) keep_files_of(element, output, what);
+  }
+  if (!value.is_map()) return;
+  for (const auto& [key, element] : value.map()) keep_files_of(element, output, key == "teacher" ? "the teacher" : what);
+}
+
+void keep_what_is_read(const PruneRequest& request) {
+  const Recipe& recipe = request.recipe;
+  const std::string& output = recipe.output;
+  keep(recipe.model, output, "the input");
+  keep(request.plan, output, "the plan");
+  for (const auto& [name, set] : recipe.data) keep_files_of(set, output, fmt::format("the data set \"{}\"", name));
+  keep_files_of(recipe.train, output, "a file that training reads");
+  for (const PruneRule& rule : recipe.prune) keep_files_of(rule.allocation, output, "a table that the allocation reads");
+  if (!recipe.source.is_map()) return;
+  for (const auto& [key, value] : recipe.source.map()) {
+    if (key != "output" && value.mark().line > 0) keep(value.mark().source, output, "a recipe of this run");
+  }
+}
+
+/// Also where nothing will be measured: a misspelt name is seen before hours of training, not in the run after it.
+void require_metric(const Recipe& recipe) {
+  if (recipe.metric == "auto" || Registry<Metric>::instance().contains(recipe.metric)) return;
+  const Setting* given = recipe.source.find("metric");
+  throw ConfigError{{.what = fmt::format("no metric is named \"{}\"", recipe.metric),
+                     .where = fmt::format("{} (metric)", given == nullptr ? "recipe" : given->mark().text()),
+                     .fix = suggest(recipe.metric, Registry<Metric>::instance().names())}};
 }
 
 /// What a run writes first after hours of training must not fail then: each folder that is there takes a file now.
@@ -87,12 +129,14 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
   }
   if (!request.hold_zeros && request.plan.empty() && !cuts(recipe)) refuse_unit_criteria(recipe);
   require_judgeable(recipe);
+  require_metric(recipe);
   initialises(recipe);
   if (!request.plan.empty()) require_fixed_masks(recipe);
   if (request.dry_run) return false;
   if (recipe.output.empty()) {
     throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
   }
+  keep_what_is_read(request);
   // Killed after the model got its name and before the evidence was complete: the same run writes both again.
   const bool overwrite = request.overwrite || (request.resume && fs::exists(fs::path(folder) / "checkpoints"));
   require_writable_output(recipe.output, overwrite);
@@ -101,10 +145,6 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
   }
   if (!request.overwrite) keep_other_evidence(recipe, folder);
   require_writable_evidence(folder);
-  std::error_code ignored;
-  if (fs::equivalent(recipe.model, recipe.output, ignored)) {
-    throw ConfigError{{.what = "the output is the input", .where = recipe.output, .fix = "choose another name for the output"}};
-  }
   return overwrite;
 }
 

@@ -96,8 +96,7 @@ std::string metric_figure(const MetricResult& metric) {
 
 std::string headline(const RunReport& report) {
   std::string out = "<dl class=\"figures\">\n";
-  out += figure("Sparsity", sparsity_text(report.sparsity),
-                fmt::format("{} of {} prunable weights are zero", with_commas(report.pruned), with_commas(report.prunable)));
+  out += figure("Sparsity", sparsity_text(report.sparsity), pruned_text(report));
   if (report.metric) out += metric_figure(*report.metric);
   if (report.result) {
     const ModelFigures& before = report.model;

@@ -75,9 +75,7 @@ class Summary {
     } else {
       out_ += ink(from, Paint::Bold) + "  (no model written)";
     }
-    out_ += fmt::format("\n{} of {} prunable weights are zero, sparsity {}\n\n",
-                        with_commas(report_.pruned), with_commas(report_.prunable),
-                        ink(sparsity_text(report_.sparsity), Paint::Bold));
+    out_ += fmt::format("\n{}, sparsity {}\n\n", pruned_text(report_), ink(sparsity_text(report_.sparsity), Paint::Bold));
   }
 
   void layers() {

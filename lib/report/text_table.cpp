@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
 #include "report/text.h"
@@ -56,6 +57,20 @@ std::vector<int> TextTable::natural_widths() const {
   return widths;
 }
 
+/// The narrowest at which the column's texts are still told apart.
+int TextTable::least_width(size_t column, int natural) const {
+  std::set<std::string_view> texts;
+  for (const auto& row : rows_) {
+    if (!row.empty()) texts.insert(row[column].text);
+  }
+  for (int width = std::min(kLeastFlexible, natural); width < natural; ++width) {
+    std::set<std::string> shortened;
+    for (const std::string_view text : texts) shortened.insert(shorten_middle(text, width));
+    if (shortened.size() == texts.size()) return width;
+  }
+  return natural;
+}
+
 std::string TextTable::render(int width, bool colour, bool utf8, int indent) const {
   std::vector<int> widths = natural_widths();
   std::vector<bool> shown(columns_.size(), true);
@@ -65,9 +80,13 @@ std::string TextTable::render(int width, bool colour, bool utf8, int indent) con
     return sum;
   };
   // Leave columns out only where shortening the flexible ones to their least width does not do.
+  std::vector<int> least = widths;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (columns_[i].flexible && total() > width) least[i] = least_width(i, widths[i]);
+  }
   const auto shrinkable = [&] {
     int sum = 0;
-    for (size_t i = 0; i < columns_.size(); ++i) sum += shown[i] && columns_[i].flexible ? std::max(widths[i] - kLeastFlexible, 0) : 0;
+    for (size_t i = 0; i < columns_.size(); ++i) sum += shown[i] ? widths[i] - least[i] : 0;
     return sum;
   };
   while (total() - shrinkable() > width) {
@@ -79,14 +98,18 @@ std::string TextTable::render(int width, bool colour, bool utf8, int indent) con
     if (dropped == columns_.size()) break;
     shown[dropped] = false;
   }
-  while (total() > width) {
-    size_t widest = columns_.size();
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      if (shown[i] && columns_[i].flexible && (widest == columns_.size() || widths[i] > widths[widest])) widest = i;
+  const auto shorten_down_to = [&](const std::vector<int>& limits) {
+    while (total() > width) {
+      size_t widest = columns_.size();
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        if (shown[i] && columns_[i].flexible && widths[i] > limits[i] && (widest == columns_.size() || widths[i] > widths[widest])) widest = i;
+      }
+      if (widest == columns_.size()) break;
+      --widths[widest];
     }
-    if (widest == columns_.size() || widths[widest] <= kNarrowest) break;
-    --widths[widest];
-  }
+  };
+  shorten_down_to(least);
+  shorten_down_to(std::vector<int>(columns_.size(), kNarrowest));
 
   std::string out;
   const auto put_row = [&](const auto& text_of, const auto& paint_of) {

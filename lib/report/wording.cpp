@@ -18,6 +18,11 @@ bool all_held(const RunReport& report) {
 
 bool has_output(const RunReport& report) { return report.result && !report.result->path.empty(); }
 
+std::string pruned_text(const RunReport& report) {
+  const bool cut = !report.groups.empty();
+  return fmt::format("{} of {} prunable weights are {}", with_commas(report.pruned), with_commas(report.prunable), cut ? "removed" : "zero");
+}
+
 std::string metric_value_text(const MetricResult& metric, double value) {
   return metric.unit == "%" ? fmt::format("{:.2f} %", value) : number_text(value);
 }

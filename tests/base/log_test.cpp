@@ -7,7 +7,9 @@
 
 #include "base/child.h"
 #include "base/error.h"
+#include "base/fresh_folder.h"
 #include "base/interrupt.h"
+#include "base/log_file.h"
 #include "base/module.h"
 #include "support/catch.h"
 
@@ -29,8 +31,39 @@ TEST_CASE("the log file has every line as it was given, whatever the level", "[b
              Catch::Contains("layer {conv1} 100 %s\n") && Catch::Contains("warning 3 tensors\n"));
 }
 
-TEST_CASE("a log file that cannot be written is refused", "[base][log]") {
+TEST_CASE("a log is continued, with what the run ended with", "[base][log]") {
+  const Folder folder;
+  const std::string path = folder / "run.log";
+  for (const char* command : {"sparsify one", "sparsify two"}) {
+    CHECK(exit_code_in_child([&] {
+            set_log_file(path);
+            note_in_log_file(command);
+            note_failure_in_log_file("error: it broke\n   at: here");
+            return 0;
+          }) == 0);
+  }
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  CHECK_THAT(text.str(), Catch::Contains(" info sparsify one\n") && Catch::Contains(" info sparsify two\n") && Catch::Contains(" error it broke\n   at: here\n"));
+}
+
+TEST_CASE("a log file that cannot be written is refused, and no folder is made for it", "[base][log]") {
+  const Folder folder;
   CHECK_THROWS_AS(set_log_file("/dev/null/log"), ResourceError);
+  CHECK_THROWS_AS(set_log_file(folder / "new/run.log"), ResourceError);
+  CHECK_FALSE(std::filesystem::exists(folder.path / "new"));
+}
+
+TEST_CASE("what is no log of this program is not written to", "[base][log]") {
+  const Folder folder;
+  const std::string model = folder / "m.bin";
+  for (const std::string& content : {std::string("\x08\x08 a model"), std::string("2026-11-22 is a date"), std::string("2")}) {
+    std::ofstream(model) << content;
+    CHECK_THROWS_AS(set_log_file(model), ConfigError);
+    CHECK(std::filesystem::file_size(model) == content.size());
+  }
+  CHECK_THROWS_AS(set_log_file(folder / "new.onnx"), ConfigError);
+  CHECK_THROWS_AS(set_log_file(folder.path.string()), ConfigError);
 }
 
 TEST_CASE("the first signal is polled, the second ends the program", "[base][interrupt]") {

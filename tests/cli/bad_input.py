@@ -204,6 +204,23 @@ def recipes():
     refused("an unknown device", 2, flags(*PRUNE, "--device", "gpu9"), "gpu9", "--device", ())
 
 
+def misspelt():
+    def key(name, setting, what, where, fix, code=2):
+        refused(name, code, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE, "--set", setting], what, where, fix)
+
+    key("a misspelt schedule", "shedule=cubic", "shedule", "--set", ('did you mean "schedule"', "initialise, schedule, train"))
+    key("a misspelt data set", "data={evl: {format: random}}", 'nothing reads the data set "evl"', "data.evl", 'did you mean "eval"')
+    key("a misspelt metric without data", "metric=acc", 'no metric is named "acc"', "metric", 'did you mean "auc"')
+    key("no threads", "threads=0", "threads is 0", "threads", "use auto")
+
+    def read_by_another(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD)
+        for sets in ("{all: {format: random, limit: 8}, calibration: {from: all, samples: 4}}", "{validation: {format: random}}"):
+            succeeds("prune", "m.onnx", "--dry-run", *PRUNE, "--set", f"data={sets}", cwd=folder)
+
+    case("a data set that another one draws from is read", read_by_another)
+
+
 def outputs():
     def flags(output, *more):
         return ["prune", "m.onnx", "-o", output, *PRUNE, *more]
@@ -217,6 +234,15 @@ def outputs():
     refused("the output is the input", 2, flags("m.onnx", "--overwrite"), "input", "m.onnx", ())
     refused("the output is the input by another name", 2, flags("link.onnx", "--overwrite"), "input", (), (), None,
             lambda folder: os.symlink("m.onnx", os.path.join(folder, "link.onnx")))
+
+    recipe = {"r.yaml": "prune: {sparsity: 0.5, select: {first_last: true}}\n"}
+    refused("the output is the recipe", 2, ["prune", "m.onnx", "-o", "r.yaml", "--config", "r.yaml", "--overwrite"], "recipe", "r.yaml", "another name", recipe)
+    rows = {"d.csv": "x0,x1,x2,x3,label\n1,2,3,4,0\n"}
+    refused("the output is the data set", 2, flags("d.csv", "--data", "csv:d.csv,label=label", "--overwrite"), 'data set "eval"', "d.csv", "another name", rows)
+    refused("the output is the teacher", 2, ["finetune", "m.onnx", "-o", "dense.onnx", "--teacher", "dense.onnx", "--train-data", "csv:d.csv,label=label", "--overwrite"],
+            "teacher", "dense.onnx", "another name", {**rows, "dense.onnx": GOOD})
+    refused("the output is a plan", 2, ["prune", "m.onnx", "-o", "p.json", "--plan", "p.json", "--overwrite"], "plan", "p.json", "another name", {"p.json": "{}"})
+    refused("a starter recipe in the model's place", 2, ["init", "m.onnx", "-o", "m.onnx", "--overwrite"], "replace the model", "m.onnx", "recipe.yaml")
 
     def other_evidence(folder):
         os.mkdir(os.path.join(folder, "out.sparsify"))
@@ -391,6 +417,16 @@ def plans():
     with_plan("a plan of another version", 3, edited(b'"schema_version": 1', b'"schema_version": "1"'), "plan", "plan.json")
     with_plan("a plan whose tensors are damaged", 3, edited(b'"initializer": "w0"', b'"initializer": 7'), (), "plan.json")
     with_plan("a plan without patterns", 3, edited(b'"pattern"', b'"patern"'), (), "plan.json")
+    refused("a folder without a plan", 3, ["prune", "m.onnx", "-o", "b.onnx", "--plan", "dir"], "plan", "dir/plan.json", (), None,
+            lambda folder: os.mkdir(os.path.join(folder, "dir")))
+
+    def folder_of_run(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD)
+        succeeds("prune", "m.onnx", "-o", "a.onnx", *PRUNE, cwd=folder)
+        succeeds("prune", "m.onnx", "-o", "b.onnx", "--plan", "a.sparsify", cwd=folder)
+        equal(read(os.path.join(folder, "b.onnx")), read(os.path.join(folder, "a.onnx")), "the model of the replayed plan")
+
+    case("the folder that a run left stands for its plan", folder_of_run)
     refused("a missing plan", 3, ["prune", "m.onnx", "-o", "b.onnx", "--plan", "none.json"], (), "none.json", ())
 
 
@@ -410,12 +446,33 @@ def interrupts():
     case("an interrupted run ends with 130", run)
 
 
+def logs():
+    refused("a model as the log", 2, ["inspect", "m.onnx", "--log-file", "m.onnx"], "log", "m.onnx", "--log-file")
+    refused("a flag that took the model for its log", 2, ["prune", "--log-file", "m.onnx", "-o", "out.onnx", "--sparsity", "0.5"], "log", "m.onnx", ())
+    refused("a log that is some other file", 2, ["inspect", "m.onnx", "--log-file", "notes.txt"], "no log", "notes.txt", (), {"notes.txt": "to do\n"})
+    refused("a log in a folder that is not there", 3, ["inspect", "m.onnx", "--log-file", "none/run.log"], "none", "none/run.log", "folder")
+
+    def continued(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD)
+        log = ["--log-file", "run.log"]
+        check_error(sparsify("prune", "m.onnx", "-o", "out.onnx", *PRUNE, "--set", "gates.min_sparsity=0.9", *log, cwd=folder), 4, "min_sparsity")
+        check_error(sparsify("inspect", "gone.onnx", *log, cwd=folder), 3, ())
+        succeeds("inspect", "m.onnx", *log, cwd=folder)
+        text = read(os.path.join(folder, "run.log")).decode()
+        for words in (" error no model was written: gate min_sparsity failed\n   at: out.sparsify\n", "   at: gone.onnx\n", " info sparsify inspect m.onnx --log-file run.log\n"):
+            check(words in text, f"the log lacks {words!r}:\n{text}")
+
+    case("a log is continued and says how runs ended", continued)
+
+
 models()
 graphs()
 data_sets()
 recipes()
+misspelt()
 outputs()
 gates()
+logs()
 plans()
 interrupts()
 finish()

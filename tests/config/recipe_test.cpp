@@ -228,6 +228,8 @@ TEST_CASE("values out of their range say what is allowed", "[config][recipe]") {
        "format: cifar10"},
       {"data: {eval: {format: npz, from: x}}", "the data set \"eval\" has both format and from",
        "from: train"},
+      {"data: {evl: {format: npz, path: x}}", "nothing reads the data set \"evl\"", "did you mean \"eval\"?"},
+      {"shedule: cubic", "\"shedule\" is no key of a recipe", "did you mean \"schedule\"?"},
       {"data: {a: {from: b}, b: {from: a}}", "the data set \"a\" draws from itself", "add a set"},
       {"data: {eval: {format: npz, path: 5}}", "path is 5", "\"5\""},
       {"[1]", "the recipe is a list of 1", "a map"},

@@ -100,8 +100,15 @@ TEST_CASE("of a cut network the terminal shows widths before and after, and coun
       {.name = "bn1", .initializer = "bn1.bias", .op = "BatchNormalization", .shape = {16}, .params = 16, .prunable = 16, .kept = 8, .sparsity = 0.5, .shape_after = {8}},
   };
 
+  report.groups = {{.name = "conv1", .kind = "channel", .units = 16, .kept = 8}};
+  report.prunable = 464;
+  report.pruned = 232;
+
   const std::string text = to_terminal(report, {.width = 120, .utf8 = false, .html_path = ""});
 
+  CHECK_THAT(text, Contains("232 of 464 prunable weights are removed"));
+  CHECK_THAT(to_html(report), Contains("232 of 464 prunable weights are removed"));
+  CHECK_THAT(to_terminal(small_report(), {.width = 120, .utf8 = false, .html_path = ""}), Contains("prunable weights are zero"));
   CHECK_THAT(text, Contains("16x3x3x3 -> 8x3x3x3"));
   CHECK_THAT(text, Contains("1 layer and 2 vectors"));
   CHECK_THAT(text, Contains("464"));  // they count: 432 + 16 + 16

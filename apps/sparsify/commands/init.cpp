@@ -23,6 +23,10 @@ int run(const Flags& flags) {
   const fs::path model = fs::path(flags.model).is_absolute() ? fs::path(flags.model)
                                                              : fs::relative(flags.model, folder.empty() ? fs::path(".") : folder);
   const std::string text = starter_recipe(file, model.string(), model.stem().string() + ".slim.onnx");
+  std::error_code ignored;
+  if (fs::equivalent(flags.model, flags.output, ignored)) {
+    throw ConfigError{{.what = "the recipe would replace the model", .where = flags.output, .fix = "choose another name, such as recipe.yaml"}};
+  }
   if (flags.output.empty()) print(text);
   else write_file_atomically(flags.output, text, flags.overwrite);
   return kDone;

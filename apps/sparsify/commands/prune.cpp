@@ -45,7 +45,7 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
   flags->recipe.declare_precision(app);
-  app.add_option("--plan", flags->plan, "apply the masks of another run to this checkpoint of the same graph; with --train-data the weights that stay are solved on them")->type_name("FILE");
+  app.add_option("--plan", flags->plan, "plan.json, or its folder NAME.sparsify: apply the masks of another run to this checkpoint of the same graph; with --train-data the weights that stay are solved on them")->type_name("FILE");
   app.add_flag("--dry-run", flags->dry_run, "show what would be pruned, write nothing");
   app.add_flag("--overwrite", flags->overwrite, "replace an existing output, drop checkpoints of an unfinished run");
   app.add_flag("--resume", flags->resume, "go on with what an interrupted run of the same recipe has finished");

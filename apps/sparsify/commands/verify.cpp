@@ -1,6 +1,9 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -52,6 +55,20 @@ int check_rule(const Flags& flags, const ModelFile& file, const Context& context
                    .fix = "leave out what is meant to stay dense (prune leaves the first and the last layer): --exclude GLOB or --include GLOB; or prune with --pattern first"}};
 }
 
+/// A pruned model computes something else than the dense one; that is no fault of the file.
+std::string advice(const ModelFile& a, const ModelFile& b, const Comparison& comparison) {
+  double most = 0;
+  bool can_allow = true;  // no tolerance helps where integers or shapes differ
+  for (const OutputComparison& output : comparison.outputs) {
+    most = std::max(most, output.relative());
+    can_allow = can_allow && (output.equal() || (!output.exact && output.problem.empty() && std::isfinite(output.relative())));
+  }
+  const std::string reason = pruning_difference(a, b);
+  if (reason.empty()) return can_allow ? "see the table; --tolerance sets what is allowed" : "see the table: shapes, integers and infinities must be equal, whatever the --tolerance";
+  const std::string allow = can_allow ? fmt::format(", or allow it with --tolerance {:.1g}", most * 1.5) : "";
+  return fmt::format("a pruned model is expected to differ ({}): measure what that costs with `sparsify eval {} --data ...`{}", reason, b.path(), allow);
+}
+
 int run(const Flags& flags, const Context& context) {
   const Recipe recipe = flags.recipe.recipe();
   const ModelFile a = ModelFile::load(recipe.model);
@@ -73,35 +90,44 @@ int run(const Flags& flags, const Context& context) {
   const DataSource data("eval", sets, a.model().graph.inputs, static_cast<uint64_t>(recipe.seed));
   const CompareOptions options{.tolerance = flags.tolerance,
                                .session = {.threads = static_cast<int>(recipe.threads), .device = recipe.device, .optimise = false}};
-  const Comparison comparison = flags.other.empty() ? compare_with_recorded(a, data, options)
-                                                    : compare_models(a, ModelFile::load(flags.other), data, options);
+  std::optional<ModelFile> b;
+  if (!flags.other.empty()) b = ModelFile::load(flags.other);
+  const Comparison comparison = b ? compare_models(a, *b, data, options) : compare_with_recorded(a, data, options);
   nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
   TextTable table({{.title = "output", .flexible = true}, {.title = "max |difference|", .right = true}, {.title = "max |value|", .right = true},
                    {.title = "relative", .right = true}, {.title = "verdict"}});
   for (const OutputComparison& output : comparison.outputs) {
-    const bool equal = output.problem.empty() && output.first_batch < 0;
     outputs.push_back({{"name", output.name}, {"max_difference", output.largest_difference}, {"max_value", output.largest_value},
-                       {"relative", output.relative()}, {"equal", equal}, {"problem", output.problem}});
+                       {"relative", output.relative()}, {"equal", output.equal()}, {"problem", output.problem}});
     table.add_row({output.name, fmt::format("{:.3g}", output.largest_difference), fmt::format("{:.3g}", output.largest_value),
                    fmt::format("{:.2g}", output.relative()),
-                   {output.problem.empty() ? (equal ? "equal" : fmt::format("differs from batch {} on", output.first_batch)) : output.problem,
-                    equal ? Paint::Good : Paint::Bad}});
+                   {!output.problem.empty() ? output.problem : output.equal() ? "equal" : fmt::format("differs from batch {} on", output.first_batch),
+                    output.equal() ? Paint::Good : Paint::Bad}});
   }
+  const StructureDifference& structure = comparison.structure;
+  std::vector<std::string> differences = structure.signature;
+  differences.insert(differences.end(), structure.graph.begin(), structure.graph.end());
   if (context.json) {
-    print(nlohmann::ordered_json{{"passed", comparison.passed}, {"tolerance", comparison.tolerance}, {"samples", comparison.samples},
-                                 {"data", data.describe()}, {"outputs", outputs}, {"structure", comparison.structure}}
+    print(nlohmann::ordered_json{{"passed", comparison.passed()}, {"tolerance", comparison.tolerance}, {"samples", comparison.samples},
+                                 {"data", data.describe()}, {"outputs", outputs}, {"structure", differences},
+                                 {"same_signature", structure.signature.empty()}, {"notes", structure.notes}}
               .dump(2) +
           "\n");
   } else {
     std::string text = table.render(context.width(), context.colour(), context.utf8());
-    for (const std::string& difference : comparison.structure) text += "structure: " + difference + "\n";
-    if (comparison.structure.empty() && !flags.other.empty()) text += "structure: the same nodes and tensors\n";
+    for (const std::string& difference : differences) text += "structure: " + difference + "\n";
+    if (b && structure.empty()) text += "structure: the same inputs, outputs, nodes, attributes and initializers, but for the values of tensors\n";
+    for (const std::string& note : structure.notes) text += "note: " + note + "\n";
     print(text + "inputs: " + data.describe() + "\n");
   }
-  if (comparison.passed) return kDone;
-  throw GateError{{.what = "the outputs differ by more than the tolerance",
-                   .where = flags.other.empty() ? recipe.model : recipe.model + " and " + flags.other,
-                   .fix = "see the table; --tolerance sets what is allowed"}};
+  if (comparison.passed()) return kDone;
+  const std::string where = b ? recipe.model + " and " + flags.other : recipe.model;
+  if (comparison.outputs_equal()) {
+    throw GateError{{.what = "the signatures differ: " + structure.signature.front(),
+                     .where = where,
+                     .fix = "what calls the one model by names and shapes cannot call the other: export both with the same inputs and outputs"}};
+  }
+  throw GateError{{.what = "the outputs differ by more than the tolerance", .where = where, .fix = b ? advice(a, *b, comparison) : "see the table; --tolerance sets what is allowed"}};
 }
 
 std::function<int()> declare(CLI::App& app, Context& context) {
@@ -111,7 +137,7 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   app.add_option("--pattern", flags->pattern, "check that the weights obey a rule such as 2:4")->type_name("PATTERN");
   app.add_option("--include", flags->include, "with --pattern: globs on node and initializer names; all when absent")->type_name("GLOB");
   app.add_option("--exclude", flags->exclude, "with --pattern: globs on names that are left out")->type_name("GLOB");
-  app.add_option("--tolerance", flags->tolerance, "largest |difference| / largest |value| that counts as equal")->capture_default_str();
+  app.add_option("--tolerance", flags->tolerance, "largest |difference| / largest |value| of floats that counts as equal; with 0 bits must be equal, as integers always must")->capture_default_str();
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
   return [flags, &context] { return run(*flags, context); };
