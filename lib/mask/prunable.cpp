@@ -38,6 +38,16 @@ std::vector<int> reshape_axes(const Shape& from, const std::vector<int>& axes, c
   return result;
 }
 
+/// The input that holds the zero point of the integer weight at `position`; SIZE_MAX: there is none.
+size_t zero_point_input(const std::string& op, size_t position) {
+  if (op == "QLinearConv" || op == "QLinearMatMul" || op == "QGemm") return 5;
+  if (op == "MatMulIntegerToFloat") return position == 0 ? 4 : 5;
+  if (op == "MatMulInteger" || op == "ConvInteger") return position == 0 ? 2 : 3;
+  if (op == "QAttention") return 7;
+  if (op == "DynamicQuantizeLSTM") return position == 1 ? 9 : 11;
+  return op == "DynamicQuantizeMatMul" ? 3 : SIZE_MAX;
+}
+
 class Finder {
  public:
   explicit Finder(const ModelFile& file) : file_(file), flat_(flatten(file.model())) {}
@@ -205,6 +215,10 @@ class Finder {
       tensor.scale_id = alias.scale_id;
       tensor.zero_point_id = alias.zero_point_id;
       tensor.scale_axis = alias.scale_axis;
+      if (const Alias* zero_point = integer ? alias_of(flat, zero_point_input(tensor.op, position)) : nullptr) {
+        tensor.zero_point_id = flat_.tensors[zero_point->tensor].tensor.id;
+        tensor.scale_axis = element_count(zero_point->shape) > 1 ? tensor.output_axis : -1;
+      }
       if (fresh) tensor.node_order = order;
     } else if (tensor.kind == "weight" && use.kind == "weight" &&
                (tensor.input_axis != stored_axis(use.input_axis) || tensor.output_axis != stored_axis(use.output_axis))) {

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "onnx/checker.h"
 #include "pipeline/figures.h"
+#include "pipeline/node_macs.h"
 #include "pipeline/tensor_difference.h"
 #include "tensor/slice.h"
 
@@ -69,10 +70,7 @@ int64_t depth_of(const FlatGraph& graph) {
   for (const FlatNode& node : graph.nodes) {
     int64_t depth = 0;
     for (const std::string& input : node.inputs) depth = std::max(depth, depths[input]);
-    const std::string& op = node.node->op_type;
-    const bool sums = op.find("Conv") != std::string::npos || op.find("Gemm") != std::string::npos || op.find("MatMul") != std::string::npos || op == "LSTM" ||
-                      op == "GRU" || op == "RNN" || op == "Einsum" || op == "Attention" || op.starts_with("Reduce");
-    depth += sums ? 1 : 0;
+    depth += multiplies(*node.node) || node.node->op_type.starts_with("Reduce") ? 1 : 0;
     for (const std::string& output : node.outputs) depths[output] = depth;
     deepest = std::max(deepest, depth);
   }
@@ -253,19 +251,14 @@ std::vector<VerificationResult> check_cut(const ModelFile& masked, const ModelFi
   results.push_back({.check = "onnx_checker", .passed = after.empty() || !before.empty(),
                      .detail = after.empty() ? "full check passes" : before.empty() ? after : "the input does not pass either: " + before});
   results.push_back(verdict("shapes", shape_difference(masked, shrunk), "inferred shapes of the outputs are those of the input"));
-  const std::map<std::string, int64_t> there = count_macs(shrunk, inputs);
-  const std::map<std::string, int64_t> here = count_macs(masked, inputs);
-  const auto total = [](const std::map<std::string, int64_t>& counts) {
-    int64_t sum = 0;
-    for (const auto& [node, count] : counts) sum += count;
-    return sum;
-  };
-  size_t expected = here.size();
+  const MacCounts there = count_macs(shrunk, inputs);
+  const MacCounts here = count_macs(masked, inputs);
+  size_t expected = here.by_node.size();
   for (const Block& block : plan.blocks) {
-    for (const std::string& label : block.labels) expected -= here.contains(label) ? 1 : 0;
+    for (const std::string& label : block.labels) expected -= here.by_node.contains(label) ? 1 : 0;
   }
-  if (total(here) == plan.before.macs && there.size() == expected) {  // where inference finds all shapes
-    results.push_back(verdict("macs", total(there) == plan.after.macs ? "" : fmt::format("the file has {} MACs, {} were planned", total(there), plan.after.macs),
+  if (here.sum == plan.before.macs && there.by_node.size() == expected) {  // where inference finds all shapes
+    results.push_back(verdict("macs", there.sum == plan.after.macs ? "" : fmt::format("the file has {} MACs, {} were planned", there.sum, plan.after.macs),
                               fmt::format("{} MACs, as planned", plan.after.macs)));
   }
   return results;

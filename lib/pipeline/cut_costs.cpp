@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "onnx/checker.h"
 #include "pipeline/figures.h"
+#include "pipeline/node_macs.h"
 
 namespace sparsify {
 namespace {
@@ -14,19 +15,13 @@ bool any(const std::vector<bool>& units) { return std::find(units.begin(), units
 }  // namespace
 
 CutCosts::CutCosts(const ModelFile& file, const Structure& structure, const std::map<std::string, Shape>& inputs)
-    : file_(file), structure_(structure), shapes_(known_shapes(file, inputs)) {
+    : file_(file), structure_(structure), shapes_(known_shapes(file, inputs)), batch_(batch_of(file, inputs)) {
   for (const auto& [name, info] : infer_shapes(file)) element_bits_[name] = bits_of(info.type);
-  const auto add = [&](const std::string& value) {
-    if (value.empty() || shapes_.contains(value)) return;
-    const Shape shape = structure_.shape(value);
-    const bool known = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size >= 0; });
-    if (!shape.empty() && known) shapes_.emplace(value, shape);
-  };
+  add_analysed_shapes_(structure, shapes_);
   activations_.insert(structure.graph().inputs.begin(), structure.graph().inputs.end());
   for (const FlatNode& node : structure.graph().nodes) {
-    for (const std::string& input : node.inputs) add(input);
-    for (const std::string& output : node.outputs) add(output);
     activations_.insert(node.outputs.begin(), node.outputs.end());
+    if (multiplies(*node.node)) products_.push_back(&node);
   }
   for (const FlatTensor& tensor : structure.graph().tensors) shapes_[tensor.value] = tensor.tensor.shape;
   for (const PrunableTensor& tensor : find_tensors(file)) weights_.push_back(tensor.id);
@@ -61,10 +56,16 @@ std::map<std::string, Shape> CutCosts::shapes_after(const Removed& removed) cons
 
 int64_t CutCosts::macs(const std::map<std::string, Shape>& shapes, const Gone& gone) const {
   int64_t total = 0;
-  for (const FlatNode& node : structure_.graph().nodes) {
-    if (!gone.nodes.contains(node.label)) total += count_node_macs(node, shapes).value_or(0);
+  for (const FlatNode* node : products_) {
+    if (!gone.nodes.contains(node->label)) total += count_node_macs(*node, shapes).value_or(0);
   }
-  return total;
+  return of_one_sample(total, batch_);
+}
+
+std::vector<std::string> CutCosts::uncounted() const { return count_macs(structure_.graph(), shapes_, batch_).unknown; }
+
+size_t CutCosts::unsized() const {
+  return static_cast<size_t>(std::count_if(activations_.begin(), activations_.end(), [&](const std::string& value) { return !value.empty() && !shapes_.contains(value); }));
 }
 
 void CutCosts::walk_memory(const std::map<std::string, Shape>& shapes, const Gone& gone, const AtNode& at_node) const {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "pipeline/assumed_sizes.h"
 #include "pipeline/cut.h"
 #include "pipeline/cut_choice.h"
 #include "pipeline/second_opinion.h"
+#include "pipeline/zero_points.h"
 #include "runtimes/runtime.h"
 #include "tensor/slice.h"
 
@@ -114,12 +116,12 @@ Decisions decisions_of_cut(const ModelFile& file, CutPlan made) {
 }
 
 Decisions decide_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
-  return decisions_of_cut(file, plan_cut(file, recipe, request));
+  CutPlan plan = plan_cut(file, recipe, request);
+  warn_of_assumed_sizes_(plan, file, recipe, request.inputs);
+  return decisions_of_cut(file, std::move(plan));
 }
 
 void describe_cut_(RunReport& report, const CutPlan& plan) {
-  // The analysis knows shapes that inference leaves open.
-  if (!report.model.macs && plan.sizes_stated && plan.before.macs > 0) report.model.macs = plan.before.macs;
   std::map<std::string, Shape> after;
   for (const TensorCut& tensor : plan.cut.tensors) after[tensor.tensor] = tensor.after;
   for (LayerRow& row : report.layers) {
@@ -146,18 +148,18 @@ CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, Ho
   for (const auto& [id, weight] : changed) {
     if (!plan.masks.contains(id)) file.replace_tensor_(id, weight);
   }
+  const std::map<int, ZeroPoints> zero_points = find_zero_points(file);
   for (const auto& [id, mask] : plan.masks) {
     const auto other = changed.find(id);
-    if (other == changed.end()) {
+    const auto zero = zero_points.find(id);
+    if (other == changed.end() && zero == zero_points.end()) {
       file.mask_tensor_(id, mask);
       continue;
     }
-    HostTensor masked = other->second.copy();
-    apply_mask_(mask, 0, masked.mutable_bytes(), bits_of(masked.type()) / 8);
+    HostTensor masked = (other == changed.end() ? file.tensor_data(id) : other->second).copy();
+    if (zero == zero_points.end()) apply_mask_(mask, 0, masked.mutable_bytes(), bits_of(masked.type()) / 8);
+    else write_zero_points_(mask, zero->second, masked);
     file.replace_tensor_(id, std::move(masked));
-  }
-  for (const auto& [id, weight] : changed) {
-    if (!plan.masks.contains(id) && !plan.cut.edits.removed_tensors.contains(id)) file.replace_tensor_(id, weight);
   }
   result.masked_writer = file.write(output + ".masked", {.overwrite = true});
   result.masked = std::make_unique<ModelFile>(result.masked_writer->reopen());

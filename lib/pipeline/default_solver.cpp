@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "config/solver_name.h"
 #include "mask/prunable.h"
@@ -54,9 +55,10 @@ SolverLayer layer_of(const PrunableTensor& tensor, int64_t macs, double density,
 /// nullopt where the shapes of a layer are not known.
 std::optional<SolverWork> work_of(const ModelFile& file, const Recipe& recipe, int64_t samples, const std::map<std::string, Shape>& inputs) {
   const std::vector<PrunableTensor> tensors = find_tensors(file);
-  const std::map<std::string, int64_t> macs = count_macs(file, inputs);
-  const std::optional<int64_t> total = total_macs(macs, tensors);
-  if (!total) return std::nullopt;
+  const MacCounts counts = count_macs(file, inputs);
+  const std::set<std::string> unknown(counts.unknown.begin(), counts.unknown.end());
+  if (std::any_of(tensors.begin(), tensors.end(), [&](const PrunableTensor& tensor) { return tensor.kind == "weight" && unknown.contains(tensor.layer); })) return std::nullopt;
+  const std::map<std::string, int64_t>& macs = counts.by_node;
   std::vector<SolverLayer> layers;
   for (const Selected& one : select_tensors(tensors, recipe.prune).selected) {
     const PruneRule& rule = recipe.prune[one.rule];
@@ -67,7 +69,7 @@ std::optional<SolverWork> work_of(const ModelFile& file, const Recipe& recipe, i
     if (!pattern->refuses(one.tensor).empty()) continue;
     layers.push_back(layer_of(one.tensor, own, density_of(rule, *pattern, one.tensor), pattern->fixed_sparsity(one.tensor).has_value()));
   }
-  return gradual_work(layers, samples, static_cast<double>(*total));
+  return gradual_work(layers, samples, static_cast<double>(counts.sum));
 }
 
 std::string duration(double seconds) {

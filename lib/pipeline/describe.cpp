@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mask/weight_kind.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/figures.h"
 #include "report/mask_picture.h"
@@ -21,9 +22,9 @@ std::vector<PrunableTensor> all_tensors(const Decisions& decisions) {
 std::map<int, int64_t> describe_decisions(RunReport& report, const ModelFile& file, const Decisions& decisions, const std::map<std::string, Shape>& inputs,
                                           const std::vector<KeptMagnitude>& kept_magnitudes) {
   const std::vector<PrunableTensor> tensors = all_tensors(decisions);
-  const std::map<std::string, int64_t> macs = count_macs(file, inputs);
+  const MacCounts macs = count_macs(file, inputs);
   std::map<int, int64_t> input_zeros = count_all_zeros(file, tensors);
-  report.model = figures_of(file, tensors, input_zeros, total_macs(macs, tensors));
+  report.model = figures_of(file, tensors, input_zeros, macs.total());
   report.model.sha256 = file.sha256();
   MaskSet masks;
   std::map<std::string, int> output_axes;
@@ -37,8 +38,8 @@ std::map<int, int64_t> describe_decisions(RunReport& report, const ModelFile& fi
     int64_t own = 0;
     bool known = false;
     for (const std::string& user : tensor.used_by) {
-      const auto found = macs.find(user);
-      if (found == macs.end() || tensor.kind != "weight") continue;
+      const auto found = macs.by_node.find(user);
+      if (found == macs.by_node.end() || !is_weight(tensor)) continue;
       own += found->second;
       known = true;
     }
@@ -94,11 +95,10 @@ void describe_output(RunReport& report, const ModelFile& written, const std::str
   report.sparsity = report.prunable == 0 ? 0 : static_cast<double>(total) / static_cast<double>(report.prunable);
 }
 
-void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path, const CutPlan& plan,
+void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path,
                          const std::map<std::string, Shape>& inputs) {
   const std::vector<PrunableTensor> tensors = find_tensors(written);
-  report.result = figures_of(written, tensors, count_all_zeros(written, tensors), total_macs(count_macs(written, inputs), tensors));
-  if (!report.result->macs && plan.sizes_stated && plan.after.macs > 0) report.result->macs = plan.after.macs;
+  report.result = figures_of(written, tensors, count_all_zeros(written, tensors), count_macs(written, inputs).total());
   report.result->path = path;
 }
 

@@ -23,7 +23,7 @@ void describe_output(RunReport& report, const ModelFile& written, const std::str
                      const std::map<int, int64_t>& written_zeros, std::map<int, int64_t> all_zeros);
 
 /// Of a graph that became smaller: everything is counted on the new file.
-void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path, const CutPlan& plan,
+void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path,
                          const std::map<std::string, Shape>& inputs);
 
 }  // namespace sparsify

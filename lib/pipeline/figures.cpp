@@ -10,88 +10,13 @@
 #include "base/names.h"
 #include "onnx/checker.h"
 #include "onnx/flat_graph.h"
+#include "pipeline/node_macs.h"
+#include "structure/structure.h"
 
 namespace sparsify {
 namespace {
 
 using Shapes = std::map<std::string, Shape>;
-
-int64_t product_from(const Shape& shape, size_t first) {
-  int64_t product = 1;
-  for (size_t i = first; i < shape.size(); ++i) product *= shape[i];
-  return product;
-}
-
-const Shape* find(const Shapes& shapes, const std::string& name) {
-  const auto found = shapes.find(name);
-  return found == shapes.end() ? nullptr : &found->second;
-}
-
-/// Product of the sizes of all letters of an einsum.
-std::optional<int64_t> einsum_macs(const Node& node, const std::vector<const Shape*>& inputs) {
-  std::string equation = node.text("equation", "");
-  std::erase(equation, ' ');
-  if (equation.find('.') != std::string::npos) return std::nullopt;
-  std::map<char, int64_t> sizes;
-  size_t term = 0;
-  size_t axis = 0;
-  for (const char c : equation.substr(0, equation.find("->"))) {
-    if (c == ',') {
-      ++term;
-      axis = 0;
-    } else if (term < inputs.size() && inputs[term] != nullptr && axis < inputs[term]->size()) {
-      sizes[c] = (*inputs[term])[axis++];
-    } else {
-      return std::nullopt;
-    }
-  }
-  int64_t macs = 1;
-  for (const auto& [letter, size] : sizes) macs *= size;
-  return macs;
-}
-
-std::optional<int64_t> macs_of(const FlatNode& flat, const Shapes& shapes) {
-  const std::string& op = flat.node->op_type;
-  const auto input = [&](size_t i) { return i < flat.inputs.size() ? find(shapes, flat.inputs[i]) : nullptr; };
-  const Shape* out = flat.outputs.empty() ? nullptr : find(shapes, flat.outputs[0]);
-  if (op == "Conv" || op == "FusedConv" || op == "ConvInteger" || op == "QLinearConv") {
-    const Shape* weight = input(op == "QLinearConv" ? 3 : 1);
-    if (weight == nullptr || out == nullptr) return std::nullopt;
-    return element_count(*out) * product_from(*weight, 1);
-  }
-  if (op == "ConvTranspose") {
-    if (input(0) == nullptr || input(1) == nullptr) return std::nullopt;
-    return element_count(*input(0)) * product_from(*input(1), 1);
-  }
-  if (op == "Gemm" || op == "FusedGemm" || op == "QGemm") {
-    if (input(0) == nullptr || input(0)->size() != 2 || out == nullptr) return std::nullopt;
-    return element_count(*out) * (*input(0))[flat.node->integer("transA", 0) != 0 ? 0 : 1];
-  }
-  if (op == "MatMul" || op == "MatMulInteger" || op == "FusedMatMul" || op == "QLinearMatMul" || op == "MatMulIntegerToFloat" ||
-      op == "DynamicQuantizeMatMul") {
-    if (input(0) == nullptr || input(0)->empty() || out == nullptr) return std::nullopt;
-    const bool transposed = flat.node->integer("transA", 0) != 0 && input(0)->size() > 1;
-    return element_count(*out) * (transposed ? (*input(0))[input(0)->size() - 2] : input(0)->back());
-  }
-  if (op == "LSTM" || op == "GRU" || op == "RNN") {
-    const Shape* x = input(0);
-    if (x == nullptr || x->size() != 3 || input(1) == nullptr || input(2) == nullptr) return std::nullopt;
-    return (*x)[0] * (*x)[1] * (element_count(*input(1)) + element_count(*input(2)));
-  }
-  if (op == "Einsum") {
-    std::vector<const Shape*> operands;
-    for (size_t i = 0; i < flat.inputs.size(); ++i) operands.push_back(input(i));
-    return einsum_macs(*flat.node, operands);
-  }
-  return 0;
-}
-
-bool counts(const std::string& op) {
-  static const std::set<std::string> names = {"Conv", "FusedConv", "ConvInteger", "QLinearConv", "ConvTranspose", "Gemm", "FusedGemm",
-                                              "MatMul", "MatMulInteger", "FusedMatMul", "QLinearMatMul", "MatMulIntegerToFloat",
-                                              "DynamicQuantizeMatMul", "QGemm", "LSTM", "GRU", "RNN", "Einsum"};
-  return names.contains(op);
-}
 
 template <class Bits>
 int64_t count_zero_bits(std::span<const std::byte> bytes, Bits ignored) {
@@ -128,6 +53,19 @@ void require_inputs(const ModelFile& file, const std::map<std::string, Shape>& g
   }
 }
 
+/// Symbols that the given shapes bind.
+std::map<std::string, int64_t> stated_symbols(const ModelFile& file, const Shapes& given) {
+  std::map<std::string, int64_t> symbols;
+  for (const ValueInfo& input : file.model().graph.inputs) {
+    const auto shape = given.find(input.name);
+    for (size_t axis = 0; shape != given.end() && input.shape && axis < input.shape->size() && axis < shape->second.size(); ++axis) {
+      const Dimension& dimension = (*input.shape)[axis];
+      if (dimension.size < 0 && !dimension.symbol.empty()) symbols.emplace(dimension.symbol, shape->second[axis]);
+    }
+  }
+  return symbols;
+}
+
 }  // namespace
 
 std::map<std::string, Shape> known_shapes(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
@@ -146,30 +84,86 @@ std::map<std::string, Shape> known_shapes(const ModelFile& file, const std::map<
   return shapes;
 }
 
-std::optional<int64_t> count_node_macs(const FlatNode& node, const std::map<std::string, Shape>& shapes) {
-  return counts(node.node->op_type) ? macs_of(node, shapes) : 0;
+void add_analysed_shapes_(const Structure& structure, std::map<std::string, Shape>& shapes) {
+  const auto add = [&](const std::string& value) {
+    if (value.empty() || shapes.contains(value)) return;
+    const Shape shape = structure.shape(value);
+    const bool known = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size >= 0; });
+    if (!shape.empty() && known) shapes.emplace(value, shape);
+  };
+  for (const FlatNode& node : structure.graph().nodes) {
+    for (const std::string& input : node.inputs) add(input);
+    for (const std::string& output : node.outputs) add(output);
+  }
 }
 
-std::map<std::string, int64_t> count_macs(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
+std::vector<std::string> open_inputs(const ModelFile& file, const std::map<std::string, Shape>& given) {
+  const std::map<std::string, int64_t> symbols = stated_symbols(file, given);
+  std::vector<std::string> open;
+  for (const ValueInfo& input : file.model().graph.inputs) {
+    if (given.contains(input.name)) continue;
+    bool stated = input.shape.has_value();
+    for (size_t axis = 1; stated && axis < input.shape->size(); ++axis) {
+      const Dimension& dimension = (*input.shape)[axis];
+      stated = dimension.size >= 0 || (!dimension.symbol.empty() && symbols.contains(dimension.symbol));
+    }
+    if (!stated) open.push_back(input.name);
+  }
+  return open;
+}
+
+int64_t batch_of(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
+  const Graph& graph = file.model().graph;
+  const std::map<std::string, int64_t> symbols = stated_symbols(file, inputs);
+  const auto first_of = [&](const ValueInfo& value) -> int64_t {  // -1: open, or no axis at all
+    if (!value.shape || value.shape->empty()) return -1;
+    const Dimension& first = value.shape->front();
+    const auto symbol = symbols.find(first.symbol);
+    return first.size >= 0 ? first.size : symbol == symbols.end() ? -1 : symbol->second;
+  };
+  std::set<int64_t> sizes;
+  for (const ValueInfo& input : graph.inputs) {
+    const auto given = inputs.find(input.name);
+    sizes.insert(given == inputs.end() ? first_of(input) : given->second.empty() ? -1 : given->second.front());
+  }
+  if (sizes.size() != 1 || *sizes.begin() <= 1) return 1;
+  std::set<int64_t> results;
+  for (const ValueInfo& output : graph.outputs) results.insert(first_of(output));
+  results.erase(-1);
+  if (!results.empty() && !results.contains(*sizes.begin())) return 1;
+  const bool along_time = std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    const bool recurrent = node.op_type == "LSTM" || node.op_type == "GRU" || node.op_type == "RNN";
+    return recurrent && node.integer("layout", 0) == 0 &&
+           std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](const ValueInfo& input) { return !node.inputs.empty() && input.name == node.inputs[0]; });
+  });
+  return along_time ? 1 : *sizes.begin();
+}
+
+MacCounts count_macs(const FlatGraph& graph, const std::map<std::string, Shape>& shapes, int64_t batch) {
+  MacCounts counts;
+  for (const FlatNode& node : graph.nodes) {
+    if (!multiplies(*node.node)) continue;
+    if (const auto count = count_node_macs(node, shapes)) {
+      counts.by_node[node.label] += *count;
+      counts.sum += *count;
+    } else {
+      counts.unknown.push_back(node.label);
+    }
+  }
+  for (auto& [label, count] : counts.by_node) count = of_one_sample(count, batch);
+  counts.sum = of_one_sample(counts.sum, batch);
+  return counts;
+}
+
+MacCounts count_macs(const ModelFile& file, const std::map<std::string, Shape>& inputs) {
   Shapes shapes = known_shapes(file, inputs);
   const FlatGraph flat = flatten(file.model());
   for (const FlatTensor& tensor : flat.tensors) shapes[tensor.value] = tensor.tensor.shape;
-  std::map<std::string, int64_t> macs;
-  for (const FlatNode& node : flat.nodes) {
-    if (!counts(node.node->op_type)) continue;
-    if (const auto count = macs_of(node, shapes)) macs[node.label] += *count;
-  }
-  return macs;
-}
-
-std::optional<int64_t> total_macs(const std::map<std::string, int64_t>& macs, const std::vector<PrunableTensor>& tensors) {
-  int64_t total = 0;
-  for (const auto& [label, count] : macs) total += count;
-  for (const PrunableTensor& tensor : tensors) {
-    if (tensor.kind != "weight" || !counts(tensor.op)) continue;
-    if (!macs.contains(tensor.layer)) return std::nullopt;
-  }
-  return total;
+  const int64_t batch = batch_of(file, inputs);
+  MacCounts counts = count_macs(flat, shapes, batch);
+  if (counts.unknown.empty() || !open_inputs(file, inputs).empty()) return counts;
+  add_analysed_shapes_(Structure::analyse(file, {.inputs = inputs}), shapes);
+  return count_macs(flat, shapes, batch);
 }
 
 __attribute__((target_clones("avx2", "default"))) int64_t count_zeros(const HostTensor& tensor) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "mask/weight_kind.h"
 #include "pipeline/single_units.h"
 
 namespace sparsify {
@@ -20,7 +21,7 @@ std::vector<Group> single_units(const std::vector<PrunableTensor>& tensors, cons
   }
   std::vector<Group> groups;
   for (const PrunableTensor& tensor : tensors) {
-    if (tensor.kind != "weight" || tensor.output_axis < 0 || tensor.groups > 1 || tensor.shape[static_cast<size_t>(tensor.output_axis)] != 1) continue;
+    if (!is_weight(tensor) || tensor.output_axis < 0 || tensor.groups > 1 || tensor.shape[static_cast<size_t>(tensor.output_axis)] != 1) continue;
     if (axes.contains({tensor.id, tensor.output_axis})) continue;
     Group group{.id = static_cast<int>(listed.size() + groups.size()), .name = tensor.layer, .kind = "channel", .units = 1, .unit_frozen = {true}, .members = {}, .values = {}, .frozen = {}};
     for (int copy = 2; !names.insert(group.name).second; ++copy) group.name = fmt::format("{}:{}", tensor.layer, copy);
@@ -46,11 +47,15 @@ GroupReport report_groups(const ModelFile& file, const std::map<std::string, Sha
   } catch (const ConfigError&) {  // nothing is prunable by default
   }
   for (PrunableTensor& tensor : tensors) {
-    if (tensor.kind != "weight") continue;
     GroupedWeight weight;
     for (const int id : groups_of[tensor.id]) {
       weight.groups.push_back(id);
       weight.cuttable = weight.cuttable || report.groups[static_cast<size_t>(id)].is_cuttable();
+    }
+    if (!is_weight(tensor)) {
+      weight.tensor = std::move(tensor);
+      report.others.push_back(std::move(weight));
+      continue;
     }
     report.prunable += tensor.count();
     if (weight.cuttable) report.cuttable += tensor.count();
@@ -67,21 +72,22 @@ GroupReport report_groups(const ModelFile& file, const std::map<std::string, Sha
 std::vector<GroupedWeight> weights_of_layer(const GroupReport& report, const std::string& name) {
   std::vector<GroupedWeight> found;
   std::vector<std::string> names;
-  for (const GroupedWeight& weight : report.weights) {
-    std::vector<std::string> own = weight.tensor.used_by;
-    own.push_back(weight.tensor.initializer);
-    for (const int id : weight.groups) own.push_back(report.groups[static_cast<size_t>(id)].name);
-    const bool matches = std::any_of(own.begin(), own.end(), [&](const std::string& one) { return one == name || glob_match(name, one); });
-    if (matches) found.push_back(weight);
-    names.push_back(weight.tensor.layer);
-    if (weight.tensor.initializer != weight.tensor.layer) names.push_back(weight.tensor.initializer);
+  for (const auto* list : {&report.weights, &report.others}) {
+    for (const GroupedWeight& weight : *list) {
+      std::vector<std::string> own = weight.tensor.used_by;
+      own.push_back(weight.tensor.initializer);
+      for (const int id : weight.groups) own.push_back(report.groups[static_cast<size_t>(id)].name);
+      const bool matches = std::any_of(own.begin(), own.end(), [&](const std::string& one) { return one == name || glob_match(name, one); });
+      if (matches) found.push_back(weight);
+      for (const std::string& one : {weight.tensor.layer, weight.tensor.initializer}) {
+        if (!one.empty()) names.push_back(one);
+      }
+    }
+    if (!found.empty()) return found;
   }
-  if (found.empty()) {
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    throw ConfigError{{.what = fmt::format("no layer is named \"{}\"", name), .where = "LAYER", .fix = suggest(name, names)}};
-  }
-  return found;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  throw ConfigError{{.what = fmt::format("no layer is named \"{}\"", name), .where = "LAYER", .fix = suggest(name, names)}};
 }
 
 std::string to_text(const Freeze& freeze) {

@@ -19,7 +19,8 @@ struct GroupedWeight {
 /// What can be cut out of a model, and what cannot.
 struct GroupReport {
   std::vector<Group> groups;
-  std::vector<GroupedWeight> weights;  ///< tensors of kind weight, in node order
+  std::vector<GroupedWeight> weights;  ///< weights of layers, integer ones too, in node order
+  std::vector<GroupedWeight> others;   ///< biases, normalisations, embeddings and what else is stored
   int64_t prunable = 0;                ///< elements of those tensors
   int64_t cuttable = 0;                ///< elements of those that lie in a cuttable group
   int64_t default_prunable = 0;        ///< the same for the tensors that a rule without `select` takes
@@ -30,7 +31,8 @@ struct GroupReport {
 
 GroupReport report_groups(const ModelFile& file, const std::map<std::string, Shape>& inputs = {});
 
-/// The weights of one layer: `name` is a node's label, an initializer or a group's name; globs are allowed.
+/// The weights of one layer: `name` is a node's label, an initializer or a group's name; globs are allowed. Where no weight matches, the
+/// other tensors that do: of a normalisation, a bias.
 /// throws ConfigError with the nearest names when nothing matches
 std::vector<GroupedWeight> weights_of_layer(const GroupReport& report, const std::string& name);
 

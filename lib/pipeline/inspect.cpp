@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "mask/weight_kind.h"
 #include "onnx/checker.h"
 #include "onnx/flat_graph.h"
 #include "patterns/pattern.h"
@@ -60,9 +61,9 @@ Inspection inspect(const ModelFile& file, const InspectOptions& options) {
     ++result.operators[node.node->domain.empty() ? node.node->op_type : node.node->domain + "." + node.node->op_type];
   }
   const std::vector<PrunableTensor> tensors = find_tensors(file);
-  const std::map<std::string, int64_t> macs = count_macs(file, options.input_shapes);
+  const MacCounts macs = count_macs(file, options.input_shapes);
   const std::map<int, int64_t> zeros = count_all_zeros(file, tensors);
-  result.figures = figures_of(file, tensors, zeros, total_macs(macs, tensors));
+  result.figures = figures_of(file, tensors, zeros, macs.total());
   result.figures.sha256 = file.sha256();
   result.checker = full_check(file);
   std::map<int, std::string> reasons;
@@ -79,8 +80,8 @@ Inspection inspect(const ModelFile& file, const InspectOptions& options) {
     row.skipped = reasons.contains(tensor.id) ? reasons.at(tensor.id) : "";
     row.two_of_four = two_of_four(file, tensor, *pattern, row.zeros);
     for (const std::string& user : tensor.used_by) {
-      const auto found = macs.find(user);
-      if (tensor.kind == "weight" && found != macs.end()) row.macs = row.macs.value_or(0) + found->second;
+      const auto found = macs.by_node.find(user);
+      if (is_weight(tensor) && found != macs.by_node.end()) row.macs = row.macs.value_or(0) + found->second;
     }
     if (options.storage) row.storage = storage_of(data, tensor, row.zeros);
     result.tensors.push_back(std::move(row));

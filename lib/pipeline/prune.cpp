@@ -188,7 +188,7 @@ class Run {
                                          .data = data ? &*data : nullptr,
                                          .notes = &report_.notes});
       cut = {};
-      describe_cut_output(report_, written, recipe_.output, *decisions.cut, request_.input_shapes);
+      describe_cut_output(report_, written, recipe_.output, request_.input_shapes);
     } else {
       const OutputCheck check = check_output(file, written, decisions, changed);
       report_.verification = check.results;

@@ -163,7 +163,7 @@ class Run {
   }
 
   void list_layers(const ModelFile& file, const Selections& selections) {
-    const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes);
+    const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes).by_node;
     for (const Skipped& skipped : selections.skipped) report_.skipped.emplace_back(skipped.tensor.initializer, skipped.reason);
     std::vector<PrunableTensor> selected;
     for (const Selected& one : selections.selected) selected.push_back(one.tensor);

@@ -15,7 +15,7 @@ SizeBudget::SizeBudget(const ModelFile& file, const AllocationTask& task, const 
     : budget_(budget), where_(std::move(where)) {
   const std::vector<PrunableTensor> tensors = find_tensors(file);
   if (budget_.kind == "macs") {
-    const std::map<std::string, int64_t> macs = count_macs(file);
+    const std::map<std::string, int64_t> macs = count_macs(file).by_node;
     for (const PrunableTensor& tensor : tensors) {
       if (tensor.kind != "weight" || tensor.count() == 0) continue;
       for (const std::string& user : tensor.used_by) {

@@ -252,7 +252,15 @@ void Analysis::freeze_all(const std::string& reason, const std::string& fix) {
       labels.freeze(axis, *anchor);
     }
   }
-  for (size_t i = 0; i < node_->outputs.size(); ++i) out(i, inferred(i));
+  for (size_t i = 0; i < node_->outputs.size(); ++i) {
+    LabelledValue value = inferred(i);
+    for (Axis& axis : value.axes) {  // what reads the result is held by this node, whatever the axis means
+      if (axis.length == 1) continue;
+      if (!anchor) anchor = because(reason, fix);
+      axis.anchor = *anchor;
+    }
+    out(i, std::move(value));
+  }
 }
 
 void Analysis::visit(const FlatNode& flat) {

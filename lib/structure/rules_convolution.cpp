@@ -84,8 +84,8 @@ void convolution(Analysis& a, const Operands& is) {
   const bool transposed = is.transposed;
   const LabelledValue& x = a.in(0);
   LabelledValue weight = a.in(is.weight);
-  // A masked weight holds the integer 0, which is no zero beside another zero point.
-  if (is.zero_point != SIZE_MAX && !a.is_zero(is.zero_point)) weight.zero.assign(weight.zero.size(), 0);
+  // A masked weight holds its zero point, which must be stored for that.
+  if (a.has(is.zero_point) && a.in(is.zero_point).stored < 0) weight.zero.assign(weight.zero.size(), 0);
   const int64_t groups = a.node().integer("group", 1);
   const size_t input_axis = transposed ? 0 : 1;
   const size_t output_axis = 1 - input_axis;

@@ -117,8 +117,8 @@ void add_bias(Analysis& a, LabelledValue& product, size_t bias) {
 void integer_product(Analysis& a, size_t second, const std::vector<size_t>& rows, const std::vector<size_t>& columns, size_t zero_point,
                      size_t bias = SIZE_MAX) {
   LabelledValue weight = a.in(second);
-  // A masked weight holds the integer 0, which is no zero beside another zero point.
-  if (!a.is_zero(zero_point)) weight.zero.assign(weight.zero.size(), 0);
+  // A masked weight holds its zero point, which must be stored for that.
+  if (a.has(zero_point) && a.in(zero_point).stored < 0) weight.zero.assign(weight.zero.size(), 0);
   LabelledValue result = matrix_product(a, a.in(0), weight, a.node().integer("transA", 0) != 0, a.node().integer("transB", 0) != 0);
   const auto along = [&](const std::vector<size_t>& inputs, int axis) {
     for (const size_t input : inputs) {

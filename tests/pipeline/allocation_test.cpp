@@ -59,7 +59,7 @@ TEST_CASE("a budget of params is met to the weight, over all weights of the mode
 
 TEST_CASE("a budget of MACs counts products with weights that stay", "[pipeline][allocation]") {
   const Decisions decisions = decide_by("{sparsity: {macs: 0.4}, allocation: global}");
-  const auto macs = count_macs(digits());
+  const auto macs = count_macs(digits()).by_node;
   double left = 0;
   double whole = 0;
   double coarsest = 0;  // of one weight

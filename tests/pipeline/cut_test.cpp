@@ -337,6 +337,20 @@ TEST_CASE("what a rule selects counts whether it is cut or not, and nothing else
   CHECK(counted("{pattern: layer, sparsity: 0.1}") == std::pair<int64_t, int64_t>(40, 0));
 }
 
+TEST_CASE("a budget that depends on open sizes says which were assumed", "[pipeline][cut][sizes]") {
+  const TextModel text(kHead + "(float[n,t,2] x) => (float[n,t,1] y) <float[2,4] a = {1, 2, 3, 4, 5, 6, 7, 8}, float[4,1] b = {1, 2, 3, 4}>"
+                               "{ h = MatMul (x, a) r = Relu (h) y = MatMul (r, b) }");
+  const ModelFile file = text.load();
+  const Recipe recipe = recipe_of("{pattern: channel, sparsity: {macs: 0.5}}");
+  const Decisions assumed = decide_cut(file, recipe, {});
+  REQUIRE(assumed.warnings.size() == 1);
+  // Of t = 8: 8 x (2 x 4 + 4) = 96 MACs.
+  CHECK_THAT(assumed.warnings[0], Contains("budget {macs: 0.5}") && Contains("x:1,8,2") && Contains("48 of 96 MACs stay (0.5000)") && Contains("--input"));
+  CHECK(decide_cut(file, recipe, {.inputs = {{"x", {1, 16, 2}}}}).warnings.empty());
+  CHECK(decide_cut(file, recipe_of("{pattern: channel, sparsity: 0.5}"), {}).warnings.empty());
+  CHECK_THAT(decide_cut(file, recipe_of("{pattern: channel, sparsity: {memory: 0.8}}"), {}).warnings.at(0), Contains("x:1,8,2") && Contains("bytes of activations"));
+}
+
 TEST_CASE("a plan cuts the same units again", "[pipeline][cut]") {
   const TextModel text(residual_model());
   const ModelFile file = text.load();
