@@ -168,6 +168,23 @@ void prelu(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// x + y * z
+void gated_sum(Analysis& a) {
+  const std::vector<const LabelledValue*> operands = {&a.in(0), &a.in(1), &a.in(2)};
+  LabelledValue result = broadcast(a, operands);
+  const int rank = result.rank();
+  for (int axis = 0; axis < rank; ++axis) {
+    result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, rank) && (is_zero(a.in(1), axis, rank) || is_zero(a.in(2), axis, rank));
+  }
+  a.out(0, std::move(result));
+}
+
+/// Opset 1: one bias for each channel in an attribute.
+void image_scaler(Analysis& a) {
+  if (a.in(0).rank() > 1) a.labels.freeze(a.in(0).axes[1], a.because("its biases of channels are an attribute"));
+  loses_zero(a);
+}
+
 }  // namespace
 
 bool maps_zero_to_zero(const std::string& activation) {
@@ -208,6 +225,8 @@ LabelledValue broadcast(Analysis& a, const std::vector<const LabelledValue*>& op
 }
 
 void add_elementwise_rules(RuleTable& table) {
+  table["com.microsoft.GatedAdd"] = gated_sum;
+  table["ImageScaler"] = image_scaler;
   for (const char* op : {"Add", "Sub", "Sum", "Max", "Min", "Mean", "com.microsoft.BiasAdd"}) table[op] = sum_like;
   for (const char* op : {"Mul", "BitwiseAnd", "And"}) table[op] = product_like;
   for (const char* op : {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor", "BitwiseOr", "BitwiseXor", "BitShift"}) {
@@ -227,10 +246,11 @@ void add_elementwise_rules(RuleTable& table) {
   for (const char* op : {"com.microsoft.BiasGelu", "com.microsoft.FastGelu"}) table[op] = sum_like;
   for (const char* op : {"Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Erf", "Tanh", "Sin", "Abs", "Neg", "Sqrt", "Identity", "Cast", "CastLike",
                          "Dropout", "HardSwish", "Swish", "Mish", "Softsign", "ThresholdedRelu", "Floor", "Ceil", "Round", "Sign", "Tan", "Asin", "Atan",
-                         "Sinh", "Asinh", "Atanh", "Shrink", "com.microsoft.Gelu", "com.microsoft.QuickGelu"}) {
+                         "Sinh", "Asinh", "Atanh", "Shrink", "Scale", "ScaledTanh", "com.microsoft.Gelu", "com.microsoft.QuickGelu",
+                         "com.microsoft.ScaledSiLU"}) {
     table[op] = keeps_zero;
   }
-  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Acosh", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot"}) {
+  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Acosh", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot", "Affine", "ParametricSoftplus"}) {
     table[op] = loses_zero;
   }
   for (const char* op : {"Reciprocal", "Log"}) table[op] = infinite_at_zero;

@@ -142,13 +142,15 @@ void over_axes(Analysis& a, const std::vector<int64_t>& axes, const std::string&
   a.out(0, std::move(result));
 }
 
+constexpr const char* kSoftmax = "it is a softmax over this axis: a masked 0 takes its share, a cut index does not";
+
 void softmax(Analysis& a) {
   const LabelledValue& x = a.in(0);
   const bool one_axis = a.flat().opset >= 13;
   const int64_t axis = Analysis::normal(a.node().integer("axis", one_axis ? -1 : 1), x.rank());
   std::vector<int64_t> axes = {axis};
   for (int64_t i = axis + 1; !one_axis && i < x.rank(); ++i) axes.push_back(i);
-  over_axes(a, axes, "it is a softmax over this axis: a masked 0 takes its share, a cut index does not");
+  over_axes(a, axes, kSoftmax);
 }
 
 }  // namespace
@@ -177,11 +179,20 @@ void add_normalization_rules(RuleTable& table) {
   };
   table["LRN"] = [](Analysis& a) { over_axes(a, {1}, "it normalises over neighbouring channels: a cut changes who is a neighbour"); };
   table["MeanVarianceNormalization"] = [mean](Analysis& a) { over_axes(a, a.node().integers("axes", {0, 2, 3}), mean); };
-  table["CumSum"] = [](Analysis& a) {
-    a.parameter(1);
-    const auto axis = a.integers(1);
-    if (!axis || axis->size() != 1) return a.freeze_all("its axis is computed at run time", "export with a constant axis");
-    over_axes(a, *axis, "it sums along this axis");
+  for (const char* op : {"CumSum", "CumProd"}) {
+    table[op] = [](Analysis& a) {
+      a.parameter(1);
+      const auto axis = a.integers(1);
+      if (!axis || axis->size() != 1) return a.freeze_all("its axis is computed at run time", "export with a constant axis");
+      over_axes(a, *axis, a.node().op_type == "CumSum" ? "it sums along this axis" : "it multiplies along this axis");
+    };
+  }
+  table["com.microsoft.QLinearSoftmax"] = [](Analysis& a) {
+    for (const size_t input : {1, 2, 3, 4}) a.passive(input);
+    const int64_t axis = Analysis::normal(a.node().integer("axis", -1), a.in(0).rank());
+    std::vector<int64_t> axes = {axis};
+    for (int64_t i = axis + 1; a.node().integer("opset", 13) < 13 && i < a.in(0).rank(); ++i) axes.push_back(i);
+    over_axes(a, axes, kSoftmax);
   };
 }
 

@@ -51,8 +51,7 @@ void dynamic_quantize(Analysis& a) {
 }  // namespace
 
 void add_quantization_rules(RuleTable& table) {
-  table["QuantizeLinear"] = quantize;
-  table["DequantizeLinear"] = quantize;
+  for (const char* op : {"QuantizeLinear", "DequantizeLinear", "com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear"}) table[op] = quantize;
   table["DynamicQuantizeLinear"] = dynamic_quantize;
 }
 
