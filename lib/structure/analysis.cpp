@@ -36,6 +36,15 @@ const RuleTable& rules() {
   return table;
 }
 
+/// Of an axis whose length only the run knows: one sample, pictures of 64 x 64, sequences of 8; a cache [N, heads, T, width] of 16, which
+/// its table of positions has.
+int64_t assumed_size(const std::vector<Dimension>& shape, size_t axis) {
+  if (axis == 0) return 1;
+  if (shape.size() < 4 || axis < 2) return 8;
+  const bool cache = shape.size() == 4 && axis == 2 && shape[3].size >= 0;
+  return cache ? 16 : 64;
+}
+
 std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<std::string, Shape>& given) {
   std::map<std::string, Shape> shapes = given;
   std::map<std::string, int64_t> symbols;
@@ -53,7 +62,7 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
       const Dimension& dimension = (*input.shape)[axis];
       int64_t size = dimension.size;
       if (size < 0) {
-        size = axis == 0 ? 1 : input.shape->size() >= 4 && axis >= 2 ? 64 : 8;
+        size = assumed_size(*input.shape, axis);
         if (!dimension.symbol.empty()) size = symbols.try_emplace(dimension.symbol, size).first->second;
       }
       shape.push_back(size);
