@@ -82,6 +82,7 @@ Analysis::Analysis(const ModelFile& model, const StructureOptions& chosen)
   for (const FlatNode& flat : graph.nodes) {
     for (const std::string& input : flat.inputs) ++uses_[input];
   }
+  find_bodies();
 }
 
 void Analysis::run() {
@@ -290,6 +291,18 @@ std::string Analysis::unknown_operand() const {
   return "";
 }
 
+void Analysis::apply_rule(const std::string& key) {
+  const auto rule = rules().find(key);
+  const std::string unknown = unknown_operand();
+  if (rule == rules().end()) {
+    freeze_all(fmt::format("the operator {} has no rule", key), "exclude these layers, or ask for a rule (docs/structured.md)");
+  } else if (!unknown.empty()) {
+    freeze_all(unknown, "give input shapes with --input, or export with static shapes");
+  } else {
+    rule->second(*this);
+  }
+}
+
 void Analysis::visit(const FlatNode& flat) {
   node_ = &flat;
   parameters_.clear();
@@ -298,21 +311,16 @@ void Analysis::visit(const FlatNode& flat) {
   const bool has_bodies = std::any_of(flat.node->attributes.begin(), flat.node->attributes.end(), [](const Attribute& attribute) {
     return std::holds_alternative<std::shared_ptr<const Graph>>(attribute.value);
   });
-  if (flat.nested || has_bodies) {
+  const Place place = flat.nested ? place_of(flat) : Place::Taken;
+  if (place == Place::Skipped) return;  // no run reads what it gives
+  if (place == Place::Undecided || (has_bodies && !take_branch(flat))) {
     freeze_all(fmt::format("it is used by {} {}", flat.nested ? "a node inside the body of an If, Loop or Scan," : "the control flow of", op),
                "unroll or inline the control flow before cutting");
     freeze_nested(flat);
-  } else if (!evaluate_integers(*this)) {
-    const auto rule = rules().find(key);
-    const std::string unknown = unknown_operand();
-    if (rule == rules().end()) {
-      freeze_all(fmt::format("the operator {} has no rule", key), "exclude these layers, or ask for a rule (docs/structured.md)");
-    } else if (!unknown.empty()) {
-      freeze_all(unknown, "give input shapes with --input, or export with static shapes");
-    } else {
-      rule->second(*this);
-    }
+  } else if (!has_bodies && !evaluate_integers(*this)) {
+    apply_rule(key);
   }
+  if (place == Place::Taken && flat.nested) hold_in_branch(flat);
   for (size_t i = 0; i < flat.inputs.size(); ++i) {
     if (in(i).integers && !parameters_.contains(i)) keep_lengths(i);
   }

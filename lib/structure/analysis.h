@@ -139,6 +139,24 @@ class Analysis {
   void add_tensors();
   void visit(const FlatNode& flat);
   void freeze_nested(const FlatNode& flat);
+  /// A body of an If, Loop or Scan, by what the labels of its nodes start with.
+  struct Body {
+    const FlatNode* owner = nullptr;  ///< null: several nodes have this name
+    const Graph* graph = nullptr;
+    std::string attribute{};
+  };
+  /// Where a node of a body stands: in branches that every run takes, in one that none takes, or that is not known.
+  enum class Place { Undecided, Taken, Skipped };
+
+  void find_bodies();
+  /// The condition of an If that is the same in every run.
+  std::optional<bool> decided(const FlatNode& flat) const;
+  Place place_of(const FlatNode& flat) const;
+  void hold_in_branch(const FlatNode& flat);
+  /// The results of a decided If are those of its branch.
+  bool take_branch(const FlatNode& flat);
+  void apply_rule(const std::string& key);
+
   /// A value and, of a sequence, its elements.
   void freeze_value(const LabelledValue& value, const std::function<Label()>& anchor);
   /// The operand whose rank is not known, and which node left it open; "" if all are known.
@@ -153,6 +171,7 @@ class Analysis {
   std::map<std::string, ValueInfo> shapes_;
   std::map<std::string, int> uses_;
   std::set<size_t> parameters_;
+  std::map<std::string, Body> bodies_;
   std::map<std::string, std::string> unknown_;  ///< values without a rank -> the node that is to blame
   Label space_ = -1;
 };

@@ -13,6 +13,7 @@ namespace sparsify {
 
 void Analysis::count_attribute(const std::string& name, int64_t element, int64_t value, const Axis& line, int64_t first, int64_t last, int64_t sign) {
   if (line.is_fixed()) return;
+  if (node_->nested) return labels.freeze(line, because("a number in the body of an If counts its indices", "fold constants (onnxsim) before cutting, so that the If goes"));
   lines.push_back(line);
   counts.push_back({.node = &node(), .label = flat().label, .tensor_id = -1, .attribute = name, .element = element, .value = value,
                     .line = static_cast<int>(lines.size()) - 1, .first = first, .last = last, .sign = sign});
@@ -24,6 +25,7 @@ void Analysis::count_attribute(const std::string& name, int64_t value, const Axi
 
 void Analysis::count(const ExpressionPtr& number, const Axis& line, int64_t first, int64_t last, int64_t sign, int input, int64_t element) {
   if (line.is_fixed()) return;
+  if (node_->nested) return labels.freeze(line, because("a number in the body of an If counts its indices", "fold constants (onnxsim) before cutting, so that the If goes"));
   Count count{.node = &node(), .label = flat().label, .tensor_id = number->tensor_id, .attribute = number->attribute, .element = number->element,
               .value = number->value, .line = static_cast<int>(lines.size()), .first = first, .last = last, .sign = sign};
   const bool constant = number->kind == Expression::Kind::Constant && (number->tensor_id >= 0 || number->node != nullptr);

@@ -234,6 +234,12 @@ std::vector<Family> families() {
         .nodes = "q, s, z = DynamicQuantizeLinear (x) h = com.microsoft.QAttention <num_heads = 2> (q, w, wb, s, ws, , z, wz) y = MatMul (h, o)",
         .constants = "int8[2,12] w = {1, -2, 3, 4, 5, -6, 7, 8, 9, 10, -11, 12, 13, 14, 15, -16, 1, -2, 3, 4, 5, -6, 7, 8}, float ws = {0.05}, int8 wz = {0}"},
        "o", 0, "head"},
+      {"an If that every run decides alike, as exporters write it around a rank",
+       {.inputs = "float[n,3] x", .outputs = "float[n,2] y", .weights = {{"a", {3, 6}}, {"d", {6, 2}}},
+        .nodes = "h = MatMul (x, a) s = Shape (h) r = Size (s) c = Equal (r, none) i = If (c) <then_branch = graph () => (t) { f = Constant <value_ints = [-1]> () "
+                 "t = Reshape (h, f) }, else_branch = graph () => (e) { e = Relu (h) }> y = MatMul (i, d)",
+        .constants = "int64 none = {0}"},
+       "a", 1},
       {"tied embeddings", {.inputs = "int64[1,4] x", .outputs = "float[1,4,7] y", .weights = {{"e", {7, 6}}, {"w", {6, 6}}},
                            .nodes = "h = Gather (e, x) m = MatMul (h, w) t = Transpose <perm = [1, 0]> (e) y = MatMul (m, t)"},
        "e", 1},
