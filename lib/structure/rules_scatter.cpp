@@ -1,6 +1,9 @@
 // Scatter and its kin: elements written at places that only a run knows. Along the axes that the places do not address,
 // operands and result go index by index.
+#include <set>
+
 #include "structure/analysis.h"
+#include "structure/index_grid.h"
 
 namespace sparsify {
 namespace {
@@ -43,6 +46,27 @@ void scatter_elements(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// Which of the data's indices along `axis` are written to is stored, a number for each index of one axis of what is written: then these go
+/// together, and the numbers move with what goes in front of them. Returns that axis.
+std::optional<size_t> writes_known(Analysis& a, size_t axis) {
+  const Axis& written = a.in(0).axes[axis];
+  const std::optional<IndexComponent> component = written.is_fixed() ? std::nullopt : index_component(a, 1, axis);
+  if (!component) return std::nullopt;
+  std::vector<Label> labels;
+  for (const int64_t position : component->positions) {
+    if (position < 0 || position >= written.length) return std::nullopt;
+    labels.push_back(written.at(position));
+  }
+  const Axis& updates = a.in(2).axes[component->axis];
+  const Axis& indices = a.in(1).axes[component->axis];
+  if (updates.length != static_cast<int64_t>(labels.size()) || indices.length != updates.length) return std::nullopt;
+  const Axis taken = axis_of(std::move(labels));
+  a.labels.unite(updates, taken);
+  a.labels.unite(indices, taken);
+  for (size_t i = 0; i < component->numbers.size(); ++i) a.count(component->numbers[i], written, 0, component->numbers[i]->value);
+  return component->axis;
+}
+
 /// The last axis of the indices addresses the first axes of the data; what is written has the others behind those of the indices.
 void scatter_nd(Analysis& a) {
   const LabelledValue& data = a.in(0);
@@ -54,21 +78,28 @@ void scatter_nd(Analysis& a) {
   }
   const auto first = static_cast<size_t>(depth);
   const size_t shift = indices.axes.size() - 1;
-  for (const Axis& axis : indices.axes) a.labels.freeze(axis, a.because("they are the places it writes to", kStatic));
-  for (size_t i = 0; i < shift; ++i) a.labels.freeze(updates.axes[i], a.because("it writes along this axis", kStatic));
+  std::set<size_t> moved;  // axes of the indices that follow the data
   LabelledValue result;
   result.known = true;
   result.axes = data.axes;
   result.zero.assign(data.axes.size(), 0);
   for (size_t i = 0; i < data.axes.size(); ++i) {
     if (i < first) {
-      a.labels.freeze(data.axes[i], a.because("it writes along this axis", kStatic));
+      const std::optional<size_t> known = writes_known(a, i);
+      if (!known) a.labels.freeze(data.axes[i], a.because("it writes along this axis", kStatic));
+      else moved.insert(*known);
+      if (known) result.zero[i] = stays_zero(a, data, i, updates, *known);
       continue;
     }
     const size_t own = i - first + shift;
     a.labels.unite(data.axes[i], updates.axes[own]);
     if (data.axes[i].is_fixed()) result.axes[i] = updates.axes[own];
     result.zero[i] = stays_zero(a, data, i, updates, own);
+  }
+  for (size_t i = 0; i < indices.axes.size(); ++i) {
+    if (moved.contains(i)) continue;
+    a.labels.freeze(indices.axes[i], a.because("they are the places it writes to", kStatic));
+    if (i < shift) a.labels.freeze(updates.axes[i], a.because("it writes along this axis", kStatic));
   }
   a.out(0, std::move(result));
 }

@@ -63,6 +63,31 @@ TEST_CASE("ScatterND holds the axes that its indices address and passes the othe
   CHECK_FALSE(group_of(analysed(sample("int64[2,2]", {2})), "a", 1).is_cuttable());
 }
 
+TEST_CASE("an assignment to stored positions goes with the channels that it writes to, and the numbers move", "[structure][scatter]") {
+  const auto sample = [](const std::string& at) {
+    return GraphSample{.inputs = "float[1,3,4] x", .outputs = "float[1,2,4] y", .weights = {{"a", {6, 3, 1}}, {"b", {3, 3, 1}}, {"d", {2, 6, 1}}},
+                       .nodes = "h = Conv (x, a) k = Conv (x, b) s = ScatterND (h, at, k) y = Conv (s, d)", .constants = at, .opset = 18};
+  };
+  const Structure s = analysed(sample("int64[1,3,2] at = {0, 5, 0, 1, 0, 2}"));
+  const Group& channels = group_of(s, "d", 1);
+  CHECK(channels.units == 6);
+  CHECK(channels.is_cuttable());
+  CHECK(member_of(channels, "a", 0).indices[5] == Indices{5});
+  CHECK(member_of(channels, "b", 0).indices[5] == Indices{0});
+  CHECK(member_of(channels, "b", 0).indices[0].empty());
+  CHECK(member_of(channels, "at", 1).indices[2] == Indices{2});
+  const Removed first = without(s, channels, {0, 2});
+  for (const Count& count : s.counts()) {
+    if (count.value == 5) CHECK(s.count(count, first) == 3);  // 1, 3, 4 stand in front of it
+    if (count.value == 1) CHECK(s.count(count, first) == 0);
+  }
+  // A number that changes along two axes says nothing about either.
+  const Structure mixed = analysed({.inputs = "float[2,3,4] x", .outputs = "float[2,2,4] y", .weights = {{"a", {6, 3, 1}}, {"b", {3, 3, 1}}, {"d", {2, 6, 1}}},
+                                    .nodes = "h = Conv (x, a) k = Conv (x, b) s = ScatterND (h, at, k) y = Conv (s, d)",
+                                    .constants = "int64[2,3,2] at = {0, 0, 0, 1, 0, 2, 1, 3, 1, 4, 1, 5}", .opset = 18});
+  CHECK_FALSE(group_of(mixed, "d", 1).is_cuttable());
+}
+
 TEST_CASE("an optimised BERT keeps its width, and its heads and inner channels can go", "[structure][attention]") {
   const std::string model = text_of({.inputs = "int32[1,4] ids", .outputs = "float[1,4,2] y",
                                      .weights = {{"words", {7, 6}}, {"places", {5, 6}}, {"g", {6}}, {"b", {6}}, {"w", {6, 18}}, {"wb", {18}}, {"o", {6, 6}}, {"u", {6, 10}}, {"d", {10, 2}}},
