@@ -138,10 +138,13 @@ void Analysis::bind(const ExpressionPtr& expression, const Axis& axis) {
 
 bool Analysis::rescale(const Axis& line, double power, float epsilon) {
   if (node_->nested || node_->label != node().label() || node_->outputs.empty()) return false;
+  // Inference does not know the results of other domains; what a norm scales with is of their type.
+  std::vector<std::string> known = {node_->outputs[0]};
+  known.insert(known.end(), node_->inputs.begin(), node_->inputs.end());
   DType type = DType::Undefined;
-  for (const std::string& value : {node_->outputs[0], node_->inputs[0]}) {
+  for (const std::string& value : known) {
     const auto info = shapes_.find(value);
-    if (type == DType::Undefined && info != shapes_.end()) type = info->second.type;
+    if (!is_prunable_float(type) && info != shapes_.end()) type = info->second.type;
   }
   if (!is_prunable_float(type)) return false;
   lines.push_back(line);

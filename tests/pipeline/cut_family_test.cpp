@@ -40,6 +40,12 @@ std::vector<Family> families() {
        {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"c", {3, 6}}, {"gamma", {6}}, {"b", {6, 2}}},
         .nodes = "h = MatMul (x, a) k = MatMul (x, c) n = com.microsoft.SkipSimplifiedLayerNormalization <epsilon = 0.25> (h, k, gamma) y = MatMul (n, b)"},
        "c", 1},
+      {"a residual stream whose sums and norms are fused, as ONNX Runtime's optimiser leaves a language model",
+       {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"c", {6, 5}}, {"e", {5, 6}}, {"f", {6, 5}}, {"i", {5, 6}}, {"gamma", {6}}, {"b", {6, 2}}},
+        .nodes = "h = MatMul (x, a) r = com.microsoft.SimplifiedLayerNormalization <axis = -1, epsilon = 0.25> (h, gamma) p = MatMul (r, c) q = Relu (p) k = MatMul (q, e) "
+                 "n, , , s = com.microsoft.SkipSimplifiedLayerNormalization <epsilon = 0.25> (h, k, gamma) u = MatMul (n, f) v = Relu (u) w = MatMul (v, i) "
+                 "o = com.microsoft.SkipSimplifiedLayerNormalization <epsilon = 0.25> (s, w, gamma) y = MatMul (o, b)"},
+       "i", 1},
       {"LpNormalization",
        {.inputs = sequence, .outputs = "float[1,4,2] y", .weights = {{"a", {3, 6}}, {"b", {6, 2}}},
         .nodes = "h = MatMul (x, a) n = LpNormalization <axis = -1, p = 2> (h) y = MatMul (n, b)"},
