@@ -262,6 +262,14 @@ void Analysis::mark_heads(const Axis& axis) {
   if (axis.labels) heads.insert(heads.end(), axis.labels->begin(), axis.labels->end());
 }
 
+void Analysis::hold_others(size_t input, std::initializer_list<int> moving) {
+  const LabelledValue& value = in(input);
+  for (int axis = 0; axis < value.rank(); ++axis) {
+    const bool moves = std::any_of(moving.begin(), moving.end(), [&](int one) { return normal(one, value.rank()) == axis; });
+    if (!moves) labels.freeze(value.axes[static_cast<size_t>(axis)], space_);
+  }
+}
+
 void Analysis::freeze_all(const std::string& reason, const std::string& fix) {
   std::optional<Label> anchor;
   for (size_t i = 0; i < node_->inputs.size(); ++i) {

@@ -115,6 +115,8 @@ class Analysis {
   /// The element counts all of the line.
   void count_pinned(int pin, int64_t element, const Axis& line);
 
+  /// All axes of the input stay, but for those listed (negative ones count from the end): of batch, time and space its rule says nothing.
+  void hold_others(size_t input, std::initializer_list<int> moving);
   /// All inputs freeze; outputs are what shape inference says.
   void freeze_all(const std::string& reason, const std::string& fix);
   /// The output with fixed axes of the inferred lengths, unknown if inference does not know.

@@ -72,6 +72,11 @@ void projecting_attention(Analysis& a, const Projecting& operands) {
   }
   for (const size_t input : operands.scalars) a.passive(input);
   a.labels.unite(x.axes[2], weight.axes[0]);
+  a.hold_others(0, {-1});
+  for (size_t input = 3; input < a.flat().inputs.size(); ++input) {
+    const bool column = std::find(operands.per_column.begin(), operands.per_column.end(), input) != operands.per_column.end();
+    if (!column) a.hold_others(input, {});
+  }
   if ((weight.zero[0] == 0 || !exact) && x.zero[2] == 0) a.labels.freeze(x.axes[2], a.because("it sums over channels that are not zero where they were removed"));
   bool zero = exact && weight.zero[1] != 0;
   if (a.has(2)) {
@@ -121,6 +126,9 @@ void rotary(Analysis& a, size_t cosine) {
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
+  for (size_t input = 1; input < a.flat().inputs.size(); ++input) a.hold_others(input, {});
+  if (x.rank() == 4) a.hold_others(0, {1, 3});
+  else a.hold_others(0, {-1});
   const Label turned = a.because("it turns pairs of these channels by one angle", "cut whole heads");
   if (x.rank() == 4) {
     a.labels.freeze(x.axes[3], turned);
@@ -171,6 +179,10 @@ void attend(Analysis& a, const std::string& query_heads, const std::string& kv_h
   const auto key = heads_of(a, k, kv_count, four);
   const auto value = heads_of(a, v, kv_count, four);
   if (!query || !key || !value) return a.freeze_all("its heads do not divide evenly", "export the model again");
+  for (const size_t input : {size_t{0}, size_t{1}, size_t{2}}) {
+    if (four) a.hold_others(input, {1, 3});
+    else a.hold_others(input, {-1});
+  }
   unite_heads(a, query->heads, key->heads);
   a.labels.unite(key->heads, value->heads);
   a.mark_heads(query->heads);

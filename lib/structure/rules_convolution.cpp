@@ -133,6 +133,8 @@ void deformable(Analysis& a) {
   for (const size_t input : {size_t{2}, size_t{4}}) {
     for (const Axis& axis : a.in(input).axes) a.labels.freeze(axis, a.because("it gives places to look at, a number for each tap"));
   }
+  a.hold_others(0, {1});
+  a.hold_others(1, {0, 1});
   a.labels.unite(x.axes[1], weight.axes[1]);
   if (weight.zero[1] == 0 && x.zero[1] == 0) a.labels.freeze(x.axes[1], a.because("it sums over channels that are not zero where they were removed"));
   bool zero = weight.zero[0] != 0;

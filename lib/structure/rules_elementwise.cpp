@@ -137,11 +137,11 @@ void quantised_activation(Analysis& a, bool zero_stays) {
   zero_stays ? keeps_zero(a) : loses_zero(a);
 }
 
-/// f(0) is infinite: a masked channel would be NaN further on.
+/// f(0) is infinite or not a number: a masked channel would be NaN further on.
 void infinite_at_zero(Analysis& a) {
   LabelledValue result = same(a);
   for (size_t axis = 0; axis < result.axes.size(); ++axis) {
-    if (result.zero[axis] != 0) a.labels.freeze(result.axes[axis], a.because("it is infinite at 0, so that a masked channel has no value"));
+    if (result.zero[axis] != 0) a.labels.freeze(result.axes[axis], a.because("it has no finite value at 0, so that a masked channel has none"));
   }
   result.zero.assign(result.axes.size(), 0);
   a.out(0, std::move(result));
@@ -250,10 +250,10 @@ void add_elementwise_rules(RuleTable& table) {
                          "com.microsoft.ScaledSiLU"}) {
     table[op] = keeps_zero;
   }
-  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Acosh", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot", "Affine", "ParametricSoftplus"}) {
+  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot", "Affine", "ParametricSoftplus"}) {
     table[op] = loses_zero;
   }
-  for (const char* op : {"Reciprocal", "Log"}) table[op] = infinite_at_zero;
+  for (const char* op : {"Reciprocal", "Log", "Acosh"}) table[op] = infinite_at_zero;
 }
 
 }  // namespace sparsify

@@ -169,6 +169,9 @@ void pad(Analysis& a) {
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
+  // What is padded with another number is not zero, along whatever axis it lies.
+  const bool pads_nothing = pads.size() == 2 * axes.size() && std::all_of(pads.begin(), pads.end(), [](const ExpressionPtr& one) { return one->value <= 0; });
+  if (constant && !with_zero && !pads_nothing) result.zero.assign(result.zero.size(), 0);
   if (pads.size() != 2 * axes.size()) {
     for (const int64_t axis : axes) {
       const auto at = static_cast<size_t>(Analysis::normal(axis, x.rank()));

@@ -26,6 +26,7 @@ void batch_normalization(Analysis& a) {
   for (size_t input = 1; input <= 4; ++input) unite_vector(a, input, x.axes[1]);
   a.passive(3);
   a.passive(4);
+  if (a.node().integer("training_mode", 0) != 0) a.hold_others(0, {1});  // the batch's own mean and variance
   LabelledValue result;
   result.known = true;
   result.axes = x.axes;
@@ -55,6 +56,7 @@ void group_normalization(Analysis& a) {
   if (x.rank() < 2 || channels.length < 0 || groups < 1 || channels.length % groups != 0) {
     return a.freeze_all("its operands' shapes are not known before run time", "export with static shapes");
   }
+  a.hold_others(0, {0, last ? -1 : 1});
   const auto [whole, within] = a.labels.split(channels, groups, channels.length / groups);
   a.labels.freeze(within, normalised(a));
   a.count_attribute(a.node().find("groups") != nullptr ? "groups" : "num_groups", groups, whole);

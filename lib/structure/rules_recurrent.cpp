@@ -49,6 +49,9 @@ void recurrent(Analysis& a) {
   a.labels.unite(x.axes[2], w.axes[columns]);
   const bool exact = !quantised || keeps_ranges(a, hidden);
   if ((w.zero[columns] == 0 || !exact) && x.zero[2] == 0) a.labels.freeze(x.axes[2], a.because("it sums over inputs that are not zero where they were removed"));
+  a.hold_others(0, {2});
+  a.hold_others(4, {});
+  for (const size_t input : {size_t{5}, size_t{6}}) a.hold_others(input, {-1});
   a.labels.freeze(w.axes[0], a.space());
   a.labels.freeze(r.axes[0], a.space());
   unite_blocks(a, w.axes[rows], hidden);

@@ -221,6 +221,7 @@ void depth_to_space(Analysis& a) {
   const int64_t block = a.node().integer("blocksize", 1);
   const int64_t inner = block * block;
   if (x.rank() != 4 || x.axes[1].length < inner) return a.freeze_all("its operand's shape is not known before run time", "give input shapes with --input");
+  a.hold_others(0, {0, 1});
   const bool column_row_depth = a.node().text("mode", "DCR") == "CRD";
   const int64_t depth = x.axes[1].length / inner;
   const auto parts = column_row_depth ? a.labels.split(x.axes[1], depth, inner) : a.labels.split(x.axes[1], inner, depth);
@@ -261,6 +262,7 @@ void space_to_depth(Analysis& a) {
   const LabelledValue& x = a.in(0);
   const int64_t block = a.node().integer("blocksize", 1);
   if (x.rank() != 4) return a.freeze_all("its operand's shape is not known before run time", "give input shapes with --input");
+  a.hold_others(0, {0, 1});
   const auto shorter = [&](const Axis& axis) { return a.fixed(axis.length < 0 ? -1 : axis.length / block); };
   LabelledValue result;
   result.known = true;

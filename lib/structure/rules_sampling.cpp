@@ -67,6 +67,7 @@ void add_sampling_rules(RuleTable& table) {
   for (const char* op : {"GridSample", "RoiAlign", "MaxRoiPool", "com.microsoft.GridSample"}) table[op] = sample;
   table["com.microsoft.CropAndResize"] = [](Analysis& a) {
     if (a.in(0).rank() != 4) return a.freeze_all("its operand is no picture", "export the model again");
+    a.hold_others(0, {1});
     a.parameter(3);
     const auto size = a.integers(3);
     const Axis boxes = a.in(1).axes.empty() ? a.fixed(-1) : a.in(1).axes[0];

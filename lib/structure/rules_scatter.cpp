@@ -110,6 +110,11 @@ void tensor_scatter(Analysis& a) {
   const LabelledValue& update = a.in(1);
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", -2), cache.rank()));
   if (cache.rank() != update.rank() || at >= cache.axes.size()) return a.freeze_all("its operands differ in rank", "export the model again");
+  if (a.has(2)) {  // a place for each sample
+    a.hold_others(2, {});
+    a.labels.freeze(cache.axes[0], a.space());
+    a.labels.freeze(update.axes[0], a.space());
+  }
   LabelledValue result;
   result.known = true;
   result.axes = cache.axes;
@@ -132,6 +137,8 @@ void one_hot(Analysis& a) {
   const LabelledValue& indices = a.in(0);
   const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", -1), indices.rank() + 1));
   const std::optional<std::vector<int64_t>> depth = a.integers(1);
+  a.hold_others(1, {});
+  a.hold_others(2, {});
   LabelledValue result;
   result.known = true;
   result.axes = indices.axes;

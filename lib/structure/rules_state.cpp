@@ -62,6 +62,8 @@ void linear_attention(Analysis& a) {
     if (rate.length == key_count) a.labels.unite(rate, key->heads);
     else a.labels.freeze(rate, a.space());
   }
+  for (const size_t input : {size_t{0}, size_t{1}, size_t{2}, size_t{4}, size_t{5}}) a.hold_others(input, {-1});
+  a.hold_others(3, {});
   const bool stateful = a.has(3) || (a.flat().outputs.size() > 1 && !a.flat().outputs[1].empty());
   if (stateful) a.labels.freeze(key->heads, a.because("a past state has an axis of heads"));
   a.count_attribute("q_num_heads", query_count, query->heads);
@@ -82,6 +84,9 @@ void causal_convolution(Analysis& a) {
     return a.freeze_all("its operands are not channels of one axis", "export one axis, channels first");
   }
   a.labels.unite(x.axes[1], weight.axes[0]);
+  a.hold_others(0, {1});
+  a.hold_others(1, {0});
+  a.hold_others(3, {1});
   bool zero = weight.zero[0] != 0;
   LabelledValue state;
   state.known = true;

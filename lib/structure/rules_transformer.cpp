@@ -102,6 +102,8 @@ void mixture_of_experts(Analysis& a) {
     const Axis& experts = input == 1 ? a.in(1).axes.back() : a.in(input).axes.front();
     a.labels.freeze(experts, a.because("it is an axis of experts, of which a run chooses", "cut the experts' inner channels"));
   }
+  a.hold_others(0, {-1});
+  a.hold_others(1, {});
   const Axis hidden = x.axes.back();
   const Axis inner = second.axes[2];
   const int64_t fusion = a.node().integer("swiglu_fusion", 0);
