@@ -77,7 +77,7 @@ void projecting_attention(Analysis& a, const Projecting& operands) {
     const bool column = std::find(operands.per_column.begin(), operands.per_column.end(), input) != operands.per_column.end();
     if (!column) a.hold_others(input, {});
   }
-  if ((weight.zero[0] == 0 || !exact) && x.zero[2] == 0) a.labels.freeze(x.axes[2], a.because("it sums over channels that are not zero where they were removed"));
+  if ((weight.zero[0] == 0 || !exact) && (x.zero[2] == 0 || x.stored >= 0)) a.labels.freeze(x.axes[2], a.because("it sums over channels that are not zero where they were removed"));
   bool zero = exact && weight.zero[1] != 0;
   if (a.has(2)) {
     a.labels.unite(a.in(2).axes.at(0), weight.axes[1]);

@@ -119,6 +119,10 @@ LabelledValue same(const Analysis& a) {
 
 /// f(0) = 0
 void keeps_zero(Analysis& a) {
+  if (a.node().op_type == "Dropout" && a.has(2)) {
+    const auto training = a.integers(2);
+    if (!training || training->empty() || training->front() != 0) return a.freeze_all("it draws a number for each element: of fewer elements it would draw others", "export the model for inference");
+  }
   LabelledValue result = same(a);
   result.all_zero = a.in(0).all_zero;
   a.out(0, result);

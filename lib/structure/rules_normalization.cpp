@@ -33,6 +33,12 @@ void batch_normalization(Analysis& a) {
   result.zero.assign(x.axes.size(), 0);
   result.zero[1] = a.in(1).rank() == 1 && a.in(1).zero[0] != 0 && a.in(2).rank() == 1 && a.in(2).zero[0] != 0;
   a.out(0, std::move(result));
+  for (size_t output = 1; output < a.flat().outputs.size(); ++output) {  // statistics of each channel
+    LabelledValue statistics;
+    statistics.known = true;
+    statistics.axes = {x.axes[1]};
+    a.out(output, std::move(statistics));
+  }
 }
 
 void instance_normalization(Analysis& a) {
