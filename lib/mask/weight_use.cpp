@@ -92,9 +92,17 @@ WeightUse use_of(const FlatNode& flat, size_t position, int rank, bool other_is_
     if (position == 1 || position == 2) return {.kind = "weight", .output_axis = 1, .input_axis = 2};
     return position == 3 ? kBias : kOther;
   }
-  if (node.domain == "com.microsoft" && op == "Attention") {
+  if (node.domain == "com.microsoft" && (op == "Attention" || op == "QAttention")) {
     if (position == 1) return {.kind = "weight", .output_axis = 1, .input_axis = 0};
     return position == 2 ? kBias : kOther;
+  }
+  if (op == "DynamicQuantizeLSTM") {
+    if (position == 1 || position == 2) return {.kind = "weight", .output_axis = 2, .input_axis = 1};
+    return position == 3 ? kBias : kOther;
+  }
+  if (op == "MoE") {  // weights and biases of each expert's layers alternate
+    if (position < 2) return kOther;
+    return position % 2 == 0 ? WeightUse{.kind = "weight", .output_axis = 1, .input_axis = 2} : kBias;
   }
   if (op == "EmbedLayerNormalization") {
     return position >= 2 && position <= 4 ? WeightUse{.kind = "embedding"} : position <= 6 ? kNorm : kOther;
@@ -109,7 +117,7 @@ bool is_layer_op(const Node& node) {
   static const std::set<std::string> names = {
       "Conv", "FusedConv", "ConvInteger", "DeformConv", "ConvTranspose", "QLinearConv", "Gemm", "FusedGemm", "MatMul",
       "MatMulInteger", "FusedMatMul", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "Einsum", "LSTM", "GRU", "RNN",
-      "Attention", "EmbedLayerNormalization", "Gather", "CausalConvWithState"};
+      "DynamicQuantizeLSTM", "MoE", "QAttention", "Attention", "EmbedLayerNormalization", "Gather", "CausalConvWithState"};
   return names.contains(node.op_type);
 }
 

@@ -176,11 +176,18 @@ std::string shape_difference(const ModelFile& masked, const ModelFile& shrunk) {
 }  // namespace
 
 ProofInputs random_inputs(const ModelFile& file, const Structure& structure, uint64_t seed, int samples) {
+  std::map<std::string, Shape> shapes;
+  for (const ValueInfo& input : file.model().graph.inputs) shapes[input.name] = structure.shape(input.name);
+  return random_inputs(file, shapes, seed, samples);
+}
+
+ProofInputs random_inputs(const ModelFile& file, const std::map<std::string, Shape>& shapes, uint64_t seed, int samples) {
   ProofInputs all;
   for (int sample = 0; sample < samples; ++sample) {
     std::vector<HostTensor> inputs;
     for (const ValueInfo& input : file.model().graph.inputs) {
-      Shape shape = structure.shape(input.name);
+      const auto given = shapes.find(input.name);
+      Shape shape = given == shapes.end() ? Shape{} : given->second;
       if (shape.empty() && input.shape) {
         for (const Dimension& dimension : *input.shape) shape.push_back(dimension.size);
       }
@@ -201,7 +208,7 @@ double proof_tolerance(const ModelFile& file, const FlatGraph& graph) {
   }
   const bool quantised = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const FlatNode& node) {
     const std::string& op = node.node->op_type;
-    return op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear");
+    return op == "QuantizeLinear" || op.starts_with("DynamicQuantize") || op.starts_with("QLinear");
   });
   const double steps = quantised ? 2.0 / 127 : 0;
   return epsilon * 16 * std::sqrt(static_cast<double>(depth_of(graph))) + steps;

@@ -18,6 +18,8 @@ using ProofInputs = std::vector<std::vector<HostTensor>>;
 /// Drawn for the signature, with the sizes that the analysis has assumed where the signature leaves them open.
 ///   throws ResourceError for inputs that are no tensors
 ProofInputs random_inputs(const ModelFile& file, const Structure& structure, uint64_t seed, int samples = 2);
+/// With these shapes, by input name; sizes that are left open there are 2.
+ProofInputs random_inputs(const ModelFile& file, const std::map<std::string, Shape>& shapes, uint64_t seed, int samples = 2);
 
 struct ProofOptions {
   std::string runtime = "libtorch";

@@ -7,6 +7,7 @@
 #include "pipeline/assumed_sizes.h"
 #include "pipeline/cut.h"
 #include "pipeline/cut_choice.h"
+#include "pipeline/proof_inputs.h"
 #include "pipeline/second_opinion.h"
 #include "pipeline/zero_points.h"
 #include "runtimes/runtime.h"
@@ -175,9 +176,11 @@ std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelF
   if (!sound) return results;  // such a file may not run at all
   const double tolerance = proof_tolerance(masked, plan.structure->graph());
   const ProofOptions options{.threads = proof.threads, .device = proof.device};
-  const ProofInputs random = random_inputs(masked, *plan.structure, proof.seed);
-  results.push_back(prove_equal(masked, written, random, tolerance, options));
-  prove_batch(masked, written, random, tolerance, options, results);
+  ProofInputs random;
+  if (auto result = prove_on_drawn(masked, written, plan, proof, tolerance, random)) {
+    results.push_back(std::move(*result));
+    prove_batch(masked, written, random, tolerance, options, results);
+  }
   ProofInputs real;
   if (proof.data != nullptr) {
     const auto stream = proof.data->stream({});

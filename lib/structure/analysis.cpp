@@ -26,9 +26,23 @@ const RuleTable& rules() {
     add_attention_rules(rules);
     add_quantization_rules(rules);
     add_sampling_rules(rules);
+    add_scatter_rules(rules);
+    add_sequence_rules(rules);
+    add_transformer_rules(rules);
+    add_state_rules(rules);
+    add_held_rules(rules);
     return rules;
   }();
   return table;
+}
+
+/// Of an axis whose length only the run knows: one sample, pictures of 64 x 64, sequences of 8; a cache [N, heads, T, width] of 16, which
+/// its table of positions has.
+int64_t assumed_size(const std::vector<Dimension>& shape, size_t axis) {
+  if (axis == 0) return 1;
+  if (shape.size() < 4 || axis < 2) return 8;
+  const bool cache = shape.size() == 4 && axis == 2 && shape[3].size >= 0;
+  return cache ? 16 : 64;
 }
 
 std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<std::string, Shape>& given) {
@@ -48,7 +62,7 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
       const Dimension& dimension = (*input.shape)[axis];
       int64_t size = dimension.size;
       if (size < 0) {
-        size = axis == 0 ? 1 : input.shape->size() >= 4 && axis >= 2 ? 64 : 8;
+        size = assumed_size(*input.shape, axis);
         if (!dimension.symbol.empty()) size = symbols.try_emplace(dimension.symbol, size).first->second;
       }
       shape.push_back(size);
@@ -60,12 +74,15 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
 
 }  // namespace
 
+bool has_rule(const std::string& key) { return rules().contains(key); }
+
 Analysis::Analysis(const ModelFile& model, const StructureOptions& chosen)
     : file(model), options(chosen), graph(flatten(model.model())), shapes_(infer_shapes(model, probe_shapes(model, chosen.inputs))) {
   space_ = labels.anchor({.node = "", .op = "", .reason = "it is a batch, time or space axis", .fix = "nothing: it holds no channels"}, true);
   for (const FlatNode& flat : graph.nodes) {
     for (const std::string& input : flat.inputs) ++uses_[input];
   }
+  find_bodies();
 }
 
 void Analysis::run() {
@@ -91,6 +108,7 @@ void Analysis::add_inputs() {
       for (size_t axis = 0; shape && axis < shape->size() && axis < value.axes.size(); ++axis) value.axes[axis].stated = (*shape)[axis].size >= 0;
       value.zero.assign(value.axes.size(), 0);
     }
+    if (!value.known) unknown_[graph.inputs[i]] = fmt::format("the input \"{}\" states no shape", name);
     values[graph.inputs[i]] = std::move(value);
   }
 }
@@ -147,6 +165,7 @@ void Analysis::out(size_t output, LabelledValue value) {
 
 /// Unknown lengths come from shape inference; where a rule and inference disagree, nothing along the axis is cut.
 void Analysis::check_output(size_t output, LabelledValue& value) {
+  if (value.is_sequence) return;
   const LabelledValue expected = inferred(output);
   if (!expected.known) return;
   if (!value.known || value.rank() != expected.rank()) {
@@ -167,7 +186,7 @@ LabelledValue Analysis::inferred(size_t output) const {
   LabelledValue value;
   if (output >= node_->outputs.size()) return value;
   const auto info = shapes_.find(node_->outputs[output]);
-  if (info == shapes_.end() || !info->second.shape) return value;
+  if (info == shapes_.end() || !info->second.shape || info->second.kind != ValueInfo::Kind::Tensor) return value;
   value.known = true;
   for (const Dimension& dimension : *info->second.shape) value.axes.push_back(fixed(dimension.size));
   value.zero.assign(value.axes.size(), 0);
@@ -243,14 +262,21 @@ void Analysis::mark_heads(const Axis& axis) {
   if (axis.labels) heads.insert(heads.end(), axis.labels->begin(), axis.labels->end());
 }
 
+void Analysis::hold_others(size_t input, std::initializer_list<int> moving) {
+  const LabelledValue& value = in(input);
+  for (int axis = 0; axis < value.rank(); ++axis) {
+    const bool moves = std::any_of(moving.begin(), moving.end(), [&](int one) { return normal(one, value.rank()) == axis; });
+    if (!moves) labels.freeze(value.axes[static_cast<size_t>(axis)], space_);
+  }
+}
+
 void Analysis::freeze_all(const std::string& reason, const std::string& fix) {
   std::optional<Label> anchor;
   for (size_t i = 0; i < node_->inputs.size(); ++i) {
-    for (const Axis& axis : in(i).axes) {
-      if (axis.is_fixed()) continue;
+    freeze_value(in(i), [&] {
       if (!anchor) anchor = because(reason, fix);
-      labels.freeze(axis, *anchor);
-    }
+      return *anchor;
+    });
   }
   for (size_t i = 0; i < node_->outputs.size(); ++i) {
     LabelledValue value = inferred(i);
@@ -263,6 +289,36 @@ void Analysis::freeze_all(const std::string& reason, const std::string& fix) {
   }
 }
 
+void Analysis::freeze_value(const LabelledValue& value, const std::function<Label()>& anchor) {
+  for (const Axis& axis : value.axes) {
+    if (!axis.is_fixed()) labels.freeze(axis, anchor());
+  }
+  for (const LabelledValue& item : value.items) freeze_value(item, anchor);
+}
+
+std::string Analysis::unknown_operand() const {
+  for (const std::string& name : node_->inputs) {
+    const auto value = values.find(name);
+    if (name.empty() || (value != values.end() && value->second.known)) continue;
+    const auto blamed = unknown_.find(name);
+    return blamed == unknown_.end() ? fmt::format("the shape of its operand \"{}\" is not known before run time", name)
+                                    : fmt::format("the shape of its operand \"{}\" is not known before run time, since {}", name, blamed->second);
+  }
+  return "";
+}
+
+void Analysis::apply_rule(const std::string& key) {
+  const auto rule = rules().find(key);
+  const std::string unknown = unknown_operand();
+  if (rule == rules().end()) {
+    freeze_all(fmt::format("the operator {} has no rule", key), "exclude these layers, or ask for a rule (docs/structured.md)");
+  } else if (!unknown.empty()) {
+    freeze_all(unknown, "give input shapes with --input, or export with static shapes");
+  } else {
+    rule->second(*this);
+  }
+}
+
 void Analysis::visit(const FlatNode& flat) {
   node_ = &flat;
   parameters_.clear();
@@ -271,29 +327,25 @@ void Analysis::visit(const FlatNode& flat) {
   const bool has_bodies = std::any_of(flat.node->attributes.begin(), flat.node->attributes.end(), [](const Attribute& attribute) {
     return std::holds_alternative<std::shared_ptr<const Graph>>(attribute.value);
   });
-  if (flat.nested || has_bodies) {
+  const Place place = flat.nested ? place_of(flat) : Place::Taken;
+  if (place == Place::Skipped) return;  // no run reads what it gives
+  if (place == Place::Undecided || (has_bodies && !take_branch(flat))) {
     freeze_all(fmt::format("it is used by {} {}", flat.nested ? "a node inside the body of an If, Loop or Scan," : "the control flow of", op),
                "unroll or inline the control flow before cutting");
     freeze_nested(flat);
-  } else if (!evaluate_integers(*this)) {
-    const auto rule = rules().find(key);
-    const bool complete = std::all_of(flat.inputs.begin(), flat.inputs.end(), [&](const std::string& name) {
-      const auto value = values.find(name);
-      return name.empty() || (value != values.end() && value->second.known);
-    });
-    if (rule == rules().end()) {
-      freeze_all(fmt::format("the operator {} has no rule", key), "exclude these layers, or ask for a rule (docs/structured.md)");
-    } else if (!complete) {
-      freeze_all("the shape of an operand is not known before run time", "give input shapes with --input, or export with static shapes");
-    } else {
-      rule->second(*this);
-    }
+  } else if (!has_bodies && !evaluate_integers(*this)) {
+    apply_rule(key);
   }
+  if (place == Place::Taken && flat.nested) hold_in_branch(flat);
   for (size_t i = 0; i < flat.inputs.size(); ++i) {
     if (in(i).integers && !parameters_.contains(i)) keep_lengths(i);
   }
   for (size_t i = 0; i < flat.outputs.size(); ++i) {
-    if (!flat.outputs[i].empty() && !values.contains(flat.outputs[i])) out(i, inferred(i));
+    if (flat.outputs[i].empty()) continue;
+    if (!values.contains(flat.outputs[i])) out(i, inferred(i));
+    if (values.at(flat.outputs[i]).known) continue;
+    const auto inherited = std::find_if(flat.inputs.begin(), flat.inputs.end(), [&](const std::string& name) { return unknown_.contains(name); });
+    unknown_[flat.outputs[i]] = inherited != flat.inputs.end() ? unknown_.at(*inherited) : fmt::format("\"{}\" ({}) leaves it open", flat.label, key);
   }
 }
 
@@ -307,7 +359,7 @@ void Analysis::freeze_nested(const FlatNode& flat) {
       for (const std::string& name : {output.name, scope == std::string::npos ? output.name : flat.label.substr(0, scope + 1) + output.name}) {
         const auto value = values.find(name);
         if (value == values.end()) continue;
-        for (const Axis& axis : value->second.axes) labels.freeze(axis, because("it is a result of control flow", "unroll or inline the control flow before cutting"));
+        freeze_value(value->second, [&] { return because("it is a result of control flow", "unroll or inline the control flow before cutting"); });
       }
     }
   }
@@ -319,7 +371,7 @@ void Analysis::freeze_outputs() {
     if (value == values.end()) continue;
     const Label anchor = labels.anchor({.node = output, .op = "output", .reason = "it is an output of the model",
                                         .fix = "nothing: the model's outputs stay as they are"});
-    for (const Axis& axis : value->second.axes) labels.freeze(axis, anchor);
+    freeze_value(value->second, [&] { return anchor; });
     if (!value->second.integers) continue;
     for (const ExpressionPtr& one : *value->second.integers) freeze_lengths(one, anchor);
   }

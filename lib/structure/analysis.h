@@ -53,6 +53,8 @@ struct LabelledValue {
   bool all_zero = false;         ///< every element is zero, whatever its shape
   std::optional<float> number{};  ///< of a Constant node
   bool floating = false;         ///< `integers` are held as floating-point numbers
+  bool is_sequence = false;      ///< of tensors whose number and order the graph states; then `axes` is empty
+  std::vector<LabelledValue> items{};
 
   int rank() const { return static_cast<int>(axes.size()); }
 };
@@ -113,6 +115,8 @@ class Analysis {
   /// The element counts all of the line.
   void count_pinned(int pin, int64_t element, const Axis& line);
 
+  /// All axes of the input stay, but for those listed (negative ones count from the end): of batch, time and space its rule says nothing.
+  void hold_others(size_t input, std::initializer_list<int> moving);
   /// All inputs freeze; outputs are what shape inference says.
   void freeze_all(const std::string& reason, const std::string& fix);
   /// The output with fixed axes of the inferred lengths, unknown if inference does not know.
@@ -137,6 +141,28 @@ class Analysis {
   void add_tensors();
   void visit(const FlatNode& flat);
   void freeze_nested(const FlatNode& flat);
+  /// A body of an If, Loop or Scan, by what the labels of its nodes start with.
+  struct Body {
+    const FlatNode* owner = nullptr;  ///< null: several nodes have this name
+    const Graph* graph = nullptr;
+    std::string attribute{};
+  };
+  /// Where a node of a body stands: in branches that every run takes, in one that none takes, or that is not known.
+  enum class Place { Undecided, Taken, Skipped };
+
+  void find_bodies();
+  /// The condition of an If that is the same in every run.
+  std::optional<bool> decided(const FlatNode& flat) const;
+  Place place_of(const FlatNode& flat) const;
+  void hold_in_branch(const FlatNode& flat);
+  /// The results of a decided If are those of its branch.
+  bool take_branch(const FlatNode& flat);
+  void apply_rule(const std::string& key);
+
+  /// A value and, of a sequence, its elements.
+  void freeze_value(const LabelledValue& value, const std::function<Label()>& anchor);
+  /// The operand whose rank is not known, and which node left it open; "" if all are known.
+  std::string unknown_operand() const;
   void check_output(size_t output, LabelledValue& value);
   void freeze_outputs();
   void reconcile_counts();
@@ -147,6 +173,8 @@ class Analysis {
   std::map<std::string, ValueInfo> shapes_;
   std::map<std::string, int> uses_;
   std::set<size_t> parameters_;
+  std::map<std::string, Body> bodies_;
+  std::map<std::string, std::string> unknown_;  ///< values without a rank -> the node that is to blame
   Label space_ = -1;
 };
 
@@ -166,12 +194,23 @@ void add_recurrent_rules(RuleTable& table);
 void add_attention_rules(RuleTable& table);
 void add_quantization_rules(RuleTable& table);
 void add_sampling_rules(RuleTable& table);
+void add_scatter_rules(RuleTable& table);
+void add_sequence_rules(RuleTable& table);
+void add_transformer_rules(RuleTable& table);
+void add_state_rules(RuleTable& table);
+void add_held_rules(RuleTable& table);
+
+/// Whether an operator of this name (`com.microsoft.Attention`) has a rule.
+bool has_rule(const std::string& key);
 
 /// Shape arithmetic of the current node on known integers; false if it is none.
 bool evaluate_integers(Analysis& analysis);
 
 /// Whether an activation that a fused operator names maps 0 to 0.
 bool maps_zero_to_zero(const std::string& activation);
+
+/// The parts one behind the other along the node's `axis`, as its first output. At least one part.
+void concatenate(Analysis& analysis, const std::vector<const LabelledValue*>& parts);
 
 /// Merges the axes of broadcast operands from the right; `zero` of the result is left all false.
 LabelledValue broadcast(Analysis& analysis, const std::vector<const LabelledValue*>& operands);

@@ -13,6 +13,7 @@ namespace sparsify {
 
 void Analysis::count_attribute(const std::string& name, int64_t element, int64_t value, const Axis& line, int64_t first, int64_t last, int64_t sign) {
   if (line.is_fixed()) return;
+  if (node_->nested) return labels.freeze(line, because("a number in the body of an If counts its indices", "fold constants (onnxsim) before cutting, so that the If goes"));
   lines.push_back(line);
   counts.push_back({.node = &node(), .label = flat().label, .tensor_id = -1, .attribute = name, .element = element, .value = value,
                     .line = static_cast<int>(lines.size()) - 1, .first = first, .last = last, .sign = sign});
@@ -24,6 +25,7 @@ void Analysis::count_attribute(const std::string& name, int64_t value, const Axi
 
 void Analysis::count(const ExpressionPtr& number, const Axis& line, int64_t first, int64_t last, int64_t sign, int input, int64_t element) {
   if (line.is_fixed()) return;
+  if (node_->nested) return labels.freeze(line, because("a number in the body of an If counts its indices", "fold constants (onnxsim) before cutting, so that the If goes"));
   Count count{.node = &node(), .label = flat().label, .tensor_id = number->tensor_id, .attribute = number->attribute, .element = number->element,
               .value = number->value, .line = static_cast<int>(lines.size()), .first = first, .last = last, .sign = sign};
   const bool constant = number->kind == Expression::Kind::Constant && (number->tensor_id >= 0 || number->node != nullptr);
@@ -136,10 +138,13 @@ void Analysis::bind(const ExpressionPtr& expression, const Axis& axis) {
 
 bool Analysis::rescale(const Axis& line, double power, float epsilon) {
   if (node_->nested || node_->label != node().label() || node_->outputs.empty()) return false;
+  // Inference does not know the results of other domains; what a norm scales with is of their type.
+  std::vector<std::string> known = {node_->outputs[0]};
+  known.insert(known.end(), node_->inputs.begin(), node_->inputs.end());
   DType type = DType::Undefined;
-  for (const std::string& value : {node_->outputs[0], node_->inputs[0]}) {
+  for (const std::string& value : known) {
     const auto info = shapes_.find(value);
-    if (type == DType::Undefined && info != shapes_.end()) type = info->second.type;
+    if (!is_prunable_float(type) && info != shapes_.end()) type = info->second.type;
   }
   if (!is_prunable_float(type)) return false;
   lines.push_back(line);

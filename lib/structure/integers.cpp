@@ -18,6 +18,12 @@ ExpressionPtr combined(Kind kind, int64_t value, const ExpressionPtr& a, const E
   return expression_of(kind, value, {a, b});
 }
 
+bool is_length(const Expression& one) {
+  if (one.kind == Kind::Length) return true;
+  return (one.kind == Kind::Product || one.kind == Kind::Quotient) &&
+         std::all_of(one.parts.begin(), one.parts.end(), [](const ExpressionPtr& part) { return is_length(*part) || (part->kind == Kind::Constant && part->value >= 0); });
+}
+
 ExpressionPtr binary(const std::string& op, const ExpressionPtr& a, const ExpressionPtr& b, bool floating) {
   const int64_t x = a->value;
   const int64_t y = b->value;
@@ -32,6 +38,8 @@ ExpressionPtr binary(const std::string& op, const ExpressionPtr& a, const Expres
     return combined(x % y == 0 ? Kind::Quotient : Kind::Other, x / y, a, b);
   }
   int64_t value = 0;
+  // Shapes are compared with -1 to find the sizes that are left open; no length ever is.
+  if (op == "Equal" && ((y < 0 && is_length(*a)) || (x < 0 && is_length(*b)))) return made_up(0);
   if (op == "Add") value = x + y;
   else if (op == "Sub") value = x - y;
   else if (op == "Max") value = std::max(x, y);
@@ -107,7 +115,9 @@ class Evaluator {
       if (axis.length < 0) return false;
       elements.push_back(length_of(axis));
     }
-    return give(std::move(elements), false, false);
+    if (!give(std::move(elements), false, false)) return false;
+    a_.values[a_.flat().outputs[0]].axes[0].stated = true;  // ranks do not change from run to run
+    return true;
   }
 
   bool size() {
@@ -251,7 +261,9 @@ class Evaluator {
     }
     if (op_ == "Not") {
       Expressions all;
-      for (const ExpressionPtr& one : *operands_[0]) all.push_back(made_up(one->value == 0));
+      for (const ExpressionPtr& one : *operands_[0]) {
+        all.push_back(one->kind == Kind::Constant ? made_up(one->value == 0) : expression_of(Kind::Other, one->value == 0, {one}));
+      }
       return give(std::move(all), scalar_[0], false);
     }
     size_t count = 1;
@@ -267,12 +279,20 @@ class Evaluator {
       if (dims_[i].size() > dims.size() || operands_[i]->size() == count) dims = dims_[i];
     }
     Expressions all;
+    Expressions chosen_by;
     for (size_t i = 0; i < count; ++i) {
       ExpressionPtr one;
-      if (op_ == "Where" && operands_.size() == 3) one = at(0, i)->value != 0 ? at(1, i) : at(2, i);
+      if (op_ == "Where" && operands_.size() == 3) {
+        one = at(0, i)->value != 0 ? at(1, i) : at(2, i);
+        chosen_by.push_back(at(0, i));
+      }
       else if (operands_.size() == 2) one = binary(op_, at(0, i), at(1, i), floating_);
       if (!one) return false;
       all.push_back(std::move(one));
+    }
+    // Another length might choose the other operand.
+    for (const ExpressionPtr& choice : chosen_by) {
+      if (choice->kind != Kind::Constant) a_.freeze_lengths(choice, a_.because("its length decides which number is taken", "fold constants (onnxsim) before cutting"));
     }
     return scalar ? give(std::move(all), true, floating_) : give(std::move(all), dims, floating_);
   }

@@ -45,8 +45,16 @@ Axis part_of(const Axis& axis, int64_t first, int64_t count) {
   return axis_of(std::vector<Label>(from, from + static_cast<std::ptrdiff_t>(count)));
 }
 
+/// Where the operands of an attention with its own projections stand.
+struct Projecting {
+  size_t past = 4;
+  size_t bias = 5;                      ///< added to the products of queries and keys; SIZE_MAX: it has none
+  std::vector<size_t> per_column = {};  ///< scale and zero point of the weight
+  std::vector<size_t> scalars = {};
+};
+
 /// com.microsoft.Attention: one weight [inputs, queries | keys | values] and its bias, then attention of `num_heads` heads.
-void projecting_attention(Analysis& a) {
+void projecting_attention(Analysis& a, const Projecting& operands) {
   const LabelledValue& x = a.in(0);
   const LabelledValue& weight = a.in(1);
   const int64_t count = a.node().integer("num_heads", 0);
@@ -54,9 +62,23 @@ void projecting_attention(Analysis& a) {
   const std::vector<int64_t> sizes = a.node().integers("qkv_hidden_sizes", std::vector<int64_t>(3, fits ? weight.axes[1].length / 3 : 0));
   const bool whole = fits && count > 0 && sizes.size() == 3 && sizes[0] == sizes[1] && sizes[0] + sizes[1] + sizes[2] == weight.axes[1].length;
   if (!whole || sizes[0] % count != 0 || sizes[2] % count != 0) return a.freeze_all("its heads do not divide evenly", "export the model again");
+  // A masked weight holds the integer 0, which is no zero beside another zero point.
+  bool exact = true;
+  for (const size_t input : operands.per_column) {
+    if (!a.has(input)) continue;
+    a.passive(input);
+    if (a.in(input).rank() == 1 && a.in(input).axes[0].length == weight.axes[1].length) a.labels.unite(a.in(input).axes[0], weight.axes[1]);
+    exact = input != operands.per_column.back() || a.is_zero(input);
+  }
+  for (const size_t input : operands.scalars) a.passive(input);
   a.labels.unite(x.axes[2], weight.axes[0]);
-  if (weight.zero[0] == 0 && x.zero[2] == 0) a.labels.freeze(x.axes[2], a.because("it sums over channels that are not zero where they were removed"));
-  bool zero = weight.zero[1] != 0;
+  a.hold_others(0, {-1});
+  for (size_t input = 3; input < a.flat().inputs.size(); ++input) {
+    const bool column = std::find(operands.per_column.begin(), operands.per_column.end(), input) != operands.per_column.end();
+    if (!column) a.hold_others(input, {});
+  }
+  if ((weight.zero[0] == 0 || !exact) && (x.zero[2] == 0 || x.stored >= 0)) a.labels.freeze(x.axes[2], a.because("it sums over channels that are not zero where they were removed"));
+  bool zero = exact && weight.zero[1] != 0;
   if (a.has(2)) {
     a.labels.unite(a.in(2).axes.at(0), weight.axes[1]);
     zero = zero && a.in(2).zero.at(0) != 0;
@@ -86,7 +108,7 @@ void projecting_attention(Analysis& a) {
     a.count_attribute("qkv_hidden_sizes", sizes[1], query, 1);
     a.count_attribute("qkv_hidden_sizes", sizes[2], result_axis, 2);
   }
-  const bool more = a.has(4) || a.has(5) || (a.flat().outputs.size() > 1 && !a.flat().outputs[1].empty());
+  const bool more = a.has(operands.past) || a.has(operands.bias) || (a.flat().outputs.size() > 1 && !a.flat().outputs[1].empty());
   if (more) a.labels.freeze(query_heads, a.because("a past state or a bias has an axis of heads"));
   if (more) a.labels.freeze(value_width, a.because("a past state has an axis of their width"));
   LabelledValue result;
@@ -104,6 +126,9 @@ void rotary(Analysis& a, size_t cosine) {
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
+  for (size_t input = 1; input < a.flat().inputs.size(); ++input) a.hold_others(input, {});
+  if (x.rank() == 4) a.hold_others(0, {1, 3});
+  else a.hold_others(0, {-1});
   const Label turned = a.because("it turns pairs of these channels by one angle", "cut whole heads");
   if (x.rank() == 4) {
     a.labels.freeze(x.axes[3], turned);
@@ -154,6 +179,10 @@ void attend(Analysis& a, const std::string& query_heads, const std::string& kv_h
   const auto key = heads_of(a, k, kv_count, four);
   const auto value = heads_of(a, v, kv_count, four);
   if (!query || !key || !value) return a.freeze_all("its heads do not divide evenly", "export the model again");
+  for (const size_t input : {size_t{0}, size_t{1}, size_t{2}}) {
+    if (four) a.hold_others(input, {1, 3});
+    else a.hold_others(input, {-1});
+  }
   unite_heads(a, query->heads, key->heads);
   a.labels.unite(key->heads, value->heads);
   a.mark_heads(query->heads);
@@ -204,8 +233,12 @@ void attend(Analysis& a, const std::string& query_heads, const std::string& kv_h
 
 void add_attention_rules(RuleTable& table) {
   table["RotaryEmbedding"] = [](Analysis& a) { rotary(a, 1); };
+  table["com.microsoft.MRotaryEmbedding"] = [](Analysis& a) { rotary(a, 2); };
   table["com.microsoft.RotaryEmbedding"] = [](Analysis& a) { rotary(a, 2); };
-  table["com.microsoft.Attention"] = projecting_attention;
+  table["com.microsoft.Attention"] = [](Analysis& a) { projecting_attention(a, {}); };
+  table["com.microsoft.QAttention"] = [](Analysis& a) {
+    projecting_attention(a, {.past = 8, .bias = SIZE_MAX, .per_column = {4, 7}, .scalars = {3, 6}});
+  };
   table["Attention"] = [](Analysis& a) { attend(a, "q_num_heads", "kv_num_heads", true); };
   table["com.microsoft.MultiHeadAttention"] = [](Analysis& a) { attend(a, "num_heads", "num_heads", false); };
   table["com.microsoft.GroupQueryAttention"] = [](Analysis& a) { attend(a, "num_heads", "kv_num_heads", false); };

@@ -120,7 +120,9 @@ void convolution(Analysis& a, const Operands& is) {
   }
   const std::string activation = a.node().text("activation", "");
   if (fused && !activation.empty()) zero = zero && maps_zero_to_zero(activation);
-  a.out(0, with_channels(a, x, channels, zero, kernel, transposed));
+  LabelledValue result = with_channels(a, x, channels, zero, kernel, transposed);
+  if (a.has(is.bias)) result.zero[0] = 0;
+  a.out(0, std::move(result));
 }
 
 /// Where each tap looks is computed in inputs 2 (offsets) and 4 (their weights), which have no channels of x.
@@ -133,6 +135,8 @@ void deformable(Analysis& a) {
   for (const size_t input : {size_t{2}, size_t{4}}) {
     for (const Axis& axis : a.in(input).axes) a.labels.freeze(axis, a.because("it gives places to look at, a number for each tap"));
   }
+  a.hold_others(0, {1});
+  a.hold_others(1, {0, 1});
   a.labels.unite(x.axes[1], weight.axes[1]);
   if (weight.zero[1] == 0 && x.zero[1] == 0) a.labels.freeze(x.axes[1], a.because("it sums over channels that are not zero where they were removed"));
   bool zero = weight.zero[0] != 0;
@@ -178,6 +182,7 @@ void resize(Analysis& a) {
     if (const auto* list = std::get_if<std::vector<float>>(&stated->value)) scales = *list;
   }
   const LabelledValue expected = a.inferred(0);
+  for (const size_t input : {size_t{1}, size_t{2}, size_t{3}}) a.hold_others(input, {});
   std::vector<int64_t> axes = a.node().integers("axes");
   if (axes.empty()) {
     for (int i = 0; i < x.rank(); ++i) axes.push_back(i);

@@ -119,6 +119,10 @@ LabelledValue same(const Analysis& a) {
 
 /// f(0) = 0
 void keeps_zero(Analysis& a) {
+  if (a.node().op_type == "Dropout" && a.has(2)) {
+    const auto training = a.integers(2);
+    if (!training || training->empty() || training->front() != 0) return a.freeze_all("it draws a number for each element: of fewer elements it would draw others", "export the model for inference");
+  }
   LabelledValue result = same(a);
   result.all_zero = a.in(0).all_zero;
   a.out(0, result);
@@ -137,11 +141,11 @@ void quantised_activation(Analysis& a, bool zero_stays) {
   zero_stays ? keeps_zero(a) : loses_zero(a);
 }
 
-/// f(0) is infinite: a masked channel would be NaN further on.
+/// f(0) is infinite or not a number: a masked channel would be NaN further on.
 void infinite_at_zero(Analysis& a) {
   LabelledValue result = same(a);
   for (size_t axis = 0; axis < result.axes.size(); ++axis) {
-    if (result.zero[axis] != 0) a.labels.freeze(result.axes[axis], a.because("it is infinite at 0, so that a masked channel has no value"));
+    if (result.zero[axis] != 0) a.labels.freeze(result.axes[axis], a.because("it has no finite value at 0, so that a masked channel has none"));
   }
   result.zero.assign(result.axes.size(), 0);
   a.out(0, std::move(result));
@@ -166,6 +170,23 @@ void prelu(Analysis& a) {
   LabelledValue result = broadcast(a, {&a.in(0), &a.in(1)});
   for (int axis = 0; axis < result.rank(); ++axis) result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, result.rank());
   a.out(0, std::move(result));
+}
+
+/// x + y * z
+void gated_sum(Analysis& a) {
+  const std::vector<const LabelledValue*> operands = {&a.in(0), &a.in(1), &a.in(2)};
+  LabelledValue result = broadcast(a, operands);
+  const int rank = result.rank();
+  for (int axis = 0; axis < rank; ++axis) {
+    result.zero[static_cast<size_t>(axis)] = is_zero(a.in(0), axis, rank) && (is_zero(a.in(1), axis, rank) || is_zero(a.in(2), axis, rank));
+  }
+  a.out(0, std::move(result));
+}
+
+/// Opset 1: one bias for each channel in an attribute.
+void image_scaler(Analysis& a) {
+  if (a.in(0).rank() > 1) a.labels.freeze(a.in(0).axes[1], a.because("its biases of channels are an attribute"));
+  loses_zero(a);
 }
 
 }  // namespace
@@ -208,6 +229,8 @@ LabelledValue broadcast(Analysis& a, const std::vector<const LabelledValue*>& op
 }
 
 void add_elementwise_rules(RuleTable& table) {
+  table["com.microsoft.GatedAdd"] = gated_sum;
+  table["ImageScaler"] = image_scaler;
   for (const char* op : {"Add", "Sub", "Sum", "Max", "Min", "Mean", "com.microsoft.BiasAdd"}) table[op] = sum_like;
   for (const char* op : {"Mul", "BitwiseAnd", "And"}) table[op] = product_like;
   for (const char* op : {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor", "BitwiseOr", "BitwiseXor", "BitShift"}) {
@@ -227,13 +250,14 @@ void add_elementwise_rules(RuleTable& table) {
   for (const char* op : {"com.microsoft.BiasGelu", "com.microsoft.FastGelu"}) table[op] = sum_like;
   for (const char* op : {"Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Erf", "Tanh", "Sin", "Abs", "Neg", "Sqrt", "Identity", "Cast", "CastLike",
                          "Dropout", "HardSwish", "Swish", "Mish", "Softsign", "ThresholdedRelu", "Floor", "Ceil", "Round", "Sign", "Tan", "Asin", "Atan",
-                         "Sinh", "Asinh", "Atanh", "Shrink", "com.microsoft.Gelu", "com.microsoft.QuickGelu"}) {
+                         "Sinh", "Asinh", "Atanh", "Shrink", "Scale", "ScaledTanh", "com.microsoft.Gelu", "com.microsoft.QuickGelu",
+                         "com.microsoft.ScaledSiLU"}) {
     table[op] = keeps_zero;
   }
-  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Acosh", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot"}) {
+  for (const char* op : {"Sigmoid", "HardSigmoid", "Exp", "Cos", "Cosh", "Acos", "Softplus", "Not", "IsNaN", "IsInf", "BitwiseNot", "Affine", "ParametricSoftplus"}) {
     table[op] = loses_zero;
   }
-  for (const char* op : {"Reciprocal", "Log"}) table[op] = infinite_at_zero;
+  for (const char* op : {"Reciprocal", "Log", "Acosh"}) table[op] = infinite_at_zero;
 }
 
 }  // namespace sparsify

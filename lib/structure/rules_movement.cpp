@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "structure/analysis.h"
 
@@ -14,61 +13,21 @@ Axis part(const Axis& axis, int64_t first, int64_t last) {
   return axis_of({axis.labels->begin() + first, axis.labels->begin() + last});
 }
 
-/// `inputs`: the operands among those of the node
-void join(Analysis& a, const std::vector<size_t>& inputs) {
-  LabelledValue result = a.in(inputs.front());
-  result.stored = -1;
-  result.integers.reset();
-  const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 1), result.rank()));
-  std::vector<Label> labels;
-  int64_t length = 0;
-  bool fixed = true;
-  for (const size_t i : inputs) {
-    const LabelledValue& x = a.in(i);
-    if (x.rank() != a.in(inputs.front()).rank()) return a.freeze_all("its operands differ in rank", "export the model again");
-    result.all_zero = result.all_zero && x.all_zero;
-    for (size_t axis = 0; axis < x.axes.size(); ++axis) {
-      result.zero[axis] = result.zero[axis] != 0 && (x.zero[axis] != 0 || (axis == at && x.axes[axis].is_fixed()) || x.all_zero);
-      if (axis == at) continue;
-      if (x.axes[axis].length == result.axes[axis].length && x.axes[axis].length >= 0) {
-        a.labels.unite(result.axes[axis], x.axes[axis]);
-      } else {
-        a.labels.freeze(result.axes[axis], a.space());
-        a.labels.freeze(x.axes[axis], a.space());
-      }
-    }
-    const Axis& next = x.axes[at];
-    length = length < 0 || next.length < 0 ? -1 : length + next.length;
-    fixed = fixed && next.is_fixed();
-  }
-  if (a.in(inputs.front()).axes[at].is_fixed() && !fixed) {
-    result.zero[at] = 1;
-    for (const size_t i : inputs) result.zero[at] = result.zero[at] != 0 && (a.in(i).axes[at].is_fixed() || a.in(i).zero[at] != 0);
-  }
-  if (fixed || length < 0) {
-    for (const size_t i : inputs) a.labels.freeze(a.in(i).axes[at], a.space());
-    result.axes[at] = {length, nullptr, a.in(inputs.front()).axes[at].is_fixed() ? a.in(inputs.front()).axes[at].anchor : a.space()};
-  } else {
-    for (const size_t i : inputs) {
-      for (int64_t j = 0; j < a.in(i).axes[at].length; ++j) labels.push_back(a.in(i).axes[at].at(j));
-    }
-    result.axes[at] = axis_of(std::move(labels));
-  }
-  a.out(0, std::move(result));
-}
-
 void concat(Analysis& a) {
-  std::vector<size_t> inputs(a.flat().inputs.size());
-  std::iota(inputs.begin(), inputs.end(), size_t{0});
-  join(a, inputs);
+  std::vector<const LabelledValue*> parts;
+  for (size_t i = 0; i < a.flat().inputs.size(); ++i) parts.push_back(&a.in(i));
+  concatenate(a, parts);
 }
 
 /// Scale and zero point of the result, then a tensor, its scale and its zero point for each part.
 void quantised_concat(Analysis& a) {
-  std::vector<size_t> parts;
-  for (size_t i = 0; i < a.flat().inputs.size(); ++i) i >= 2 && i % 3 == 2 ? parts.push_back(i) : a.passive(i);
+  std::vector<const LabelledValue*> parts;
+  for (size_t i = 0; i < a.flat().inputs.size(); ++i) {
+    if (i >= 2 && i % 3 == 2) parts.push_back(&a.in(i));
+    else a.passive(i);
+  }
   if (parts.empty()) return a.freeze_all("it joins nothing", "export the model again");
-  join(a, parts);
+  concatenate(a, parts);
 }
 
 void split(Analysis& a) {
@@ -210,6 +169,9 @@ void pad(Analysis& a) {
   result.known = true;
   result.axes = x.axes;
   result.zero = x.zero;
+  // What is padded with another number is not zero, along whatever axis it lies.
+  const bool pads_nothing = pads.size() == 2 * axes.size() && std::all_of(pads.begin(), pads.end(), [](const ExpressionPtr& one) { return one->value <= 0; });
+  if (constant && !with_zero && !pads_nothing) result.zero.assign(result.zero.size(), 0);
   if (pads.size() != 2 * axes.size()) {
     for (const int64_t axis : axes) {
       const auto at = static_cast<size_t>(Analysis::normal(axis, x.rank()));
@@ -323,6 +285,63 @@ void tile(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// Listed axes get sizes of their own.
+void center_crop_pad(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  const std::vector<ExpressionPtr>* given = a.parameter(1);
+  std::vector<int64_t> axes = a.node().integers("axes");
+  for (int i = 0; i < x.rank() && a.node().find("axes") == nullptr; ++i) axes.push_back(i);
+  LabelledValue result;
+  result.known = true;
+  result.axes = x.axes;
+  result.zero = x.zero;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto at = static_cast<size_t>(Analysis::normal(axes[i], x.rank()));
+    if (at >= x.axes.size()) return a.freeze_all("its axis is out of range", "export the model again");
+    a.labels.freeze(x.axes[at], a.because("it crops or pads this axis on both sides"));
+    result.axes[at] = a.fixed(given != nullptr && i < given->size() ? (*given)[i]->value : -1);
+    result.zero[at] = 0;
+  }
+  a.out(0, std::move(result));
+}
+
+/// Opset 1: the borders of a picture [N, C, H, W] go.
+void crop(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  if (x.rank() != 4) return a.freeze_all("its operand is no picture", "export the model again");
+  const std::vector<int64_t> border = a.node().integers("border", {0, 0, 0, 0});
+  const std::vector<int64_t> size = a.node().integers("scale");
+  LabelledValue result;
+  result.known = true;
+  result.axes = x.axes;
+  result.zero = x.zero;
+  for (size_t i = 0; i < 2; ++i) {
+    const Axis& axis = x.axes[2 + i];
+    a.labels.freeze(axis, a.because("it crops this axis"));
+    const bool known = axis.length >= 0 && border.size() == 4;
+    result.axes[2 + i] = a.fixed(size.size() == 2 ? size[i] : known ? axis.length - border[1 - i] - border[3 - i] : -1);
+  }
+  a.out(0, std::move(result));
+}
+
+/// Windows along an axis, which become a new last axis.
+void unfold(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("dim", -1), x.rank()));
+  if (at >= x.axes.size()) return a.freeze_all("its axis is out of range", "export the model again");
+  a.labels.freeze(x.axes[at], a.because("it takes windows along this axis"));
+  const int64_t size = a.node().integer("size", 1);
+  const int64_t step = a.node().integer("step", 1);
+  LabelledValue result;
+  result.known = true;
+  result.axes = x.axes;
+  result.zero = x.zero;
+  result.axes[at] = a.fixed(x.axes[at].length < size || step < 1 ? -1 : (x.axes[at].length - size) / step + 1);
+  result.axes.push_back(a.fixed(size));
+  result.zero.push_back(0);
+  a.out(0, std::move(result));
+}
+
 /// Numbers of Constant nodes that are not kept as tensors; shapes with lengths that are not known.
 void constant(Analysis& a) {
   LabelledValue result;
@@ -348,12 +367,59 @@ void shape(Analysis& a) {
 
 }  // namespace
 
+void concatenate(Analysis& a, const std::vector<const LabelledValue*>& parts) {
+  LabelledValue result = *parts.front();
+  result.stored = -1;
+  result.integers.reset();
+  const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", 1), result.rank()));
+  std::vector<Label> labels;
+  int64_t length = 0;
+  bool fixed = true;
+  for (const LabelledValue* part : parts) {
+    const LabelledValue& x = *part;
+    if (x.rank() != result.rank() || at >= x.axes.size()) return a.freeze_all("its operands differ in rank", "export the model again");
+    result.all_zero = result.all_zero && x.all_zero;
+    for (size_t axis = 0; axis < x.axes.size(); ++axis) {
+      result.zero[axis] = result.zero[axis] != 0 && (x.zero[axis] != 0 || (axis == at && x.axes[axis].is_fixed()) || x.all_zero);
+      if (axis == at) continue;
+      if (x.axes[axis].length == result.axes[axis].length && x.axes[axis].length >= 0) {
+        a.labels.unite(result.axes[axis], x.axes[axis]);
+      } else {
+        a.labels.freeze(result.axes[axis], a.space());
+        a.labels.freeze(x.axes[axis], a.space());
+      }
+    }
+    const Axis& next = x.axes[at];
+    length = length < 0 || next.length < 0 ? -1 : length + next.length;
+    fixed = fixed && next.is_fixed();
+  }
+  const Axis& first = parts.front()->axes[at];
+  if (first.is_fixed() && !fixed) {
+    result.zero[at] = 1;
+    for (const LabelledValue* part : parts) result.zero[at] = result.zero[at] != 0 && (part->axes[at].is_fixed() || part->zero[at] != 0);
+  }
+  if (fixed || length < 0) {
+    for (const LabelledValue* part : parts) a.labels.freeze(part->axes[at], a.space());
+    result.axes[at] = {length, nullptr, first.is_fixed() ? first.anchor : a.space()};
+  } else {
+    for (const LabelledValue* part : parts) {
+      for (int64_t j = 0; j < part->axes[at].length; ++j) labels.push_back(part->axes[at].at(j));
+    }
+    result.axes[at] = axis_of(std::move(labels));
+  }
+  a.out(0, std::move(result));
+}
+
 void add_movement_rules(RuleTable& table) {
   table["Concat"] = concat;
   table["com.microsoft.QLinearConcat"] = quantised_concat;
   table["Split"] = split;
   table["Slice"] = slice;
   table["Pad"] = pad;
+  table["com.microsoft.Pad"] = pad;
+  table["CenterCropPad"] = center_crop_pad;
+  table["Crop"] = crop;
+  table["com.microsoft.UnfoldTensor"] = unfold;
   table["Expand"] = expand;
   table["ConstantOfShape"] = constant_of_shape;
   table["Tile"] = tile;

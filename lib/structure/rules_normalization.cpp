@@ -26,12 +26,19 @@ void batch_normalization(Analysis& a) {
   for (size_t input = 1; input <= 4; ++input) unite_vector(a, input, x.axes[1]);
   a.passive(3);
   a.passive(4);
+  if (a.node().integer("training_mode", 0) != 0) a.hold_others(0, {1});  // the batch's own mean and variance
   LabelledValue result;
   result.known = true;
   result.axes = x.axes;
   result.zero.assign(x.axes.size(), 0);
   result.zero[1] = a.in(1).rank() == 1 && a.in(1).zero[0] != 0 && a.in(2).rank() == 1 && a.in(2).zero[0] != 0;
   a.out(0, std::move(result));
+  for (size_t output = 1; output < a.flat().outputs.size(); ++output) {  // statistics of each channel
+    LabelledValue statistics;
+    statistics.known = true;
+    statistics.axes = {x.axes[1]};
+    a.out(output, std::move(statistics));
+  }
 }
 
 void instance_normalization(Analysis& a) {
@@ -55,6 +62,7 @@ void group_normalization(Analysis& a) {
   if (x.rank() < 2 || channels.length < 0 || groups < 1 || channels.length % groups != 0) {
     return a.freeze_all("its operands' shapes are not known before run time", "export with static shapes");
   }
+  a.hold_others(0, {0, last ? -1 : 1});
   const auto [whole, within] = a.labels.split(channels, groups, channels.length / groups);
   a.labels.freeze(within, normalised(a));
   a.count_attribute(a.node().find("groups") != nullptr ? "groups" : "num_groups", groups, whole);
@@ -142,13 +150,15 @@ void over_axes(Analysis& a, const std::vector<int64_t>& axes, const std::string&
   a.out(0, std::move(result));
 }
 
+constexpr const char* kSoftmax = "it is a softmax over this axis: a masked 0 takes its share, a cut index does not";
+
 void softmax(Analysis& a) {
   const LabelledValue& x = a.in(0);
   const bool one_axis = a.flat().opset >= 13;
   const int64_t axis = Analysis::normal(a.node().integer("axis", one_axis ? -1 : 1), x.rank());
   std::vector<int64_t> axes = {axis};
   for (int64_t i = axis + 1; !one_axis && i < x.rank(); ++i) axes.push_back(i);
-  over_axes(a, axes, "it is a softmax over this axis: a masked 0 takes its share, a cut index does not");
+  over_axes(a, axes, kSoftmax);
 }
 
 }  // namespace
@@ -177,11 +187,20 @@ void add_normalization_rules(RuleTable& table) {
   };
   table["LRN"] = [](Analysis& a) { over_axes(a, {1}, "it normalises over neighbouring channels: a cut changes who is a neighbour"); };
   table["MeanVarianceNormalization"] = [mean](Analysis& a) { over_axes(a, a.node().integers("axes", {0, 2, 3}), mean); };
-  table["CumSum"] = [](Analysis& a) {
-    a.parameter(1);
-    const auto axis = a.integers(1);
-    if (!axis || axis->size() != 1) return a.freeze_all("its axis is computed at run time", "export with a constant axis");
-    over_axes(a, *axis, "it sums along this axis");
+  for (const char* op : {"CumSum", "CumProd"}) {
+    table[op] = [](Analysis& a) {
+      a.parameter(1);
+      const auto axis = a.integers(1);
+      if (!axis || axis->size() != 1) return a.freeze_all("its axis is computed at run time", "export with a constant axis");
+      over_axes(a, *axis, a.node().op_type == "CumSum" ? "it sums along this axis" : "it multiplies along this axis");
+    };
+  }
+  table["com.microsoft.QLinearSoftmax"] = [](Analysis& a) {
+    for (const size_t input : {1, 2, 3, 4}) a.passive(input);
+    const int64_t axis = Analysis::normal(a.node().integer("axis", -1), a.in(0).rank());
+    std::vector<int64_t> axes = {axis};
+    for (int64_t i = axis + 1; a.node().integer("opset", 13) < 13 && i < a.in(0).rank(); ++i) axes.push_back(i);
+    over_axes(a, axes, kSoftmax);
   };
 }
 

@@ -195,6 +195,7 @@ void add_product_rules(RuleTable& table) {
   table["MatMul"] = matmul;
   table["com.microsoft.FusedMatMul"] = matmul;
   table["com.microsoft.TransposeMatMul"] = matmul;
+  table["com.microsoft.MatMulInteger16"] = matmul;
   table["Gemm"] = gemm;
   table["com.microsoft.FusedGemm"] = gemm;
   table["MatMulInteger"] = [](Analysis& a) { integer_product(a, 1, {2}, {3}, 3); };
@@ -206,9 +207,6 @@ void add_product_rules(RuleTable& table) {
     integer_product(a, 1, {}, {2, 3}, 3, 4);
   };
   table["Einsum"] = einsum;
-  table["com.microsoft.MatMulNBits"] = [](Analysis& a) {
-    a.freeze_all("its weight is packed in blocks of few bits that share a scale", "cut the model before it is quantised");
-  };
 }
 
 }  // namespace sparsify

@@ -27,6 +27,8 @@ void quantize(Analysis& a) {
   result.axes = x.axes;
   result.zero = x.zero;
   result.all_zero = x.all_zero;
+  // Stored integers are masked with their zero point where the scale is stored too, else with the integer 0.
+  if (x.stored >= 0 && a.in(1).stored < 0 && !a.is_zero(2)) result.zero.assign(result.zero.size(), 0);
   a.out(0, std::move(result));
 }
 
@@ -51,8 +53,7 @@ void dynamic_quantize(Analysis& a) {
 }  // namespace
 
 void add_quantization_rules(RuleTable& table) {
-  table["QuantizeLinear"] = quantize;
-  table["DequantizeLinear"] = quantize;
+  for (const char* op : {"QuantizeLinear", "DequantizeLinear", "com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear"}) table[op] = quantize;
   table["DynamicQuantizeLinear"] = dynamic_quantize;
 }
 

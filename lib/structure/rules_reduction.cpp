@@ -55,6 +55,9 @@ void reduce(Analysis& a, Kind kind) {
   }
   std::set<int> reduced;
   for (const int64_t axis : *axes) reduced.insert(Analysis::normal(axis, x.rank()));
+  for (int i = 0; i < x.rank(); ++i) {
+    if ((all || reduced.contains(i)) && x.axes[static_cast<size_t>(i)].length == 0) return a.freeze_all("it reduces an axis without elements", "export with static shapes");
+  }
   const bool keep = a.node().integer("keepdims", 1) != 0;
   LabelledValue result;
   result.known = true;
@@ -63,6 +66,7 @@ void reduce(Analysis& a, Kind kind) {
     const Axis& axis = x.axes[static_cast<size_t>(i)];
     const bool zero = x.zero[static_cast<size_t>(i)] != 0;
     if (!all && !reduced.contains(i)) {
+      if (zero && a.node().op_type == "ReduceLogSum") a.labels.freeze(axis, a.because("it has no finite value at 0, so that a masked channel has none"));
       result.axes.push_back(axis);
       result.zero.push_back(zero && kind != Kind::Log ? 1 : 0);
       continue;

@@ -221,6 +221,7 @@ void depth_to_space(Analysis& a) {
   const int64_t block = a.node().integer("blocksize", 1);
   const int64_t inner = block * block;
   if (x.rank() != 4 || x.axes[1].length < inner) return a.freeze_all("its operand's shape is not known before run time", "give input shapes with --input");
+  a.hold_others(0, {0, 1});
   const bool column_row_depth = a.node().text("mode", "DCR") == "CRD";
   const int64_t depth = x.axes[1].length / inner;
   const auto parts = column_row_depth ? a.labels.split(x.axes[1], depth, inner) : a.labels.split(x.axes[1], inner, depth);
@@ -233,11 +234,35 @@ void depth_to_space(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// [N, C * block, L] -> [N, C, ...]: the sizes of the image and of a block are operands.
+void columns_to_image(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  const std::vector<ExpressionPtr>* sizes = a.parameter(1);
+  a.parameter(2);
+  const auto block = a.integers(2);
+  int64_t inner = 1;
+  for (const int64_t size : block.value_or(std::vector<int64_t>{})) inner *= size;
+  if (x.rank() != 3 || !block || inner < 1 || x.axes[1].length < 1 || x.axes[1].length % inner != 0) {
+    return a.freeze_all("its operands' shapes are not known before run time", "export with static shapes");
+  }
+  const auto [channels, places] = a.labels.split(x.axes[1], x.axes[1].length / inner, inner);
+  a.labels.freeze(places, a.because("it lays these channels out in space"));
+  a.labels.freeze(x.axes[2], a.because("it lays these columns out in space"));
+  LabelledValue result;
+  result.known = true;
+  result.axes = {x.axes[0], channels};
+  for (size_t i = 0; i < block->size(); ++i) result.axes.push_back(a.fixed(sizes != nullptr && i < sizes->size() ? (*sizes)[i]->value : -1));
+  result.zero.assign(result.axes.size(), 0);
+  result.zero[1] = x.zero[1];
+  a.out(0, std::move(result));
+}
+
 /// [N, C, H, W] -> [N, b^2 * C, H / b, W / b]
 void space_to_depth(Analysis& a) {
   const LabelledValue& x = a.in(0);
   const int64_t block = a.node().integer("blocksize", 1);
   if (x.rank() != 4) return a.freeze_all("its operand's shape is not known before run time", "give input shapes with --input");
+  a.hold_others(0, {0, 1});
   const auto shorter = [&](const Axis& axis) { return a.fixed(axis.length < 0 ? -1 : axis.length / block); };
   LabelledValue result;
   result.known = true;
@@ -254,6 +279,8 @@ void add_reshape_rules(RuleTable& table) {
   table["Transpose"] = transpose;
   table["Squeeze"] = squeeze;
   table["Unsqueeze"] = unsqueeze;
+  table["com.microsoft.ExpandDims"] = unsqueeze;
+  table["Col2Im"] = columns_to_image;
   table["DepthToSpace"] = depth_to_space;
   table["SpaceToDepth"] = space_to_depth;
 }

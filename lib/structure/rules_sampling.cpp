@@ -31,6 +31,24 @@ void sample(Analysis& a) {
   a.out(0, std::move(result));
 }
 
+/// A signal [N, ..., 1 or 2], transformed along one axis; real and imaginary parts lie along the last.
+void transform(Analysis& a) {
+  const LabelledValue& x = a.in(0);
+  for (size_t input = 1; input < a.flat().inputs.size(); ++input) a.parameter(input);
+  const std::optional<std::vector<int64_t>> given = a.has(2) ? a.integers(2) : std::vector<int64_t>{a.node().integer("axis", a.flat().opset < 20 ? 1 : -2)};
+  const int at = given && given->size() == 1 ? Analysis::normal(given->front(), x.rank()) : -1;
+  if (at < 0 || at >= x.rank()) return a.freeze_all("its axis is computed at run time", "export with a constant axis");
+  LabelledValue result = x;
+  result.stored = -1;
+  result.all_zero = false;
+  for (const size_t axis : {static_cast<size_t>(at), x.axes.size() - 1}) {
+    a.labels.freeze(x.axes[axis], a.because("it transforms along this axis"));
+    result.axes[axis] = a.fixed(-1);
+    result.zero[axis] = 0;
+  }
+  a.out(0, std::move(result));
+}
+
 /// Result of x's shape; `held` axes stay, zeros stay zeros along the others.
 void along(Analysis& a, const std::set<int>& held, const std::string& reason) {
   const LabelledValue& x = a.in(0);
@@ -46,8 +64,23 @@ void along(Analysis& a, const std::set<int>& held, const std::string& reason) {
 }  // namespace
 
 void add_sampling_rules(RuleTable& table) {
-  for (const char* op : {"GridSample", "RoiAlign", "MaxRoiPool"}) table[op] = sample;
-  table["Trilu"] = [](Analysis& a) {
+  for (const char* op : {"GridSample", "RoiAlign", "MaxRoiPool", "com.microsoft.GridSample"}) table[op] = sample;
+  table["com.microsoft.CropAndResize"] = [](Analysis& a) {
+    if (a.in(0).rank() != 4) return a.freeze_all("its operand is no picture", "export the model again");
+    a.hold_others(0, {1});
+    a.parameter(3);
+    const auto size = a.integers(3);
+    const Axis boxes = a.in(1).axes.empty() ? a.fixed(-1) : a.in(1).axes[0];
+    LabelledValue result;
+    result.known = true;
+    result.axes = {boxes, a.in(0).axes[1], a.fixed(size && size->size() == 2 ? (*size)[0] : -1), a.fixed(size && size->size() == 2 ? (*size)[1] : -1)};
+    // Outside the picture it gives a number of its own.
+    result.zero = {0, static_cast<char>(a.in(0).zero[1] != 0 && a.node().number("extrapolation_value", 0.0F) == 0.0F), 0, 0};
+    hold_others(a, "it gives places to look at");
+    a.out(0, std::move(result));
+  };
+  table["DFT"] = transform;
+  table["Trilu"] = table["com.microsoft.Trilu"] = [](Analysis& a) {
     const int rank = a.in(0).rank();
     if (rank < 2) return a.freeze_all("its operand has fewer than two axes", "export the model again");
     a.parameter(1);

@@ -146,6 +146,7 @@ void gather_elements(Analysis& a) {
 void add_selection_rules(RuleTable& table) {
   table["Gather"] = gather;
   table["GatherND"] = gather_nd;
+  table["com.microsoft.GatherND"] = gather_nd;
   table["GatherElements"] = gather_elements;
   table["TopK"] = top_k;
 }

@@ -202,11 +202,28 @@ TEST_CASE("GroupNormalization frees whole groups only; LayerNormalization holds 
   CHECK_FALSE(held.frozen.at(0).fix.empty());
 }
 
+TEST_CASE("what a masked channel has no finite value at, or is padded with another number, holds it", "[structure][zero]") {
+  const auto cuttable = [](const std::string& between) {
+    const Structure s = analysed({.inputs = "float[1,4,3] x", .outputs = "float[1,4,1] y", .weights = {{"a", {3, 5}}},
+                                  .nodes = "h = MatMul (x, a) " + between + " y = ReduceSum <keepdims = 1> (r, last)",
+                                  .constants = "int64[1] last = {-1}, int64[1] one = {1}, int64[6] pads = {0, 1, 0, 0, -1, 0}, float seven = {7}, float zero = {0}, bool yes = {1}, bool no = {0}, float half = {0.5}"});
+    return group_of(s, "a", 1).is_cuttable();
+  };
+  CHECK(cuttable("r = Relu (h)"));
+  CHECK(cuttable("r = Pad (h, pads, zero)"));
+  CHECK_FALSE(cuttable("r = Pad (h, pads, seven)"));
+  CHECK_FALSE(cuttable("r = Acosh (h)"));
+  CHECK_FALSE(cuttable("s = Abs (h) r = ReduceLogSum <axes = [1]> (s)"));
+  CHECK(cuttable("r = Dropout (h, half, no)"));
+  CHECK_FALSE(cuttable("r = Dropout (h, half, yes)"));  // it would draw other numbers
+}
+
 TEST_CASE("an operator without a rule freezes what it touches and is named", "[structure][freeze]") {
-  const Structure s = analysed({.inputs = "float[1,3,8,8] x", .outputs = "float[1,2,8,8] y",
-                                .weights = {{"a", {4, 3, 1, 1}}, {"b", {2, 4, 1, 1}}},
-                                .nodes = "h = Conv (x, a) i = Det (h) y = Conv (h, b)"});
+  const std::string model = text_of({.inputs = "float[1,3,8,8] x", .outputs = "float[1,2,8,8] y", .weights = {{"a", {4, 3, 1, 1}}, {"b", {2, 4, 1, 1}}},
+                                     .nodes = "h = Conv (x, a) i = mine.Whatever (h) y = Conv (h, b)"});
+  const TextModel text(std::string(model).replace(model.find("]>"), 2, ", \"mine\": 1]>"));
+  const Structure s = Structure::analyse(text.load());
   const Group& inner = group_of(s, "a", 0);
   CHECK_FALSE(inner.is_cuttable());
-  CHECK(inner.frozen.at(0).reason == "the operator Det has no rule");
+  CHECK(inner.frozen.at(0).reason == "the operator mine.Whatever has no rule");
 }
