@@ -73,15 +73,6 @@ bool Reader::next(Field& field) {
   return true;
 }
 
-size_t varint_size(uint64_t value) {
-  size_t size = 1;
-  while (value >= 128) {
-    value >>= 7;
-    ++size;
-  }
-  return size;
-}
-
 void append_varint(std::string& out, uint64_t value) {
   while (value >= 128) {
     out += static_cast<char>((value & 127) | 128);

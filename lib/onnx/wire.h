@@ -65,6 +65,5 @@ void append_varint(std::string& out, uint64_t value);
 void append_tag(std::string& out, uint32_t number, Type type);
 /// Tag, length and bytes.
 void append_bytes(std::string& out, uint32_t number, std::string_view bytes);
-size_t varint_size(uint64_t value);
 
 }  // namespace sparsify::wire

@@ -66,10 +66,6 @@ const at::Tensor& OpCall::tensor(size_t input) const {
   return given.tensor();
 }
 
-at::Tensor OpCall::tensor_or(size_t input, const at::Tensor& otherwise) const {
-  return has(input) ? tensor(input) : otherwise;
-}
-
 at::Tensor OpCall::tensor_on(size_t input, const at::Tensor& other) const {
   const at::Tensor& given = tensor(input);
   return given.device() == other.device() ? given : given.to(other.device());

@@ -40,7 +40,6 @@ class OpCall {
   const Value& value(size_t input) const;
   /// A tensor input. throws ResourceError if it is absent or no tensor
   const at::Tensor& tensor(size_t input) const;
-  at::Tensor tensor_or(size_t input, const at::Tensor& otherwise) const;
   DType type(size_t input) const { return value(input).type(); }
   /// A tensor input moved to the device of `other`: indices that were computed on the CPU lane.
   at::Tensor tensor_on(size_t input, const at::Tensor& other) const;

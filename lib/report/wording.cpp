@@ -10,12 +10,6 @@
 
 namespace sparsify {
 
-bool all_held(const RunReport& report) {
-  const auto passed = [](const auto& check) { return check.passed; };
-  return std::all_of(report.gates.begin(), report.gates.end(), passed) &&
-         std::all_of(report.verification.begin(), report.verification.end(), passed);
-}
-
 bool has_output(const RunReport& report) { return report.result && !report.result->path.empty(); }
 
 std::string pruned_text(const RunReport& report) {

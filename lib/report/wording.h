@@ -9,9 +9,6 @@ namespace sparsify {
 
 /// What several renderers say in the same words.
 
-/// No gate and no verification failed.
-bool all_held(const RunReport& report);
-
 /// A model was written.
 bool has_output(const RunReport& report);
 

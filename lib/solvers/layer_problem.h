@@ -27,8 +27,6 @@ struct LayerProblem {
   std::function<at::Tensor(const at::Tensor& weights, const at::Tensor& kept)> refresh{};
 
   int64_t group_rows() const { return weights.size(0) / hessian.size(0); }
-  /// Hessian of a row's group.
-  at::Tensor hessian_of(int64_t row) const { return hessian[row / group_rows()]; }
 
   /// The mask that keeps `keep` units of the pattern with the highest scores: [O, columns] -> mask in the stored layout.
   BitMask select(const Pattern& by, const at::Tensor& scores, int64_t count) const;

@@ -110,13 +110,6 @@ void bfloat16s_to_floats(const std::byte* bits, float* floats, size_t count) {
   for (size_t i = 0; i < count; ++i) floats[i] = bfloat16_to_float(load16(bits + 2 * i));
 }
 
-void floats_to_bfloat16s(const float* floats, std::byte* bits, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    const uint16_t rounded = float_to_bfloat16(floats[i]);
-    std::memcpy(bits + 2 * i, &rounded, sizeof rounded);
-  }
-}
-
 float small_float_to_float(uint8_t bits, int exponent_bits, bool finite, bool fnuz) {
   const int fraction_bits = 7 - exponent_bits;
   const int top = (1 << exponent_bits) - 1;

@@ -10,7 +10,6 @@ namespace sparsify {
 void halves_to_floats(const std::byte* halves, float* floats, size_t count);
 void floats_to_halves(const float* floats, std::byte* halves, size_t count);
 void bfloat16s_to_floats(const std::byte* bits, float* floats, size_t count);
-void floats_to_bfloat16s(const float* floats, std::byte* bits, size_t count);
 
 /// One element of an 8-bit float format with the given split; `finite` formats (E4M3FN) have no infinity, `fnuz`
 /// ones (E4M3FNUZ, E5M2FNUZ) neither infinity nor negative zero and a bias that is one larger.
