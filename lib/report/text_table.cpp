@@ -57,11 +57,11 @@ std::vector<int> TextTable::natural_widths() const {
   return widths;
 }
 
-/// The narrowest at which the column's texts are still told apart.
-int TextTable::least_width(size_t column, int natural) const {
+/// The narrowest at which the texts of the first column are still told apart.
+int TextTable::least_width_of_names(int natural) const {
   std::set<std::string_view> texts;
   for (const auto& row : rows_) {
-    if (!row.empty()) texts.insert(row[column].text);
+    if (!row.empty()) texts.insert(row[0].text);
   }
   for (int width = std::min(kLeastFlexible, natural); width < natural; ++width) {
     std::set<std::string> shortened;
@@ -82,8 +82,9 @@ std::string TextTable::render(int width, bool colour, bool utf8, int indent) con
   // Leave columns out only where shortening the flexible ones to their least width does not do.
   std::vector<int> least = widths;
   for (size_t i = 0; i < columns_.size(); ++i) {
-    if (columns_[i].flexible && total() > width) least[i] = least_width(i, widths[i]);
+    if (columns_[i].flexible) least[i] = std::min(widths[i], kLeastFlexible);
   }
+  if (columns_[0].flexible && total() > width) least[0] = least_width_of_names(widths[0]);
   const auto shrinkable = [&] {
     int sum = 0;
     for (size_t i = 0; i < columns_.size(); ++i) sum += shown[i] ? widths[i] - least[i] : 0;

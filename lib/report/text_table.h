@@ -12,7 +12,7 @@ enum class Paint { Plain, Bold, Dim, Good, Bad, Warning };
 std::string painted(std::string_view text, Paint paint, bool colour);
 
 /// Columns of text for a terminal. Flexible ones, the widest first, are shortened in the middle when the table would be too
-/// wide, but not so far that two texts of a column look the same; when that is not enough, the columns with the highest drop_order
+/// wide, but not so far that two names in the first column look the same; when that is not enough, the columns with the highest drop_order
 /// go first, and only then are the flexible ones shortened further.
 class TextTable {
  public:
@@ -41,7 +41,7 @@ class TextTable {
 
  private:
   std::vector<int> natural_widths() const;
-  int least_width(size_t column, int natural) const;
+  int least_width_of_names(int natural) const;
 
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;  ///< an empty row is a rule

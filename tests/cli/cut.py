@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import tiny_onnx as onnx
-from harness import DIGITS, EVAL, SOURCE, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds, write
+from harness import DIGITS, EVAL, SOURCE, case, check, check_error, equal, finish, listing, on_terminal, read, shared, sparsify, succeeds, write
 
 HALF = ["--pattern", "channel", "--set", "prune.0.sparsity={macs: 0.5}", "--set", "threads=1", "--set", "report.formats=[json,csv]"]
 TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
@@ -172,7 +172,7 @@ def long_reasons(folder):
     nodes = [onnx.node("MatMul", ["x", "w0"], ["h"], "fc0"), onnx.node("Softmax", ["h"], ["s"], "soft"), onnx.node("MatMul", ["s", "w1"], ["y"], "fc1")]
     path = os.path.join(folder, "m.onnx")
     write(path, onnx.model(nodes, [onnx.tensor("w0", [4, 8], values), onnx.tensor("w1", [8, 4], values)], [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 4])]))
-    lines = succeeds("inspect", path, "--groups").stdout.splitlines()
+    lines = on_terminal(120, "inspect", path, "--groups").splitlines()
     check("held by" in lines[0] and any("Softmax: it is" in line for line in lines), f"table {lines}")
     check(max(map(len, lines)) <= 120, "no line is wider than the table")
 

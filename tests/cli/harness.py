@@ -1,10 +1,14 @@
 """Runs the program and judges what it said and left; one test case a line, the totals in Catch2's words."""
+import fcntl
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import traceback
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -41,6 +45,27 @@ def succeeds(*arguments, **options):
     run = sparsify(*arguments, **options)
     check(run.returncode == 0, f"exit code {run.returncode}: {' '.join(map(str, arguments))}\n{run.stderr}")
     return run
+
+
+def on_terminal(columns, *arguments, **environment):
+    """stdout of the program on a terminal of so many columns."""
+    main, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    process = subprocess.Popen([PROGRAM, *arguments], stdout=other, stderr=subprocess.DEVNULL, env={**kept, "NO_COLOR": "1", **environment})
+    os.close(other)
+    out = b""
+    while True:
+        try:
+            part = os.read(main, 65536)
+        except OSError:  # the other end is closed
+            part = b""
+        if not part:
+            break
+        out += part
+    os.close(main)
+    equal(process.wait(), 0, "exit code on a terminal")
+    return out.decode().replace("\r\n", "\n")
 
 
 def check_error(run, code, what=(), where=(), fix=()):

@@ -1,14 +1,9 @@
 """verify.py PROGRAM [NAME]: what counts as equal, what is said of structure, and that tables hide no name from who reads them in a pipe."""
-import fcntl
 import json
 import os
-import pty
-import struct
-import subprocess
-import termios
 
 import tiny_onnx as onnx
-from harness import DIGITS, EVAL, PROGRAM, case, check, check_error, equal, finish, sparsify, succeeds, write
+from harness import DIGITS, case, check, check_error, equal, finish, on_terminal, sparsify, succeeds, write
 
 VALUES = [0.5 - i / 37 for i in range(32)]
 
@@ -95,27 +90,6 @@ def long_names():
         nodes.append(onnx.node("MatMul", [at, f"w{i}"], ["y" if i == 3 else f"m{i}"], name))
         at = f"m{i}"
     return blocks, onnx.model(nodes, tensors, [onnx.value("x", ["N", 4])], [onnx.value("y", ["N", 4])])
-
-
-def on_terminal(columns, *arguments, **environment):
-    """stdout of the program on a terminal of so many columns."""
-    main, other = pty.openpty()
-    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    process = subprocess.Popen([PROGRAM, *arguments], stdout=other, stderr=subprocess.DEVNULL, env={**kept, "NO_COLOR": "1", **environment})
-    os.close(other)
-    out = b""
-    while True:
-        try:
-            part = os.read(main, 65536)
-        except OSError:  # the other end is closed
-            part = b""
-        if not part:
-            break
-        out += part
-    os.close(main)
-    equal(process.wait(), 0, "exit code on a terminal")
-    return out.decode().replace("\r\n", "\n")
 
 
 def names(folder):
