@@ -218,7 +218,10 @@ Macs linear_attention(const Call& call) {
   const Shape* v = call.in(2, 3);
   if (q == nullptr || k == nullptr || v == nullptr) return std::nullopt;
   const Shape* state = call.out(1) != nullptr ? call.out(1) : call.in(3);
-  const int64_t width = state != nullptr && state->size() == 4 ? state->back() : v->back() / std::max<int64_t>(call.number("kv_num_heads", 1), 1);
+  // While a cut is planned the attribute still has the old number of heads; the rates [B, T, key heads] follow the cut.
+  const Shape* rates = call.in(5, 3);
+  const int64_t heads = std::max<int64_t>(rates != nullptr ? rates->back() : call.number("kv_num_heads", 1), 1);
+  const int64_t width = state != nullptr && state->size() == 4 ? state->back() : v->back() / heads;
   const std::string rule = call.flat.node->text("update_rule", "gated_delta");
   const int64_t of_keys = rule == "delta" || rule == "gated_delta" ? 2 : 1;
   return (*q)[0] * (*q)[1] * width * (of_keys * k->back() + std::max(q->back(), k->back()));
