@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <set>
 
 #include "pipeline/cut_choice.h"
 #include "pipeline/cut_limits.h"
@@ -19,13 +18,11 @@ std::vector<Block> joined(std::vector<Block> blocks, const std::vector<Block>& m
 }
 
 bool shares_nodes(const Block& a, const Block& b) {
-  const std::set<int> nodes(a.nodes.begin(), a.nodes.end());
-  return std::any_of(b.nodes.begin(), b.nodes.end(), [&](int node) { return nodes.contains(node); });
+  return std::any_of(b.nodes.begin(), b.nodes.end(), [&](int node) { return std::binary_search(a.nodes.begin(), a.nodes.end(), node); });
 }
 
 bool is_inside(const Block& inner, const Block& outer) {
-  const std::set<int> nodes(outer.nodes.begin(), outer.nodes.end());
-  return std::all_of(inner.nodes.begin(), inner.nodes.end(), [&](int node) { return nodes.contains(node); });
+  return std::includes(outer.nodes.begin(), outer.nodes.end(), inner.nodes.begin(), inner.nodes.end());
 }
 
 bool is_gone(const Block& block, const std::vector<Block>& taken) {

@@ -13,21 +13,16 @@
 #include "pipeline/cut_limits.h"
 #include "pipeline/cut_repair.h"
 #include "pipeline/cut_rule.h"
+#include "pipeline/cut_scope.h"
+#include "pipeline/cut_scores.h"
 #include "pipeline/cut_training.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/reconstruction_scores.h"
-#include "pipeline/single_units.h"
 
 namespace sparsify {
 namespace {
 
 constexpr const char* kTaken = "a later rule selects all that it selects";
-
-bool matches(const std::vector<std::string>& globs, const std::vector<std::string>& names) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return glob_match(glob, name); });
-  });
-}
 
 class Planner {
  public:
@@ -38,7 +33,7 @@ class Planner {
     plan_.removed = request.zeros == nullptr ? plan_.structure->nothing_removed() : zero_units(*request.zeros, *plan_.structure);
     counts_zeros_ = request.zeros != nullptr;
     costs_ = std::make_unique<CutCosts>(file, *plan_.structure, request.inputs);
-    for (PrunableTensor& tensor : find_tensors(file)) tensors_.emplace(tensor.id, std::move(tensor));
+    scope_ = std::make_unique<CutScope>(file, *plan_.structure);
     for (const ValueInfo& input : file.model().graph.inputs) {
       if (request.inputs.contains(input.name)) continue;
       plan_.sizes_stated = plan_.sizes_stated && input.shape.has_value();
@@ -49,12 +44,10 @@ class Planner {
   }
 
   /// Refuses a rule that selects nothing, before any data is read.
-  void check(const CutRule& rule) const {
-    if (rule.kind == "layer") selected_blocks(rule);
-    else cuttable_groups(rule);
+  void check(const std::vector<CutRule>& rules) const {
+    for (const CutRule& rule : rules) scope_->check(rule);
   }
 
-  /// Of each rule what no later one selects.
   void apply(const std::vector<CutRule>& rules, uint64_t seed) {
     for (size_t i = 0; i < rules.size(); ++i) {
       const std::span<const CutRule> later = std::span(rules).subspan(i + 1);
@@ -66,7 +59,7 @@ class Planner {
   ScoredGroups scores(const std::vector<CutRule>& rules, uint64_t seed) {
     ScoredGroups all{.structure = plan_.structure};
     for (size_t i = 0; i < rules.size(); ++i) {
-      const std::vector<size_t> groups = own_groups(rules[i], std::span(rules).subspan(i + 1));
+      const std::vector<size_t> groups = scope_->groups(rules[i], std::span(rules).subspan(i + 1));
       if (!groups.empty()) all.scores.merge(scorer_for(rules[i], seed).score(groups, plan_.removed));
     }
     all.warnings = plan_.warnings;
@@ -127,130 +120,17 @@ class Planner {
                          .fix = "use a checkpoint of the graph that the plan was made for, or prune this model anew"}};
   }
 
-  /// Of all weights that some group touches, collected once: what the criterion says of them does not change with the cut.
-  std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const CutRule& rule) {
-    if (!rule.plugin || rule.plugin->needs() == Evidence::None) return nullptr;
-    if (needs(rule.plugin->needs(), Evidence::Movement)) {
-      refuse_setting(rule.rule->criterion.mark(), rule.path + ".criterion", "the criterion scores what training moved, and this run does not train",
-             "choose a criterion that looks at the trained weights: magnitude, taylor");
-    }
-    EvidenceWish wish{.kinds = rule.plugin->needs(), .options = rule.plugin->evidence_options(), .wanted_by = "the criterion " + rule.criterion};
-    std::set<int> members;
-    for (const Group& group : plan_.structure->groups()) {
-      for (const Member& member : group.members) members.insert(member.tensor_id);
-    }
-    for (const Block& block : find_blocks(file_, plan_.structure->graph())) members.insert(block.tensors.begin(), block.tensors.end());
-    for (const auto& [id, tensor] : tensors_) {
-      if (members.contains(id) && tensor.kind == "weight" && !tensor.nested) wish.layers.push_back(tensor);
-    }
-    const std::vector<LayerSurroundings> surroundings = find_surroundings(file_, wish.layers);
-    for (size_t i = wish.layers.size(); i-- > 0;) {
-      if (!rule.plugin->refuses(wish.layers[i], surroundings[i]).empty()) wish.layers.erase(wish.layers.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-    std::vector<LayerEvidence> found = std::move(evidence_->collect({wish}).front());
-    auto all = std::make_shared<std::map<int, LayerEvidence>>();
-    for (size_t i = 0; i < wish.layers.size(); ++i) {
-      if (found[i].missing.empty()) all->emplace(wish.layers[i].id, std::move(found[i]));
-      else plan_.warnings.push_back(fmt::format("weight \"{}\" has no say in the scores: {}", wish.layers[i].initializer, found[i].missing));
-    }
-    return all;
-  }
-
-  /// Empty for tensors that the criterion says nothing of.
-  GroupScorer::WeightScores weight_scores(const CutRule& rule, uint64_t seed) {
-    const auto evidence = evidence_for(rule);
-    return [this, plugin = rule.plugin, evidence, seed, held = std::make_shared<HostTensor>(), last = std::make_shared<int>(-1)](const PrunableTensor& tensor, std::vector<float>& buffer) {
-      if (evidence && !evidence->contains(tensor.id)) return ScoreView();
-      *held = HostTensor();
-      if (*last >= 0) file_.release_tensor_data(*last);
-      *last = tensor.id;
-      if (tensor.scale_id < 0) {
-        *held = file_.tensor_data(tensor.id);
-      } else {
-        *held = HostTensor(DType::Float32, tensor.shape);
-        read_weights(file_, tensor, {held->mutable_data<float>(), static_cast<size_t>(held->count())});
-      }
-      if (!is_prunable_float(held->type())) *held = HostTensor::of<float>(DType::Float32, tensor.shape, held->to_floats());  // integers of one scale
-      require_finite(tensor, *held);
-      if (evidence) return score_layer(*plugin, tensor, *held, evidence->at(tensor.id), buffer);
-      if (plugin) return score_layer(*plugin, tensor, *held, LayerEvidence{.seed = seed}, buffer);
-      buffer = held->to_floats();
-      for (float& value : buffer) value = std::fabs(value);
-      return ScoreView(buffer);
-    };
-  }
-
-  std::vector<std::string> names_of(const PrunableTensor& tensor) const {
-    std::vector<std::string> names = tensor.used_by;
-    names.push_back(tensor.initializer);
-    names.push_back(tensor.layer);
-    return names;
-  }
-
-  /// A group belongs to a rule when a layer that produces its units does; one that touches an excluded weight is left alone.
-  bool takes(const Selection& select, const Group& group) const {
-    const bool any_op = select.ops == Selection{}.ops;  // LSTM, ConvTranspose ... are cut unless the recipe says otherwise
-    bool included = false;
-    for (const Member& member : group.members) {
-      const auto found = tensors_.find(member.tensor_id);
-      if (found == tensors_.end() || (member.role != Role::Output && member.role != Role::Input)) continue;
-      const PrunableTensor& tensor = found->second;
-      if (matches(select.exclude, names_of(tensor))) return false;
-      const bool op = any_op || std::find(select.ops.begin(), select.ops.end(), tensor.op) != select.ops.end();
-      included = included || (member.role == Role::Output && op && matches(select.include, names_of(tensor)));
-    }
-    return (included || matches(select.include, {group.name})) && !matches(select.exclude, {group.name});
-  }
-
-  std::vector<size_t> cuttable_groups(const CutRule& rule) const {
-    const std::vector<Group>& groups = plan_.structure->groups();
-    std::vector<size_t> selected;
-    std::vector<size_t> cuttable;
-    for (size_t i = 0; i < groups.size(); ++i) {
-      if (groups[i].kind != rule.kind || !takes(rule.rule->select, groups[i])) continue;
-      selected.push_back(i);
-      if (groups[i].is_cuttable()) cuttable.push_back(i);
-    }
-    if (cuttable.empty()) throw_nothing(rule, selected);
-    if (rule.kind == "head") leave_crossing_heads_(rule.rule->select, cuttable);
-    return cuttable;
-  }
-
-  /// With grouped queries, key-value heads and one query head of each of them are groups that cross: cut by half both leave a quarter. The smaller one
-  /// stays unless it is named.
-  void leave_crossing_heads_(const Selection& select, std::vector<size_t>& cuttable) const {
-    const std::vector<Group>& groups = plan_.structure->groups();
-    const auto touches = [&](size_t group, const Member& wanted) {
-      return std::any_of(groups[group].members.begin(), groups[group].members.end(),
-                         [&](const Member& member) { return member.tensor_id == wanted.tensor_id && member.axis == wanted.axis; });
-    };
-    const auto is_crossed = [&](size_t small) {
-      if (std::find(select.include.begin(), select.include.end(), groups[small].name) != select.include.end()) return false;
-      return std::any_of(cuttable.begin(), cuttable.end(), [&](size_t large) {
-        const std::vector<Member>& members = groups[small].members;
-        return groups[large].members.size() > members.size() && std::all_of(members.begin(), members.end(), [&](const Member& member) { return touches(large, member); });
-      });
-    };
-    std::vector<size_t> rest;
-    std::copy_if(cuttable.begin(), cuttable.end(), std::back_inserter(rest), [&](size_t group) { return !is_crossed(group); });
-    cuttable = std::move(rest);
-  }
-
-  std::vector<size_t> own_groups(const CutRule& rule, std::span<const CutRule> later) const {
-    std::vector<size_t> groups = cuttable_groups(rule);
-    std::erase_if(groups, [&](size_t group) {
-      return std::any_of(later.begin(), later.end(), [&](const CutRule& other) { return other.kind == rule.kind && takes(other.rule->select, plan_.structure->groups()[group]); });
-    });
-    return groups;
+  GroupScorer::WeightScores scores_of(const CutRule& rule, uint64_t seed) {
+    return weight_scores(file_, *plan_.structure, *scope_, rule, seed, evidence_, plan_.warnings);
   }
 
   GroupScorer scorer_for(const CutRule& rule, uint64_t seed) {
-    return GroupScorer(file_, *plan_.structure, rule.criterion, rule.options, seed, weight_scores(rule, seed), rule.plugin && rule.plugin->is_per_channel());
+    return GroupScorer(file_, *plan_.structure, rule.criterion, rule.options, seed, scores_of(rule, seed), rule.plugin && rule.plugin->is_per_channel());
   }
 
   void remove_units(const CutRule& rule, std::span<const CutRule> later, uint64_t seed) {
     const Structure& structure = *plan_.structure;
-    const std::vector<size_t> cuttable = own_groups(rule, later);
+    const std::vector<size_t> cuttable = scope_->groups(rule, later);
     if (cuttable.empty()) return warn_of_nothing(rule, kTaken);
     GroupScorer scorer = scorer_for(rule, seed);
     CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
@@ -291,43 +171,14 @@ class Planner {
     plan_.warnings.push_back(fmt::format("the rule {} (pattern {}) removes nothing: {}", rule.path, rule.kind, why));
   }
 
-  [[noreturn]] void throw_nothing(const CutRule& rule, const std::vector<size_t>& selected) const {
-    const Selection& select = rule.rule->select;
-    std::vector<std::string> names;
-    for (const Group& group : plan_.structure->groups()) {
-      if (group.kind == rule.kind) names.push_back(group.name);
-    }
-    if (names.empty()) {
-      refuse_setting(rule.rule->mark, rule.path, fmt::format("the model has no {} that can be told apart", rule.kind), "see `sparsify why MODEL LAYER`, or use another pattern");
-    }
-    std::vector<Group> groups;
-    for (const size_t index : selected) groups.push_back(plan_.structure->groups()[index]);
-    for (Group& group : single_units(find_tensors(file_), plan_.structure->groups())) {
-      if (group.kind == rule.kind && takes(select, group)) groups.push_back(std::move(group));
-    }
-    if (!groups.empty()) {
-      std::vector<std::string> reasons;
-      for (const Group& group : groups) {
-        const std::string why = group.units < 2 ? "it has a single unit" : group.frozen.empty() ? "all its units are frozen" : group.frozen.front().reason;
-        if (reasons.size() < 3) reasons.push_back(fmt::format("\"{}\": {}", group.name, why));
-      }
-      const std::string which = groups.size() == 1 ? "the selected group cannot be cut" : fmt::format("none of the {} selected groups can be cut", groups.size());
-      refuse_setting(rule.rule->mark, rule.path, fmt::format("{} ({})", which, join(reasons, "; ")),
-             "select others; `sparsify why MODEL LAYER` says what would change that");
-    }
-    const std::string nearest = select.include.empty() ? "" : closest_name(select.include.front(), names);
-    refuse_setting(rule.rule->mark, rule.path, fmt::format("rule selects no group (include {}; exclude {})", join(select.include), select.exclude.empty() ? "nothing" : join(select.exclude)),
-           nearest.empty() ? "widen the globs; `sparsify inspect MODEL --groups` lists the groups" : fmt::format("did you mean \"{}\"?", nearest));
-  }
-
   /// Mean score of the weights of a block.
   double score_of(const Block& block, const CutRule& rule, const GroupScorer::WeightScores& weights) const {
     double sum = 0;
     int64_t count = 0;
     std::vector<float> buffer;
     for (const int id : block.tensors) {
-      const auto found = tensors_.find(id);
-      if (found == tensors_.end() || found->second.kind != "weight") continue;
+      const auto found = scope_->tensors().find(id);
+      if (found == scope_->tensors().end() || found->second.kind != "weight") continue;
       const ScoreView scores = weights(found->second, buffer);
       for (int64_t i = 0; i < scores.size(); ++i) sum += std::pow(std::fabs(static_cast<double>(scores[i])), rule.options.power);
       count += scores.size();
@@ -335,41 +186,10 @@ class Planner {
     return count == 0 ? 0 : sum / (rule.options.aggregate == "sum" ? 1.0 : static_cast<double>(count));
   }
 
-  static bool takes(const Selection& select, const Block& block, const ModelFile& file) {
-    std::vector<std::string> names = block.labels;
-    for (const int id : block.tensors) names.push_back(file.tensor(id).name);
-    return matches(select.include, names) && !matches(select.exclude, names);
-  }
-
-  std::vector<Block> selected_blocks(const CutRule& rule) const {
-    const Selection& select = rule.rule->select;
-    std::vector<Block> selected;
-    std::vector<std::string> names;
-    for (Block& block : find_blocks(file_, plan_.structure->graph())) {
-      names.push_back(block.name);
-      if (takes(select, block, file_)) selected.push_back(std::move(block));
-    }
-    if (selected.empty()) {
-      const std::string nearest = closest_name(select.include.empty() ? "" : select.include.front(), names);
-      refuse_setting(rule.rule->mark, rule.path,
-                     names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
-                     names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
-    }
-    // A sum inside a normalisation has no weights that multiply: it is offered where there is nothing else.
-    const auto has_weights = [&](const Block& block) {
-      return std::any_of(block.tensors.begin(), block.tensors.end(), [&](int id) { return tensors_.contains(id) && tensors_.at(id).kind == "weight"; });
-    };
-    if (std::any_of(selected.begin(), selected.end(), has_weights)) std::erase_if(selected, [&](const Block& block) { return !has_weights(block); });
-    return selected;
-  }
-
   void remove_layers(const CutRule& rule, std::span<const CutRule> later, uint64_t seed) {
-    std::vector<Block> selected = selected_blocks(rule);
-    std::erase_if(selected, [&](const Block& block) {
-      return std::any_of(later.begin(), later.end(), [&](const CutRule& other) { return other.kind == "layer" && takes(other.rule->select, block, file_); });
-    });
+    std::vector<Block> selected = scope_->blocks(rule, later);
     if (selected.empty()) return warn_of_nothing(rule, kTaken);
-    const GroupScorer::WeightScores weights = weight_scores(rule, seed);
+    const GroupScorer::WeightScores weights = scores_of(rule, seed);
     std::vector<std::pair<double, Block>> ranked;
     for (Block& block : selected) {
       const double score = score_of(block, rule, weights);
@@ -392,9 +212,15 @@ class Planner {
   EvidenceStage* evidence_;
   CutPlan plan_;
   std::unique_ptr<CutCosts> costs_;
-  std::map<int, PrunableTensor> tensors_;
+  std::unique_ptr<CutScope> scope_;
   bool counts_zeros_ = false;
 };
+
+std::vector<CutRule> rules_of(const Recipe& recipe) {
+  std::vector<CutRule> rules;
+  for (size_t i = 0; i < recipe.prune.size(); ++i) rules.push_back(read_cut_rule(recipe, i));
+  return rules;
+}
 
 }  // namespace
 
@@ -407,12 +233,11 @@ bool cuts(const PruneRule& rule) {
 bool cuts(const Recipe& recipe) { return std::any_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) { return cuts(rule); }); }
 
 CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
-  std::vector<CutRule> rules;
-  for (size_t i = 0; i < recipe.prune.size(); ++i) rules.push_back(read_cut_rule(recipe, i));
+  const std::vector<CutRule> rules = rules_of(recipe);
   cut_solver(recipe);  // refused before any weight is read
   EvidenceStage evidence(file, recipe);
   Planner planner(file, request, &evidence, &recipe);
-  for (const CutRule& rule : rules) planner.check(rule);
+  planner.check(rules);
   planner.apply(rules, static_cast<uint64_t>(recipe.seed));
   CutPlan plan = planner.finish();
   plan.warnings.insert(plan.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
@@ -420,11 +245,10 @@ CutPlan plan_cut(const ModelFile& file, const Recipe& recipe, const CutRequest& 
 }
 
 ScoredGroups score_groups(const ModelFile& file, const Recipe& recipe, const CutRequest& request) {
-  std::vector<CutRule> rules;
-  for (size_t i = 0; i < recipe.prune.size(); ++i) rules.push_back(read_cut_rule(recipe, i));
+  const std::vector<CutRule> rules = rules_of(recipe);
   EvidenceStage evidence(file, recipe);
   Planner planner(file, request, &evidence, &recipe);
-  for (const CutRule& rule : rules) planner.check(rule);
+  planner.check(rules);
   ScoredGroups scored = planner.scores(rules, static_cast<uint64_t>(recipe.seed));
   scored.warnings.insert(scored.warnings.end(), evidence.warnings().begin(), evidence.warnings().end());
   return scored;

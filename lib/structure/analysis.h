@@ -59,6 +59,9 @@ struct LabelledValue {
   int rank() const { return static_cast<int>(axes.size()); }
 };
 
+/// Labels and zeros of another value's axes, and nothing else of it.
+inline LabelledValue with_axes_of(const LabelledValue& value) { return {.known = true, .axes = value.axes, .zero = value.zero}; }
+
 /// The state of one walk over the graph, and what rules work with: the current node's operands and results.
 class Analysis {
  public:

@@ -60,9 +60,13 @@ class Finder {
     for (const auto& [value, id] : tensors_) {
       if (initializers_.contains(id) && is_private(value, inside)) block.tensors.push_back(id);
     }
-    // x + c x^3 of a GELU is a sum around a branch too, but no layer.
-    const bool has_weights = std::any_of(block.tensors.begin(), block.tensors.end(), [&](int id) { return file_.tensor(id).shape.size() >= 2; });
-    if (!has_weights) return std::nullopt;
+    // x + c x^3 of a GELU is a sum around a branch too, and so is what some normalisations scale by channel, but no layer.
+    const auto is_weight = [&](int id) {
+      const Shape& shape = file_.tensor(id).shape;
+      return std::count_if(shape.begin(), shape.end(), [](int64_t size) { return size > 1; }) >= 2;
+    };
+    if (std::none_of(block.tensors.begin(), block.tensors.end(), is_weight)) return std::nullopt;
+    std::sort(block.nodes.begin(), block.nodes.end());
     return block;
   }
 

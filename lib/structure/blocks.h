@@ -16,13 +16,13 @@ struct Block {
   std::string name;      ///< label of the Add, unique
   std::string output;    ///< y, by its name in the file
   std::string shortcut;  ///< s
-  std::vector<int> nodes;             ///< of the main graph: what only the branch needs, and the Add
+  std::vector<int> nodes;             ///< of the main graph, ascending: what only the branch needs, and the Add
   std::vector<std::string> labels;    ///< of these nodes
   std::vector<int> tensors;           ///< initializers that nothing else uses
   std::vector<int> silenced;          ///< tensors which, set to zero, make the branch exactly zero in the dense model
 };
 
-/// Blocks in node order. A branch qualifies when it has weights of its own, is zero once its last scale, or last weight and bias, are zero, when nothing
+/// Blocks in node order. A branch qualifies when it has weights of its own (with more than one axis that is longer than 1), is zero once its last scale, or last weight and bias, are zero, when nothing
 /// outside reads its inner values, and when y is no output of the graph.
 std::vector<Block> find_blocks(const ModelFile& file, const FlatGraph& graph);
 

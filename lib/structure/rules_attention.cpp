@@ -122,10 +122,7 @@ void projecting_attention(Analysis& a, const Projecting& operands) {
 /// Pairs of a head's channels turn by an angle: heads pass, their width stays.
 void rotary(Analysis& a, size_t cosine) {
   const LabelledValue& x = a.in(0);
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   for (size_t input = 1; input < a.flat().inputs.size(); ++input) a.hold_others(input, {});
   if (x.rank() == 4) a.hold_others(0, {1, 3});
   else a.hold_others(0, {-1});

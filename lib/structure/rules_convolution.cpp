@@ -187,10 +187,7 @@ void resize(Analysis& a) {
   if (axes.empty()) {
     for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
   }
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto at = static_cast<size_t>(Analysis::normal(axes[i], x.rank()));
     const Axis axis = x.axes.at(at);

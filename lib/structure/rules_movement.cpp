@@ -59,10 +59,7 @@ void split(Analysis& a) {
   }
   int64_t first = 0;
   for (size_t i = 0; i < parts; ++i) {
-    LabelledValue result;
-    result.known = true;
-    result.axes = x.axes;
-    result.zero = x.zero;
+    LabelledValue result = with_axes_of(x);
     result.all_zero = x.all_zero;
     const int64_t last = first + lengths[i];
     if (last > axis.length || lengths[i] < 0) return a.freeze_all("its parts do not fit its operand", "export the model again");
@@ -100,10 +97,7 @@ void slice(Analysis& a) {
   auto axes = listed("axes", 3);
   const auto steps = listed("steps", 4);
   if (a.has(3) && !axes) return a.freeze_all("its axes are computed at run time", "export with constant axes");
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   result.all_zero = x.all_zero;
   const size_t count = axes ? axes->size() : starts ? starts->size() : x.axes.size();
   for (size_t i = 0; i < count; ++i) {
@@ -165,10 +159,7 @@ void pad(Analysis& a) {
   }
   const bool constant = a.node().text("mode", "constant") == "constant";
   const bool with_zero = constant && (attribute ? a.node().number("value", 0.0F) == 0.0F : !a.has(2) || a.number(2) == 0.0F);
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   // What is padded with another number is not zero, along whatever axis it lies.
   const bool pads_nothing = pads.size() == 2 * axes.size() && std::all_of(pads.begin(), pads.end(), [](const ExpressionPtr& one) { return one->value <= 0; });
   if (constant && !with_zero && !pads_nothing) result.zero.assign(result.zero.size(), 0);
@@ -291,10 +282,7 @@ void center_crop_pad(Analysis& a) {
   const std::vector<ExpressionPtr>* given = a.parameter(1);
   std::vector<int64_t> axes = a.node().integers("axes");
   for (int i = 0; i < x.rank() && a.node().find("axes") == nullptr; ++i) axes.push_back(i);
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto at = static_cast<size_t>(Analysis::normal(axes[i], x.rank()));
     if (at >= x.axes.size()) return a.freeze_all("its axis is out of range", "export the model again");
@@ -311,10 +299,7 @@ void crop(Analysis& a) {
   if (x.rank() != 4) return a.freeze_all("its operand is no picture", "export the model again");
   const std::vector<int64_t> border = a.node().integers("border", {0, 0, 0, 0});
   const std::vector<int64_t> size = a.node().integers("scale");
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   for (size_t i = 0; i < 2; ++i) {
     const Axis& axis = x.axes[2 + i];
     a.labels.freeze(axis, a.because("it crops this axis"));
@@ -332,10 +317,7 @@ void unfold(Analysis& a) {
   a.labels.freeze(x.axes[at], a.because("it takes windows along this axis"));
   const int64_t size = a.node().integer("size", 1);
   const int64_t step = a.node().integer("step", 1);
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   result.axes[at] = a.fixed(x.axes[at].length < size || step < 1 ? -1 : (x.axes[at].length - size) / step + 1);
   result.axes.push_back(a.fixed(size));
   result.zero.push_back(0);

@@ -179,10 +179,7 @@ void add_normalization_rules(RuleTable& table) {
     const LabelledValue& x = a.in(0);
     const auto at = static_cast<size_t>(Analysis::normal(a.node().integer("axis", -1), x.rank()));
     if (at >= x.axes.size() || x.zero[at] == 0) return over_axes(a, {static_cast<int64_t>(at)}, mean);
-    LabelledValue result;
-    result.known = true;
-    result.axes = x.axes;
-    result.zero = x.zero;
+    LabelledValue result = with_axes_of(x);
     a.out(0, std::move(result));
   };
   table["LRN"] = [](Analysis& a) { over_axes(a, {1}, "it normalises over neighbouring channels: a cut changes who is a neighbour"); };

@@ -22,10 +22,7 @@ void quantize(Analysis& a) {
       for (const Axis& one : value->axes) a.labels.freeze(one, a.because("one scale serves a block of indices", "quantise per channel or per tensor"));
     }
   }
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   result.all_zero = x.all_zero;
   // Stored integers are masked with their zero point where the scale is stored too, else with the integer 0.
   if (x.stored >= 0 && a.in(1).stored < 0 && !a.is_zero(2)) result.zero.assign(result.zero.size(), 0);
@@ -38,10 +35,7 @@ void dynamic_quantize(Analysis& a) {
   for (size_t i = 0; i < x.axes.size(); ++i) {
     if (x.zero[i] == 0) a.labels.freeze(x.axes[i], a.because("its scale depends on channels that are not zero where they were removed"));
   }
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   a.out(0, std::move(result));
   for (size_t output : {size_t{1}, size_t{2}}) {
     LabelledValue scalar;

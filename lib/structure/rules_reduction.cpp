@@ -47,10 +47,7 @@ void reduce(Analysis& a, Kind kind) {
   if (!axes) return a.freeze_all("its axes are computed at run time", "export with constant axes");
   const bool all = axes->empty();
   if (all && a.node().integer("noop_with_empty_axes", 0) != 0) {
-    LabelledValue result;
-    result.known = true;
-    result.axes = x.axes;
-    result.zero = x.zero;
+    LabelledValue result = with_axes_of(x);
     return a.out(0, std::move(result));
   }
   std::set<int> reduced;

@@ -54,10 +54,7 @@ void along(Analysis& a, const std::set<int>& held, const std::string& reason) {
   const LabelledValue& x = a.in(0);
   hold_others(a, reason);
   for (const int axis : held) a.labels.freeze(x.axes.at(static_cast<size_t>(axis)), a.because(reason));
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   a.out(0, std::move(result));
 }
 

@@ -156,10 +156,7 @@ void compress(Analysis& a) {
   if (at >= x.axes.size()) return a.freeze_all("its axis is out of range", "export the model again");
   a.labels.freeze(x.axes[at], a.because("only the run knows which of these indices it takes", kStatic));
   for (const Axis& axis : a.in(1).axes) a.labels.freeze(axis, a.because("it says which indices are taken", kStatic));
-  LabelledValue result;
-  result.known = true;
-  result.axes = x.axes;
-  result.zero = x.zero;
+  LabelledValue result = with_axes_of(x);
   result.axes[at] = a.fixed(-1);
   result.zero[at] = 0;
   a.out(0, std::move(result));

@@ -128,10 +128,7 @@ void gather_elements(Analysis& a) {
     else a.labels.freeze(data.axes[i], a.because("it looks indices up at run time", kStatic));
   }
   a.labels.freeze(indices.axes[at], a.space());
-  LabelledValue result;
-  result.known = true;
-  result.axes = data.axes;
-  result.zero = data.zero;
+  LabelledValue result = with_axes_of(data);
   for (size_t i = 0; i < data.axes.size(); ++i) {
     if (i == at || data.axes[i].length != indices.axes[i].length) {
       result.axes[i] = a.fixed(indices.axes[i].length);

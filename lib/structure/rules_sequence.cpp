@@ -106,10 +106,7 @@ void split_to_sequence(Analysis& a) {
       if (part(i).length == part(0).length) a.labels.unite(part(0), part(i));
       else a.labels.freeze(axis, a.because("its parts are of unequal, unstated sizes"));
     }
-    LabelledValue item;
-    item.known = true;
-    item.axes = x.axes;
-    item.zero = x.zero;
+    LabelledValue item = with_axes_of(x);
     item.all_zero = x.all_zero;
     item.axes[at] = part(i);
     if (single && a.node().integer("keepdims", 1) == 0) {
