@@ -48,6 +48,7 @@ class Planner {
     for (const CutRule& rule : rules) scope_->check(rule);
   }
 
+  /// Of each rule what no later one selects.
   void apply(const std::vector<CutRule>& rules, uint64_t seed) {
     for (size_t i = 0; i < rules.size(); ++i) {
       const std::span<const CutRule> later = std::span(rules).subspan(i + 1);

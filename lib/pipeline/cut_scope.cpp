@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/names.h"
+#include "mask/tensor_globs.h"
 #include "pipeline/single_units.h"
 
 namespace sparsify {
@@ -14,13 +15,6 @@ bool matches(const std::vector<std::string>& globs, const std::vector<std::strin
   return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
     return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return glob_match(glob, name); });
   });
-}
-
-std::vector<std::string> names_of(const PrunableTensor& tensor) {
-  std::vector<std::string> names = tensor.used_by;
-  names.push_back(tensor.initializer);
-  names.push_back(tensor.layer);
-  return names;
 }
 
 }  // namespace
@@ -58,9 +52,9 @@ bool CutScope::takes(const Selection& select, const Group& group) const {
     const auto found = tensors_.find(member.tensor_id);
     if (found == tensors_.end() || (member.role != Role::Output && member.role != Role::Input)) continue;
     const PrunableTensor& tensor = found->second;
-    if (matches(select.exclude, names_of(tensor))) return false;
+    if (matches_any(select.exclude, tensor)) return false;
     const bool op = any_op || std::find(select.ops.begin(), select.ops.end(), tensor.op) != select.ops.end();
-    included = included || (member.role == Role::Output && op && matches(select.include, names_of(tensor)));
+    included = included || (member.role == Role::Output && op && matches_any(select.include, tensor));
   }
   return (included || matches(select.include, {group.name})) && !matches(select.exclude, {group.name});
 }

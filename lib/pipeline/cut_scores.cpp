@@ -10,7 +10,7 @@ namespace sparsify {
 namespace {
 
 /// Of all weights that some group touches, collected once: what the criterion says of them does not change with the cut.
-std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const ModelFile& file, const Structure& structure, const CutScope& scope, const CutRule& rule, EvidenceStage* evidence,
+std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const ModelFile& file, const Structure& structure, const CutScope& scope, const CutRule& rule, EvidenceStage* stage,
                                                            std::vector<std::string>& warnings) {
   if (!rule.plugin || rule.plugin->needs() == Evidence::None) return nullptr;
   if (needs(rule.plugin->needs(), Evidence::Movement)) {
@@ -30,7 +30,7 @@ std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const ModelFile& file
   for (size_t i = wish.layers.size(); i-- > 0;) {
     if (!rule.plugin->refuses(wish.layers[i], surroundings[i]).empty()) wish.layers.erase(wish.layers.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  std::vector<LayerEvidence> found = std::move(evidence->collect({wish}).front());
+  std::vector<LayerEvidence> found = std::move(stage->collect({wish}).front());
   auto all = std::make_shared<std::map<int, LayerEvidence>>();
   for (size_t i = 0; i < wish.layers.size(); ++i) {
     if (found[i].missing.empty()) all->emplace(wish.layers[i].id, std::move(found[i]));

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "mask/tensor_globs.h"
 #include "train/trained.h"
 
 namespace sparsify {
@@ -42,7 +43,7 @@ std::vector<Trainable> find_trainables(const ModelFile& file, Program& program, 
     one.weight_decay = decays ? optimizer.weight_decay : 0;
     for (size_t i = 0; i < settings.groups.size(); ++i) {
       const ParameterGroup& group = settings.groups[i];
-      if (!matches(group, tensor)) continue;
+      if (!matches_any(group.include, tensor)) continue;
       used[i] = true;
       if (group.lr) one.lr = *group.lr;
       if (group.weight_decay) one.weight_decay = *group.weight_decay;

@@ -5,23 +5,16 @@
 #include <algorithm>
 #include <map>
 
-#include "base/names.h"
+#include "mask/tensor_globs.h"
 #include "onnx/flat_graph.h"
 
 namespace sparsify {
-
-bool matches(const ParameterGroup& group, const PrunableTensor& tensor) {
-  return std::any_of(group.include.begin(), group.include.end(), [&](const std::string& glob) {
-    return glob_match(glob, tensor.initializer) || glob_match(glob, tensor.layer) ||
-           std::any_of(tensor.used_by.begin(), tensor.used_by.end(), [&](const std::string& user) { return glob_match(glob, user); });
-  });
-}
 
 Freezing freezing_of(const TrainSettings& settings, const PrunableTensor& tensor) {
   Freezing found{.frozen = tensor.kind == "other"};
   for (size_t i = 0; i < settings.groups.size(); ++i) {
     const ParameterGroup& group = settings.groups[i];
-    if (!matches(group, tensor)) continue;
+    if (!matches_any(group.include, tensor)) continue;
     if (group.frozen) found = {.frozen = true, .group = static_cast<int>(i)};
     else if (group.lr) found = {};
   }

@@ -9,9 +9,6 @@
 
 namespace sparsify {
 
-/// Whether a group's globs name the tensor or a node that uses it.
-bool matches(const ParameterGroup& group, const PrunableTensor& tensor);
-
 /// What keeps the optimizer from a tensor.
 struct Freezing {
   bool frozen = false;
