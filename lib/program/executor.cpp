@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/names.h"
+#include "program/bfloat16.h"
 #include "program/schedule.h"
 
 namespace sparsify {
@@ -137,19 +138,21 @@ void Executor::arrange_inputs(const Step& step) {
   }
 }
 
-/// Rounds float32 inputs and gives the result back in float32: weights stay what they are, and their gradients come back
-/// in float32 through the rounding.
+/// Rounds float32 inputs and the result, which is float32 again: weights stay what they are, and their gradients come back in
+/// float32 through the rounding.
 void Executor::run_in_bfloat16(const Step& step) {
+  const bool native = multiplies_bfloat16(device_);
   std::deque<Value> rounded;
   for (const Value*& input : inputs_) {
     if (input == nullptr || !input->is_tensor() || input->type() != DType::Float32) continue;
-    rounded.emplace_back(input->tensor().to(at::kBFloat16));
+    rounded.emplace_back(rounded_to_bfloat16(input->tensor(), native));
     input = &rounded.back();
   }
   guarded([&] { step.op->function(*this); });
   if (rounded.empty()) return;
+  const DType computed = native ? DType::BFloat16 : DType::Float32;
   for (Value* output : outputs_) {
-    if (output != nullptr && output->type() == DType::BFloat16) *output = Value(output->tensor().to(at::kFloat));
+    if (output != nullptr && output->type() == computed) *output = Value(rounded_to_bfloat16(output->tensor(), false));
   }
 }
 
