@@ -37,6 +37,10 @@ struct OperatorSchema {
 /// All schemas with history, sorted by domain, name, version.
 std::vector<OperatorSchema> operator_schemas();
 
+/// How a node contradicts its operator's schema: a number of inputs or outputs that it cannot have, an unknown attribute or
+/// one of another type; "" when it does not, or no schema is known. Attributes that are missing are left to who needs them.
+std::string contradiction(const Node& node, int64_t opset);
+
 /// The body of a schema-defined function (context-dependent ones too) as a Function, for operators that have no
 /// kernel of their own; nullopt if the schema has none.
 /// Attributes that the node leaves out have the schema's defaults in `default_attributes`; constants of the body

@@ -122,6 +122,7 @@ class Planner {
       }
       refuse(node, opset);
     }
+    require_sound(node, opset);
     Step step;
     step.node = &node;
     step.op = op;
@@ -253,6 +254,15 @@ class Planner {
     throw ResourceError{{.what = fmt::format("the model asks for opset {} of ai.onnx; {} is the newest that is known", imported->second, newest),
                          .where = file_.path(),
                          .fix = fmt::format("export with opset {} or lower; pruning that does not run the model works as it is", newest)}};
+  }
+
+  /// What a node says that its operator does not know would be ignored, and something else computed than was meant.
+  void require_sound(const Node& node, int64_t opset) const {
+    const std::string wrong = contradiction(node, opset);
+    if (wrong.empty()) return;
+    throw ResourceError{{.what = fmt::format("{} for operator \"{}\" (opset {})", wrong, node.op_type, opset),
+                         .where = fmt::format("{}: node \"{}\"", file_.path(), node.label()),
+                         .fix = "correct the node, or export the model again; the checker of the ONNX project refuses it too"}};
   }
 
   [[noreturn]] void refuse(const Node& node, int64_t opset) const {

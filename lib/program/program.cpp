@@ -107,6 +107,7 @@ struct Program::Impl {
   std::map<int, Value> stored_values() const;
   std::string signature(const std::vector<Value>& inputs, const RunOptions& options) const;
   void check_inputs(const std::vector<Value>& inputs, bool float64) const;
+  void check_outputs(const Frame& frame, bool float64) const;
   RunResult run(const std::vector<Value>& inputs, const RunOptions& options);
   void notice_changes();
   Learned learn(Executor& executor, Frame& frame, const std::vector<bool>& keep, bool parameters_static, bool overwrites) const;
@@ -254,6 +255,20 @@ void Program::Impl::check_inputs(const std::vector<Value>& inputs, bool float64)
   }
 }
 
+/// A declared type that no run gives would be believed by whatever reads the file next.
+void Program::Impl::check_outputs(const Frame& frame, bool float64) const {
+  const std::vector<ValueInfo>& declared = file->model().graph.outputs;
+  for (size_t i = 0; i < declared.size(); ++i) {
+    const ValueInfo& want = declared[i];
+    const Value& have = frame.at(plan->outputs[i]);
+    if (want.kind != ValueInfo::Kind::Tensor || want.type == DType::Undefined || !(have.is_tensor() || have.is_strings()) || have.type() == want.type) continue;
+    if (float64 && is_prunable_float(want.type) && have.type() == DType::Float64) continue;
+    throw ShapeError{{.what = fmt::format("output \"{}\" is declared as {}, but the graph gives {}", want.name, want.signature(), have.describe()),
+                      .where = file->path(),
+                      .fix = "correct the declared type, or export the model again"}};
+  }
+}
+
 RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions& options) {
   check_inputs(inputs, options.float64);
   notice_changes();
@@ -304,6 +319,7 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     }
     finish(fresh.schedule, *plan, learned, keep);
     if (optimises) overwrite_inputs(fresh.schedule, learned);
+    check_outputs(frame, options.float64);
     prepared.emplace(key, std::move(fresh));
   }
   const auto handed_out = [reordered](const Value& value) {

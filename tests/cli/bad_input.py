@@ -109,7 +109,7 @@ def graphs():
     unfit("an unknown operator of ONNX's domain", graph([onnx.node("Frobnicate", ["x", "w"], ["y"], "odd")], [weight]),
           ("Frobnicate", "ai.onnx", "opset 17"), "odd", "sparsify ops")
     unfit("an opset newer than known", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [weight], opset=999), ("opset 999", "ai.onnx"), "m.onnx", "opset")
-    unfit("an input that a node needs and has not", graph([onnx.node("MatMul", ["x"], ["y"], "fc")]), "input 1", ("fc", "MatMul", "opset 17"))
+    unfit("an input that a node needs and has not", graph([onnx.node("MatMul", ["x"], ["y"], "fc")]), ("1 input where 2", "MatMul", "opset 17"), "fc")
     unfit("a weight of the wrong rank", graph([onnx.node("Conv", ["x", "w"], ["y"], "conv")], [weight]), "rank 2", ("conv", "Conv", "opset 17"))
     unfit("operands of different types", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [onnx.tensor("w", [4, 8], range(32), onnx.INT64)]),
           ("float32[2, 4]", "int64[4, 8]"), ("fc", "MatMul", "opset 17"))
@@ -124,6 +124,9 @@ def graphs():
     for name, shape in (("a tensor too large for memory", [10 ** 10, 1, 1]), ("a tensor whose size overflows", [2 ** 62, 1, 1])):
         unfit(name, graph([onnx.node("Expand", ["x", "shape"], ["wide"], "widen"), onnx.node("Relu", ["wide"], ["y"], "huge")],
                           [onnx.tensor("shape", [3], shape, onnx.INT64)], output=("A", "N", 4)), "memory ran out", ("opset 17",), "smaller", code=5)
+    unfit("an output too large for memory", graph([onnx.node("Expand", ["x", "shape"], ["y"], "widen")], [onnx.tensor("shape", [3], [10 ** 11, 1, 1], onnx.INT64)],
+                                                  output=("A", "N", 4)), ("memory ran out", '"y"', "float32[100000000000, 2, 4]"), "outputs", "smaller", code=5)
+    unfit("an attribute that the operator does not have", graph([onnx.node("Softmax", ["x"], ["y"], "soft", axes=1)]), ('"axes"', "Softmax", "opset 17"), "soft", "checker")
     unfit("a symbol with two sizes", graph([onnx.node("MatMul", ["x", "w"], ["y"], "fc")], [weight], inputs=(("x", ("N", "N")),)),
           ("float32[2, 4]", "[N, N]", '"N" = 2'), ("m.onnx",), ())
     refused("a GPU where there is none", 3, ["eval", "m.onnx", "--device", "cuda", "--data", "csv:d.csv,label=label"], "cuda", "device", "cpu", {"d.csv": CSV})

@@ -17,6 +17,27 @@ TEST_CASE("the schemas of ONNX are built in with their history", "[onnx][schemas
   CHECK(gelu_is_function);
 }
 
+TEST_CASE("a node that its operator's schema does not allow is told with what may be given", "[onnx][schemas][errors]") {
+  Node node;
+  node.op_type = "Softmax";
+  node.inputs = {"x"};
+  node.outputs = {"y"};
+  node.attributes = {{"axis", "", int64_t{1}}, {"__note", "", std::string("kept by a tool")}};
+  CHECK(contradiction(node, 17) == "");
+  node.attributes[0].value = 1.0f;
+  CHECK(contradiction(node, 17) == "attribute \"axis\" is of type FLOAT where INT belongs");
+  node.attributes[0] = {"axes", "", int64_t{1}};
+  CHECK(contradiction(node, 17) == "attribute \"axes\" is unknown");
+  node.attributes.clear();
+  node.inputs.push_back("x");
+  CHECK(contradiction(node, 17) == "2 inputs where 1 may be given");
+  node.inputs.pop_back();
+  node.outputs.push_back("z");
+  CHECK(contradiction(node, 17) == "2 outputs where 1 may be given");
+  node.domain = "not.known";
+  CHECK(contradiction(node, 17) == "");
+}
+
 TEST_CASE("ONNX's checker and shape inference run on the skeleton of a network", "[onnx][checker]") {
   const auto path = shared_or_skip("models/akamaster-resnet20-cifar10-bn.onnx", "check resnet20");
   if (path.empty()) return;

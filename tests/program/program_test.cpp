@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
@@ -224,4 +225,23 @@ TEST_CASE("before opset 7 the right operand begins at the axis that the node nam
 
   CHECK(numbers(Program::build(file)->run({x, floats({10, 20})}).outputs[0]) ==
         std::vector<float>{10, 11, 12, 23, 24, 25});
+}
+
+TEST_CASE("a node or an output that says something else than the operator computes is refused, not ignored", "[program][errors]") {
+  const auto fails = [](const std::string& signature, const std::string& nodes, const std::string& words) {
+    const TextModel model("<ir_version: 8, opset_import: [\"\": 17]> graph (float[1, 1, 4, 4] x, float[1, 1, 3, 3] w) => (" + signature + " y) { " + nodes + " }");
+    const ModelFile file = model.load();
+    try {
+      Program::build(file)->run({Value(at::ones({1, 1, 4, 4})), Value(at::ones({1, 1, 3, 3}))});
+      FAIL(nodes << " ran");
+    } catch (const Error& e) {
+      CHECK(e.exit_code() == 3);
+      CHECK_THAT(e.problem().what + " at " + e.problem().where, Catch::Contains(words));
+    }
+  };
+  fails("float[N]", "[soft] y = Softmax <axes = 1> (x)", "\"axes\" is unknown for operator \"Softmax\" (opset 17)");
+  fails("float[N]", "[soft] y = Softmax <axis = \"one\"> (x)", "STRING where INT belongs");
+  fails("float[N]", "[rectify] y = Relu (x, w)", "node \"rectify\"");
+  fails("float[N]", "[convolve] y = Conv <kernel_shape = [5, 5]> (x, w)", "kernel_shape [5, 5] contradicts the weight of shape float32[1, 1, 3, 3]");
+  fails("int64[1, 1, 2, 2]", "y = Conv <kernel_shape = [3, 3]> (x, w)", "declared as int64[1, 1, 2, 2], but the graph gives float32[1, 1, 2, 2]");
 }

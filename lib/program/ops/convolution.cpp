@@ -3,7 +3,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/convolution.h>
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -22,7 +22,12 @@ std::vector<int64_t> kernel_of(const OpCall& call, const at::Tensor& weight) {
         fmt::format("the weight has rank {}; 1 to 3 spatial axes are supported", weight.dim()),
         "express the node by convolutions over at most 3 axes");
   }
-  return weight.sizes().slice(2).vec();
+  const std::vector<int64_t> kernel = weight.sizes().slice(2).vec(), stated = call.attribute_integers("kernel_shape");
+  if (!stated.empty() && stated != kernel) {
+    call.fail(fmt::format("kernel_shape [{}] contradicts the weight of shape {}", fmt::join(stated, ", "), Value(weight).describe()),
+              "remove the attribute, or correct the weight");
+  }
+  return kernel;
 }
 
 void conv(OpCall& call) { call.set(0, convolve(call, optional_tensor(call, 2))); }
