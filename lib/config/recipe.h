@@ -20,6 +20,8 @@ struct Selection {
   std::vector<std::string> kinds = {"weight"};
   /// The first and last layers are left alone unless this is set or `include` names them without a wildcard.
   bool first_last = false;
+  /// Depthwise convolutions are left alone in the same way: they hold few weights (nine a channel), and losing them costs most.
+  bool depthwise = false;
 };
 
 /// One entry of `prune:`.

@@ -45,6 +45,7 @@ Setting resolved_rule(const PruneRule& rule, const std::string& folder) {
   select.set("exclude", list_of(rule.select.exclude));
   select.set("kinds", list_of(rule.select.kinds));
   select.set("first_last", Setting(rule.select.first_last));
+  select.set("depthwise", Setting(rule.select.depthwise));
 
   Setting map;
   map.set("select", std::move(select));

@@ -20,6 +20,9 @@ Selection read_selection(const Options& select) {
   selection.first_last =
       select.flag("first_last", plain.first_last,
                   "also the first and last layers, which are otherwise left alone");
+  selection.depthwise =
+      select.flag("depthwise", plain.depthwise,
+                  "also depthwise convolutions, which are otherwise left alone: few weights, costly to lose");
   return selection;
 }
 

@@ -36,6 +36,8 @@ struct PrunableTensor {
   int64_t count() const { return element_count(shape); }
   /// Outputs of the layer: shape[output_axis], or 1.
   int64_t output_channels() const;
+  /// A convolution in groups of one input channel each: few weights, every one of them needed.
+  bool depthwise() const { return groups > 1 && input_axis >= 0 && shape[static_cast<size_t>(input_axis)] == 1; }
 };
 
 /// All floating-point tensors of the main graph, functions and subgraphs (and integer weights behind DequantizeLinear), in

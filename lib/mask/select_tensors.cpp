@@ -23,7 +23,7 @@ bool has_wildcard(std::string_view glob) { return glob.find_first_of("*?[") != s
 
 namespace {
 
-/// Named outright, without a wildcard: such a tensor is meant, also if it is the first or last layer.
+/// Named outright, without a wildcard: such a tensor is meant, also if it is the first or last layer or depthwise.
 bool is_named(const std::vector<std::string>& globs, const PrunableTensor& tensor) {
   return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
     return glob == tensor.initializer || glob == tensor.layer;
@@ -45,9 +45,10 @@ std::string refusal(const PrunableTensor& tensor, const Selection& select) {
   }
   if (!matches_any(select.include, tensor)) return "not included (select.include)";
   if (matches_any(select.exclude, tensor)) return "excluded (select.exclude)";
-  const bool named = select.first_last || is_named(select.include, tensor);
-  if (tensor.first && !named) return "first layer: kept unless selected by name";
-  if (tensor.last && !named) return "last layer: kept unless selected by name";
+  const bool named = is_named(select.include, tensor);
+  if (tensor.first && !select.first_last && !named) return "first layer: kept unless selected by name";
+  if (tensor.last && !select.first_last && !named) return "last layer: kept unless selected by name";
+  if (tensor.depthwise() && !select.depthwise && !named) return "depthwise: kept unless selected by name";
   if (tensor.nested) return "inside a loop or branch: left untouched";
   if (tensor.count() < 2) return "a single element";
   return "";
@@ -62,7 +63,7 @@ std::string what_there_is(const std::vector<PrunableTensor>& tensors, const Sele
   std::vector<std::string> texts;
   for (const auto& [reason, count] : reasons) texts.push_back(fmt::format("{} x {}", count, reason));
   if (texts.empty()) return "the model has no weights; `sparsify inspect MODEL` lists what it has";
-  return fmt::format("the model has {}; set select.ops, select.kinds or select.first_last, or name a layer without a wildcard", join(texts, "; "));
+  return fmt::format("the model has {}; set select.ops, select.kinds, select.first_last or select.depthwise, or name a layer without a wildcard", join(texts, "; "));
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ Budget SizeBudget::fit(const Allocator& allocator, AllocationTask& task) const {
     throw ConfigError{{.what = fmt::format("the budget {{{}: {}}} cannot be met: with every layer at its floor {:.4g} of the input's {} stay",
                                            budget_.kind, budget_.fraction, least / whole_, budget_.kind),
                        .where = where_,
-                       .fix = "give a larger budget, select more layers (select.first_last), or lower min_density"}};
+                       .fix = "give a larger budget, select more layers (select.first_last, select.depthwise), or lower min_density"}};
   }
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;

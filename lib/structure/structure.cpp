@@ -124,9 +124,7 @@ class Grouper {
   bool ties(int id, int axis) const {
     const auto found = tensors_.find(id);
     if (found == tensors_.end() || role_of(id, axis) != Role::Output) return false;
-    const PrunableTensor& tensor = *found->second;
-    const bool depthwise = tensor.groups > 1 && tensor.input_axis >= 0 && tensor.shape[static_cast<size_t>(tensor.input_axis)] == 1;
-    return !depthwise;
+    return !found->second->depthwise();
   }
 
   Role role_of(int id, int axis) const {

@@ -74,6 +74,34 @@ TEST_CASE("first and last layers join only when they are named without a wildcar
   CHECK(reason_of(with_stem, "down.weight") == "not included (select.include)");
 }
 
+TEST_CASE("depthwise convolutions join only when they are named or asked for, other grouped ones always", "[mask][select]") {
+  const auto convolution = [](const std::string& name, int64_t inputs_a_group) {
+    PrunableTensor tensor;
+    tensor.initializer = tensor.layer = name;
+    tensor.op = "Conv";
+    tensor.kind = "weight";
+    tensor.shape = {8, inputs_a_group, 3, 3};
+    tensor.output_axis = 0;
+    tensor.input_axis = 1;
+    tensor.groups = 8 / inputs_a_group;
+    return tensor;
+  };
+  const std::vector<PrunableTensor> tensors{convolution("dw", 1), convolution("halves", 4), convolution("whole", 8)};
+  const auto reason = [&](std::vector<std::string> include, bool depthwise) {
+    Selection select;
+    select.include = std::move(include);
+    select.depthwise = depthwise;
+    return reason_of(select_tensors(tensors, {rule_with(select)}), "dw");
+  };
+
+  const Selections standard = select_tensors(tensors, {rule_with({})});
+  CHECK(standard.selected.size() == 2);
+  CHECK(reason_of(standard, "dw") == "depthwise: kept unless selected by name");
+  CHECK(reason({"dw", "whole"}, false) == "selected");
+  CHECK(reason({"d?", "whole"}, false) == "depthwise: kept unless selected by name");
+  CHECK(reason({"*"}, true) == "selected");
+}
+
 TEST_CASE("a tensor belongs to the last rule that selects it", "[mask][select]") {
   const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
   Selection blocks;
