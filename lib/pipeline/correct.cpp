@@ -12,6 +12,7 @@
 #include "data/source_files.h"
 #include "onnx/content_digest.h"
 #include "pipeline/calibration.h"
+#include "pipeline/relu_share.h"
 
 namespace sparsify {
 namespace {
@@ -32,6 +33,12 @@ bool wants_repair(const Recipe& recipe, const Decisions& decisions) {
 std::string budgets_of(const Decisions& decisions) {
   std::string text;
   for (const Decision& decision : decisions.decided) text += fmt::format(";{}:{}", decision.tensor.id, decision.keep);
+  return text;
+}
+
+std::string solvers_of(const CorrectionTask& task) {
+  std::string text;
+  for (const LayerTask& layer : task.layers) text += ";" + to_yaml(layer.solver);
   return text;
 }
 
@@ -61,7 +68,6 @@ Correction correct(const ModelFile& file, const Recipe& recipe, const std::strin
   task.threads = recipe.threads;
   task.device = recipe.device == "auto" ? "cpu" : recipe.device;
   task.state_folder = state_folder(folder);
-  task.fingerprint = correction_fingerprint(file, recipe, budgets_of(decisions));
   task.resume = resume;
   task.repair_statistics = repairs;
   for (const Decision& decision : decisions.decided) {
@@ -75,7 +81,10 @@ Correction correct(const ModelFile& file, const Recipe& recipe, const std::strin
                            .floor = decision.floor});
   }
   load_module("torch");
+  const std::string note = choose_relu_share_(task, file, recipe, calibration);
+  task.fingerprint = correction_fingerprint(file, recipe, budgets_of(decisions) + solvers_of(task));
   Correction correction = Registry<CorrectionEngine>::instance().make("layerwise", Options())->correct(file, task);
+  if (!note.empty()) correction.notes.push_back(note);
   for (size_t i = 0; i < decisions.decided.size(); ++i) {
     Decision& decision = decisions.decided[i];
     decision.mask = correction.layers[i].mask;

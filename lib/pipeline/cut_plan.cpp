@@ -61,7 +61,10 @@ class Planner {
     ScoredGroups all{.structure = plan_.structure};
     for (size_t i = 0; i < rules.size(); ++i) {
       const std::vector<size_t> groups = scope_->groups(rules[i], std::span(rules).subspan(i + 1));
-      if (!groups.empty()) all.scores.merge(scorer_for(rules[i], seed).score(groups, plan_.removed));
+      if (groups.empty()) continue;
+      GroupScorer scorer = scorer_for(rules[i], seed);
+      const auto reconstruction = reconstruct_(rules[i], groups, scorer);
+      all.scores.merge(scorer.score(groups, plan_.removed));
     }
     all.warnings = plan_.warnings;
     return all;
@@ -129,17 +132,21 @@ class Planner {
     return GroupScorer(file_, *plan_.structure, rule.criterion, rule.options, seed, scores_of(rule, seed), rule.plugin && rule.plugin->is_per_channel());
   }
 
+  /// Lets what a rule says of reconstruction score its groups; null for other criteria. The result must outlive the scorer's work.
+  std::unique_ptr<ReconstructionScores> reconstruct_(const CutRule& rule, const std::vector<size_t>& groups, GroupScorer& scorer) {
+    if (rule.criterion != "reconstruction") return nullptr;
+    auto scores = std::make_unique<ReconstructionScores>(file_, *recipe_, *plan_.structure, *costs_, rule.budget ? rule.budget->kind : "", groups, plan_.removed, rule.samples);
+    scorer.set_unit_scores_([&scores = *scores](size_t group, const Removed& removed) { return scores.score(group, removed); });
+    return scores;
+  }
+
   void remove_units(const CutRule& rule, std::span<const CutRule> later, uint64_t seed) {
     const Structure& structure = *plan_.structure;
     const std::vector<size_t> cuttable = scope_->groups(rule, later);
     if (cuttable.empty()) return warn_of_nothing(rule, kTaken);
     GroupScorer scorer = scorer_for(rule, seed);
     CutChoice::Task task{.options = rule.options, .min_density = rule.rule->min_density, .sparsity = rule.sparsity, .budget = "", .where = place(rule)};
-    std::optional<ReconstructionScores> reconstruction;
-    if (rule.criterion == "reconstruction") {
-      reconstruction.emplace(file_, *recipe_, structure, *costs_, rule.budget ? rule.budget->kind : "", cuttable, plan_.removed, rule.samples);
-      scorer.set_unit_scores_([&](size_t group, const Removed& removed) { return reconstruction->score(group, removed); });
-    }
+    const auto reconstruction = reconstruct_(rule, cuttable, scorer);
     for (const auto& [index, scores] : scorer.score(cuttable, plan_.removed)) {
       if (!scores.empty()) {
         task.groups.push_back(index);

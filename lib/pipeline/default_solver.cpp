@@ -13,6 +13,7 @@
 #include "patterns/structured.h"
 #include "pipeline/calibration.h"
 #include "pipeline/figures.h"
+#include "pipeline/relu_share.h"
 
 namespace sparsify {
 namespace {
@@ -69,7 +70,8 @@ std::optional<SolverWork> work_of(const ModelFile& file, const Recipe& recipe, i
     if (!pattern->refuses(one.tensor).empty()) continue;
     layers.push_back(layer_of(one.tensor, own, density_of(rule, *pattern, one.tensor), pattern->fixed_sparsity(one.tensor).has_value()));
   }
-  return gradual_work(layers, samples, static_cast<double>(counts.sum));
+  const int64_t tried = leaves_relu_open(file, Setting("gradual")) ? 2 * std::min(samples, kShareSamples) : 0;
+  return gradual_work(layers, samples + tried, static_cast<double>(counts.sum));
 }
 
 std::string duration(double seconds) {

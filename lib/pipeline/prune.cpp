@@ -144,6 +144,7 @@ class Run {
       correction = decisions.cut ? repair_cut(judged, recipe_, folder_, request_.resume, decisions)
                                  : correct(judged, recipe_, folder_, request_.resume, decisions);
       for (const std::string& warning : correction.warnings) warn(warning);
+      report_.notes.insert(report_.notes.end(), correction.notes.begin(), correction.notes.end());
     }
     WeightMap changed = fresh.tensors;
     for (const auto& [id, weight] : correction.tensors) changed.insert_or_assign(id, weight);

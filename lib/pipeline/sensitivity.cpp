@@ -21,6 +21,7 @@
 #include "pipeline/cut_plan.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
+#include "pipeline/group_scores.h"
 #include "pipeline/name_check.h"
 #include "pipeline/precision.h"
 #include "pipeline/stored_weights.h"
@@ -105,10 +106,16 @@ class Run {
   }
 
   void make_plugins() {
+    for (const Setting& setting : request_.patterns) add_pattern(setting);
     for (size_t i = 0; i < recipe_.prune.size(); ++i) {
       const std::string path = fmt::format("prune.{}.criterion", i);
       const Setting& setting = recipe_.prune[i].criterion;
       const NamedOptions named = split_name(setting, path);
+      report_.criterion += (i == 0 ? "" : ", ") + named.name;
+      if (scores_groups(named.name, setting, path)) {
+        criteria_.push_back(nullptr);
+        continue;
+      }
       try {
         criteria_.push_back(Registry<Criterion>::instance().make(named.name, named.options));
       } catch (Error& error) {
@@ -121,24 +128,33 @@ class Run {
                            .where = fmt::format("{} ({})", setting.mark().text(), path),
                            .fix = "choose a criterion that looks at the trained weights: magnitude, taylor"}};
       }
-      report_.criterion += (i == 0 ? "" : ", ") + named.name;
     }
-    for (const Setting& setting : request_.patterns) {
-      std::unique_ptr<Pattern> pattern = make_pattern(setting, "--patterns");
-      const bool structured = dynamic_cast<const StructuredPattern*>(pattern.get()) != nullptr;
-      if (structured && pattern->describe() == "layer") {
-        throw ConfigError{{.what = "the pattern layer removes blocks whole: there are no sparsities between",
-                           .where = "--patterns",
-                           .fix = "use channel, head, unstructured, N:M or blocks"}};
-      }
-      const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
-      if ((structured || !pattern->fixed_sparsity(any)) && request_.sparsities.empty()) {
-        throw ConfigError{{.what = fmt::format("no sparsity is given for the pattern {}", pattern->describe()),
-                           .where = "--sparsities", .fix = "name some, as in --sparsities 0.5,0.8,0.9"}};
-      }
-      if (structured) structured_.push_back(setting);
-      else patterns_.push_back(std::move(pattern));
+  }
+
+  /// Whether a criterion is one of groups alone, which cuts make for themselves.
+  bool scores_groups(const std::string& name, const Setting& setting, const std::string& path) const {
+    if (name == "random" || !GroupScorer::own_criteria().contains(name)) return false;
+    if (patterns_.empty()) return true;
+    throw ConfigError{{.what = fmt::format("the criterion {} scores channels, and the pattern {} takes single weights", name, patterns_.front()->describe()),
+                       .where = fmt::format("{} ({})", setting.mark().text(), path),
+                       .fix = "use --patterns channel, or a criterion of weights, such as magnitude"}};
+  }
+
+  void add_pattern(const Setting& setting) {
+    std::unique_ptr<Pattern> pattern = make_pattern(setting, "--patterns");
+    const bool structured = dynamic_cast<const StructuredPattern*>(pattern.get()) != nullptr;
+    if (structured && pattern->describe() == "layer") {
+      throw ConfigError{{.what = "the pattern layer removes blocks whole: there are no sparsities between",
+                         .where = "--patterns",
+                         .fix = "use channel, head, unstructured, N:M or blocks"}};
     }
+    const PrunableTensor any{.shape = {64, 64}, .output_axis = 0, .input_axis = 1};
+    if ((structured || !pattern->fixed_sparsity(any)) && request_.sparsities.empty()) {
+      throw ConfigError{{.what = fmt::format("no sparsity is given for the pattern {}", pattern->describe()),
+                         .where = "--sparsities", .fix = "name some, as in --sparsities 0.5,0.8,0.9"}};
+    }
+    if (structured) structured_.push_back(setting);
+    else patterns_.push_back(std::move(pattern));
   }
 
   std::string data_name() const {

@@ -27,6 +27,7 @@ Trial::Trial(const ModelFile& file, const DataSource& data, const TrialOptions& 
 }
 
 void Trial::choose_metric(const DataSource& data, const std::string& name) {
+  if (name.empty()) return;
   const auto& registry = Registry<Metric>::instance();
   if (name != "auto") {
     const auto metric = registry.make(name, Options());
@@ -67,12 +68,18 @@ Damage Trial::run(Session& session, bool dense) {
 }
 
 Damage Trial::measure(const std::map<int, BitMask>& masks) {
+  std::map<int, HostTensor> weights;
+  for (const auto& [id, mask] : masks) weights.emplace(id, masked_copy(file_, id, mask));
+  return measure_with(weights);
+}
+
+Damage Trial::measure_with(const std::map<int, HostTensor>& weights) {
   const auto restore = [&] {
-    for (const auto& [id, mask] : masks) session_->replace_weight(id, file_.tensor_data(id));
+    for (const auto& [id, values] : weights) session_->replace_weight(id, file_.tensor_data(id));
   };
   try {
-    for (const auto& [id, mask] : masks) {
-      const bool exchanged = session_->replace_weight(id, masked_copy(file_, id, mask));
+    for (const auto& [id, values] : weights) {
+      const bool exchanged = session_->replace_weight(id, values);
       invariant(exchanged, "the interpreter exchanges weights");
     }
     const Damage damage = run(*session_, /*dense=*/false);

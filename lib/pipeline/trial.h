@@ -23,7 +23,7 @@ struct Damage {
 };
 
 struct TrialOptions {
-  std::string metric = "auto";  ///< auto: top1 with class labels, none without
+  std::string metric = "auto";  ///< auto: top1 with class labels, none without; "": none
   SessionOptions session{};
   int64_t samples = 0;  ///< only the first so many, in whole batches; 0: all
 };
@@ -45,6 +45,8 @@ class Trial {
 
   /// Masks by tensor id; no mask at all measures the dense model.
   Damage measure(const std::map<int, BitMask>& masks);
+  /// Other values of some tensors, by id, in their stored types.
+  Damage measure_with(const std::map<int, HostTensor>& weights);
 
  private:
   struct Sample {

@@ -62,6 +62,7 @@ struct Correction {
   std::vector<LayerCorrection> layers{};   ///< parallel to the task's
   std::map<int, HostTensor> tensors{};     ///< every tensor whose bytes changed, by id, masks applied, in its stored type
   std::vector<std::string> warnings{};
+  std::vector<std::string> notes{};  ///< what was chosen on the way
   int64_t samples = 0;
 };
 

@@ -21,7 +21,7 @@ namespace {
 class Gradual final : public Solver {
  public:
   explicit Gradual(const Options& options)
-      : target_(read_target(options, {.relu = true})),
+      : target_(read_target(options, {.relu = 1})),
         steps_(options.integer("steps", 12, {.min = 1, .max = 1000}, "density steps from dense to the target")),
         row_scale_(options.flag("row_scale", true, "compare weights of different outputs as BatchNormalization scales them")) {}
 

@@ -10,6 +10,7 @@ struct RetargetedOutput {
   float shift;     ///< with what the fitted bias adds
   float constant;  ///< subtracted from the target
   float factor;    ///< the target in units of z
+  float pull = 0;  ///< in front of Relu, of the way from a value at most zero to the dense one at most zero: 0 stays, 1 goes all of it
 };
 
 /// Four rows against a list of places in planes, over several images: SolverKernels::correlate_tiles.
@@ -48,7 +49,7 @@ struct SolverKernels {
   void (*target)(const float* dense, const float* skip, int64_t count, const RetargetedOutput& output, float* to, double* sum, double* squares);
 
   /// z of `rows` times `width` values, rows `stride` apart, becomes the target in front of Relu: that of the dense network where it is above
-  /// zero, else what is there now, at most zero. What lies between the rows becomes zero up to `positions`. `dense` and `skip` (or null) are
+  /// zero, else what is there now, at most zero, moved towards the dense value by `pull`. What lies between the rows becomes zero up to `positions`. `dense` and `skip` (or null) are
   /// contiguous. Adds the sum and the sum of the squares of the result.
   void (*retarget)(float* z, const float* dense, const float* skip, int64_t rows, int64_t width, int64_t stride, int64_t positions,
                    const RetargetedOutput& output, double* sum, double* squares);

@@ -66,12 +66,13 @@ at::Tensor LayerFit::target_rows(size_t batch, int64_t first, int64_t count, con
     const at::Tensor full = networks_.dense_value(batch, site_.target_slot);
     skip = rows_of(value.expand_as(full));
   }
-  if (weights != nullptr) {  // what lies below zero on both sides of Relu is no error
+  if (weights != nullptr) {  // what lies below zero on both sides of Relu is less of an error, or none
     const at::Tensor factors = weights->to(columns.scalar_type()).view({site_.groups, -1, site_.columns});
     at::Tensor now = at::bmm(factors, columns).view({site_.rows, -1});
     now = (now + column_of(shift_for(*weights), now)) * column_of(site_.scale, now) + column_of(site_.shift, now);
     if (skip.defined()) now = now + skip;
-    target = at::where(target > 0, target, now.clamp_max(0));
+    const at::Tensor below = now.clamp_max(0);
+    target = at::where(target > 0, target, below + (1 - options_.relu) * (target - below));
   }
   if (skip.defined()) target = target - skip;
   return (target - column_of(site_.shift, target)) / column_of(divisor_, target);
@@ -147,7 +148,7 @@ LayerProblem LayerFit::problem() {
   diagonal.add_(at::where(diagonal <= 0, at::ones_like(diagonal), at::zeros_like(diagonal)));
   problem.cross = regularised_cross();
   problem.target_energy = (problem.row_scale.square() * energy).sum().item<double>();
-  if (options_.relu && site_.relu && options_.dense_target) {
+  if (options_.relu > 0 && site_.relu && options_.dense_target) {
     problem.refresh = [this](const at::Tensor& weights, const at::Tensor& kept) {
       if (site_.kind == LinearSite::Kind::Conv) {
         refresh_convolution(weights, kept);

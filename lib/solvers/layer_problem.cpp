@@ -11,13 +11,24 @@ namespace sparsify {
 
 std::string Solver::refuses(const Pattern&) const { return ""; }
 
+namespace {
+
+double read_relu(const Options& options, double otherwise) {
+  constexpr const char* kHelp = "share of the error between two negative values in front of Relu that is forgiven; true is 1, false 0";
+  const Setting given = options.value("relu", kHelp);
+  if (given.is_flag()) return given.flag() ? 1 : 0;
+  return options.number("relu", otherwise, {.min = 0, .max = 1}, kHelp);
+}
+
+}  // namespace
+
 TargetOptions read_target(const Options& options, const TargetOptions& otherwise) {
   TargetOptions target;
   target.dense_target = options.choice("target", otherwise.dense_target ? "dense" : "own", {"dense", "own"},
                                        "match the dense network's values, or what the dense weights make of the pruned input") == "dense";
   target.shortcut = options.flag("shortcut", otherwise.shortcut, "the error of a residual shortcut is corrected by the layer that is added to it");
   target.bias = options.flag("bias", otherwise.bias, "fit biases or BatchNormalization's shift with the weights");
-  target.relu = options.flag("relu", otherwise.relu, "in front of Relu, a negative value need not match a negative one");
+  target.relu = read_relu(options, otherwise.relu);
   target.damping = options.number("damping", otherwise.damping, {.min = 0, .max = 1}, "pull towards the dense weights, times mean(diag H)");
   return target;
 }

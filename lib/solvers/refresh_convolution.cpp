@@ -21,6 +21,7 @@ struct Channel {
   double shift;    ///< with what is added to z by the fitted bias
   double constant; ///< subtracted from the target
   double divisor;
+  double pull;     ///< RetargetedOutput
 };
 
 /// `z` becomes the target; sums and squares are those of the result.
@@ -30,10 +31,12 @@ void retarget_(Number* z, const Number* dense, const Number* skip, int64_t count
   const auto shift = static_cast<Number>(channel.shift);
   const auto constant = static_cast<Number>(channel.constant);
   const auto factor = static_cast<Number>(1 / channel.divisor);
+  const auto pull = static_cast<Number>(channel.pull);
   for (int64_t i = 0; i < count; ++i) {
     const Number added = skip == nullptr ? Number(0) : skip[i];
     const Number now = z[i] * scale + shift + added;
-    const Number target = dense[i] > 0 ? dense[i] : std::min(now, Number(0));
+    const Number below = std::min(now, Number(0));
+    const Number target = dense[i] > 0 ? dense[i] : below + pull * (dense[i] - below);
     const Number row = (target - added - constant) * factor;
     z[i] = row;
     sum += row;
@@ -59,7 +62,8 @@ std::vector<RetargetedOutput> LayerFit::outputs_with(const at::Tensor& shifts) c
   std::vector<RetargetedOutput> outputs;
   for (int64_t row = 0; row < site_.rows; ++row) {
     const auto number = [&](const at::Tensor& values) { return static_cast<float>(values[row].item<double>()); };
-    outputs.push_back({.scale = number(site_.scale), .shift = number(shifts), .constant = number(site_.shift), .factor = number(1 / divisor_)});
+    outputs.push_back({.scale = number(site_.scale), .shift = number(shifts), .constant = number(site_.shift), .factor = number(1 / divisor_),
+                       .pull = static_cast<float>(1 - options_.relu)});
   }
   return outputs;
 }
@@ -129,7 +133,7 @@ void LayerFit::refresh_convolution(const at::Tensor& weights, const at::Tensor& 
       at::parallel_for(0, site_.rows, 1, [&](int64_t first, int64_t last) {
         for (int64_t row = first; row < last; ++row) {
           const Channel channel{scales.data_ptr<double>()[row], shifts.data_ptr<double>()[row], constants.data_ptr<double>()[row],
-                                divisors.data_ptr<double>()[row]};
+                                divisors.data_ptr<double>()[row], 1 - options_.relu};
           for (int64_t sample = 0; sample < samples; ++sample) {
             const int64_t at = (sample * site_.rows + row) * positions;
             retarget_(z.data_ptr<Number>() + at, dense.data_ptr<Number>() + at, skip.defined() ? skip.data_ptr<Number>() + at : nullptr,

@@ -24,8 +24,9 @@ struct TargetOptions {
   bool shortcut = true;
   /// Biases (or the shift of BatchNormalization) are fitted with the weights.
   bool bias = true;
-  /// Where the dense value is below zero in front of Relu, a value that is below zero as well is no error.
-  bool relu = false;
+  /// Where the dense value is below zero in front of Relu, the share of the error of a value that is below zero as well that is forgiven:
+  /// 1 lets it be anything below zero, 0 wants the dense value there as everywhere.
+  double relu = 0;
   double damping = 0.01;  ///< lambda = damping * mean(diag H), pulls towards the dense weights
 };
 

@@ -90,8 +90,11 @@ TEST_CASE("sensitivity measures each layer alone at exact counts", "[pipeline][s
 }
 
 TEST_CASE("a group's row is what its cut measures", "[pipeline][sensitivity]") {
+  const std::string criterion = GENERATE("magnitude", "reconstruction");
+  INFO(criterion);
   SensitivityRequest one = request(digits());
   one.patterns = {Setting("channel")};
+  one.recipe.prune[0].criterion = Setting(criterion);
   const SensitivityReport report = measure_sensitivity(one);
   REQUIRE(report.layers.size() >= 3);
   const ModelFile file = ModelFile::load("configs/quickstart/digits.onnx");
@@ -104,7 +107,8 @@ TEST_CASE("a group's row is what its cut measures", "[pipeline][sensitivity]") {
     CHECK(row.points[1].relative_error > row.points[0].relative_error);
   }
   const SensitivityLayer& row = report.layers.front();
-  const Recipe recipe = read_recipe(parse_yaml("prune: {select: {include: ['" + row.name + "']}, pattern: {channel: {scope: layer}}, sparsity: 0.5}", "test"), "");
+  const Recipe recipe = read_recipe(parse_yaml("data: {calibration: {format: npz, path: configs/quickstart/digits-eval.npz, scale: 16, limit: 64}}\n"
+                                               "prune: {criterion: " + criterion + ", select: {include: ['" + row.name + "']}, pattern: {channel: {scope: layer}}, sparsity: 0.5}", "test"), "");
   ModelFile dense = ModelFile::load("configs/quickstart/digits.onnx");
   const CutPlan plan = plan_cut(dense, recipe);
   const std::string path = (std::filesystem::temp_directory_path() / ("sparsify-sensitivity-" + std::to_string(::getpid()) + ".onnx")).string();
@@ -155,6 +159,10 @@ TEST_CASE("what cannot be measured is refused before any work", "[pipeline][sens
   bad = request(digits());
   bad.patterns = {Setting("layer")};
   CHECK_THROWS_WITH(measure_sensitivity(bad), Catch::Contains("removes blocks whole"));
+  bad.patterns = {Setting("channel"), Setting("unstructured")};
+  bad.recipe.prune[0].criterion = Setting("reconstruction");
+  CHECK_THROWS_WITH(measure_sensitivity(bad), Catch::Contains("reconstruction scores channels, and the pattern unstructured takes single weights"));
+  bad.recipe.prune[0].criterion = Setting("magnitude");
   bad.patterns = {Setting("5:4")};
   CHECK_THROWS_AS(measure_sensitivity(bad), ConfigError);
   bad = request(digits());

@@ -212,14 +212,14 @@ TEST_CASE("A layer that is added to a shortcut makes up for the shortcut's error
   REQUIRE(error("{name: gradual, shortcut: true}") < 0.8 * error("{name: gradual, shortcut: false}"));
 }
 
-TEST_CASE("In front of Relu only what Relu lets through is matched", "[solvers][engine]") {
+TEST_CASE("In front of Relu what Relu lets through is matched, the rest by the share that is asked for", "[solvers][engine]") {
   const std::string weight = tensor("w", {6, 8, 3, 3}, .1);
   for (const std::string& text : {"g (float[N,8,6,5] x) => (float[N,6,3,5] y) <" + weight + "> { c = Conv <pads = [1, 1, 1, 1], strides = [2, 1]> (x, w) y = Relu (c) }",
                                   "g (float[N,7,12] x) => (float[N,7,9] y) <" + tensor("w", {12, 9}, .3) + "> { c = MatMul (x, w) y = Relu (c) }"}) {
     INFO(text);
     const Case layer(text, 200);
-    // What is minimised: |d - p|^2 where the dense value d is positive, and what stands above zero elsewhere.
-    const auto error = [&](const std::string& relu) {
+    // What is minimised: share s of |d - p|^2 where the dense value d is positive and of p^2 above zero elsewhere, the rest of |d - p|^2 everywhere.
+    const auto error = [&](double share, const std::string& relu) {
       const Correction done = layer.correct({layer.layer("w", 0.3, "{name: least_squares, relu: " + relu + "}")});
       const auto dense = Program::build(layer.file);
       const auto pruned = Program::build(layer.file);
@@ -230,11 +230,16 @@ TEST_CASE("In front of Relu only what Relu lets through is matched", "[solvers][
         const std::vector<Value> inputs{from_host(batch->inputs.front())};
         const at::Tensor d = dense->run(inputs, {.taps = {"c"}}).taps.at("c").tensor();
         const at::Tensor p = pruned->run(inputs, {.taps = {"c"}}).taps.at("c").tensor();
-        sum += at::where(d > 0, d - p, p.clamp_min(0)).square().sum().item<double>();
+        const double let_through = at::where(d > 0, d - p, p.clamp_min(0)).square().sum().item<double>();
+        sum += share * let_through + (1 - share) * (d - p).square().sum().item<double>();
       }
       return sum;
     };
-    REQUIRE(error("true") < error("false"));
+    CHECK(error(1, "true") < error(1, "false"));
+    CHECK(error(1, "1.0") == error(1, "true"));
+    CHECK(error(0, "false") < error(0, "0.5"));
+    CHECK(error(0.5, "0.5") < error(0.5, "true"));
+    CHECK(error(0.5, "0.5") < error(0.5, "false"));
   }
 }
 

@@ -74,7 +74,7 @@ TEST_CASE("A convolution with some weights gives its target in front of Relu and
       std::vector<RetargetedOutput> outputs;
       for (int64_t row = 0; row < site.rows; ++row) {
         const auto number = static_cast<float>(row);
-        outputs.push_back({.scale = 0.5F + number, .shift = 0.1F * number, .constant = 0.05F, .factor = 1 / (0.5F + number)});
+        outputs.push_back({.scale = 0.5F + number, .shift = 0.1F * number, .constant = 0.05F, .factor = 1 / (0.5F + number), .pull = 0.25F * number});
       }
       SparseConvolution sparse(site, conv.step(), weights, kept, outputs);
       sparse.add(input.narrow(0, 0, 1), dense.narrow(0, 0, 1), skips ? skip.narrow(0, 0, 1) : at::Tensor());  // batches of two sizes
@@ -87,7 +87,8 @@ TEST_CASE("A convolution with some weights gives its target in front of Relu and
       const at::Tensor there = site_rows(site, dense).to(at::kDouble);
       const at::Tensor number = at::arange(site.rows, at::kDouble).unsqueeze(1);
       const at::Tensor now = z * (0.5 + number) + 0.1 * number + added;
-      const at::Tensor target = (at::where(there > 0, there, now.clamp_max(0)) - added - 0.05) / (0.5 + number);
+      const at::Tensor below = now.clamp_max(0);
+      const at::Tensor target = (at::where(there > 0, there, below + 0.25 * number * (there - below)) - added - 0.05) / (0.5 + number);
       const at::Tensor cross = at::bmm(target.view({site.groups, -1, target.size(1)}), columns.transpose(1, 2)).view({site.rows, -1});
       const double size = cross.abs().max().item<double>();
       CHECK((sparse.cross() - at::where(kept, cross, at::zeros_like(cross))).abs().max().item<double>() < 2e-5 * size);
