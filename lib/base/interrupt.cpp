@@ -40,7 +40,7 @@ void check_interrupt() {
   if (requested == 0 || deferring > 0) return;
   throw InterruptedError{{.what = "interrupted",
                           .where = "a signal from outside",
-                          .fix = "run the command again; no partial output was left (with --resume, finished layers and checkpoints count)"}};
+                          .fix = "run the command again; no partial output was left (of training and solvers --resume goes on)"}};
 }
 
 }  // namespace sparsify

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "data/batcher.h"
 #include "data/prefetch.h"
 #include "data/selection.h"
@@ -45,6 +46,14 @@ void reject_path(const Options& options, const std::string& format) {
                       : fmt::format("remove the path: {}", format)}};
 }
 
+/// What is measured on should be as it is; `from` takes augmentation over with the other keys.
+void warn_of_augmentation(const std::string& name, const Setting& keys) {
+  if (name != "eval" && name != "validation") return;
+  const Setting* augment = keys.find("augment");
+  if (augment == nullptr || augment->is_null() || (augment->is_list() && augment->list().empty())) return;
+  log_warning("data.{} is augmented ({}): what is measured on it is not what the data give; augment: [] turns it off", name, to_yaml(*augment));
+}
+
 }  // namespace
 
 struct DataSource::Impl {
@@ -57,6 +66,7 @@ struct DataSource::Impl {
 DataSource::DataSource(const std::string& name, const std::map<std::string, Setting>& sets,
                        const InputSignature& signature, uint64_t seed) {
   const ResolvedSet set = resolve_set(name, sets);
+  warn_of_augmentation(name, set.keys);
   const Options options(set.keys, set.path);
   const std::string format = options.required_text("format", "how the data are stored");
   const PassOptions pass =
@@ -91,6 +101,11 @@ DataSource& DataSource::operator=(DataSource&&) noexcept = default;
 
 int64_t DataSource::size() const { return static_cast<int64_t>(impl_->records.size()); }
 bool DataSource::has_labels() const { return impl_->batcher->dataset().has_labels(); }
+bool DataSource::has_class_labels() const {
+  if (!has_labels() || impl_->records.empty()) return false;
+  const std::optional<HostTensor> label = impl_->batcher->dataset().read(impl_->records.front()).label;
+  return label && label->type() == DType::Int64;
+}
 int64_t DataSource::batch_size() const { return impl_->pass.batch_size; }
 
 std::string DataSource::describe() const {

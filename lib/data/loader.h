@@ -47,6 +47,7 @@ class DataSource {
 
   int64_t size() const;  ///< samples (batched sources: records) after `limit` and `samples`
   bool has_labels() const;
+  bool has_class_labels() const;  ///< integers, as the first record says; floats are targets
   int64_t batch_size() const;
   /// `cifar10 data/cifar10, test (10000 samples)`
   std::string describe() const;

@@ -36,6 +36,15 @@ std::string budgets_of(const Decisions& decisions) {
   return text;
 }
 
+std::vector<std::filesystem::path> solved_layers(const std::string& folder) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> solved;
+  for (const auto& entry : std::filesystem::directory_iterator(state_folder(folder), ignored)) {
+    if (entry.path().filename().string().starts_with("solved-")) solved.push_back(entry.path());
+  }
+  return solved;
+}
+
 std::string solvers_of(const CorrectionTask& task) {
   std::string text;
   for (const LayerTask& layer : task.layers) text += ";" + to_yaml(layer.solver);
@@ -93,15 +102,18 @@ Correction correct(const ModelFile& file, const Recipe& recipe, const std::strin
   return correction;
 }
 
-void drop_solved_layers(const std::string& folder) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  std::vector<fs::path> solved;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state_folder(folder), ignored)) {
-    if (entry.path().filename().string().starts_with("solved-")) solved.push_back(entry.path());
+void require_no_solved_layers(const std::string& folder, bool overwrite) {
+  if (solved_layers(folder).empty()) return;
+  if (!overwrite) {
+    throw ConfigError{{.what = "an unfinished run left solved layers", .where = state_folder(folder), .fix = "go on with --resume, or start anew with --overwrite"}};
   }
-  for (const fs::path& file : solved) fs::remove(file, ignored);
-  fs::remove(state_folder(folder), ignored);  // only if empty
+  drop_solved_layers(folder);
+}
+
+void drop_solved_layers(const std::string& folder) {
+  std::error_code ignored;
+  for (const std::filesystem::path& file : solved_layers(folder)) std::filesystem::remove(file, ignored);
+  std::filesystem::remove(state_folder(folder), ignored);  // only if empty
 }
 
 void describe_correction(const Correction& correction, const Decisions& decisions, RunReport& report) {

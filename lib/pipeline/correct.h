@@ -24,6 +24,9 @@ std::string state_folder(const std::string& evidence);
 /// What the result depends on beside the calibration data: model, rules, seed and what was `decided`.
 std::string correction_fingerprint(const ModelFile& file, const Recipe& recipe, const std::string& decided);
 
+/// Before a run that does not resume: those files are dropped if the run may overwrite.
+/// throws ConfigError if it may not
+void require_no_solved_layers(const std::string& folder, bool overwrite);
 /// Those files, once the run is done.
 void drop_solved_layers(const std::string& folder);
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "base/error.h"
 #include "config/solver_name.h"
 #include "mask/prunable.h"
 #include "patterns/pattern.h"
@@ -114,10 +115,11 @@ SolverWork gradual_work(const std::vector<SolverLayer>& layers, int64_t samples,
 }
 
 std::string choose_solver_(Recipe& recipe, const ModelFile& file, bool rules_apply, const std::map<std::string, Shape>& inputs) {
+  if (!rules_apply) return "";
   const bool open = std::any_of(recipe.prune.begin(), recipe.prune.end(), leaves_solver_open);
   const bool has_data = recipe.data.contains("calibration") || recipe.data.contains("train");
   const bool free = std::all_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) { return !leaves_solver_open(rule) || is_magnitude(rule.criterion); });
-  const bool applies = open && has_data && free && rules_apply && recipe.repair == "auto" && recipe.train.is_null() &&
+  const bool applies = open && has_data && free && recipe.repair == "auto" && recipe.train.is_null() &&
                        split_name(recipe.schedule, "schedule").name == "one_shot" && !cuts_anything(recipe);
   if (!applies) {
     settle(recipe, "none");
@@ -144,14 +146,26 @@ std::string choose_solver_(Recipe& recipe, const ModelFile& file, bool rules_app
 
 std::string solve_plan_(const Recipe& recipe, Decisions& decisions) {
   if (decisions.cut) return "";
+  if (!recipe.train.is_null()) return "Plan: its masks are replayed, and held while the weights that stay are trained.";
+  const PruneRule* said = nullptr;
+  for (const PruneRule& rule : recipe.prune) {
+    if (!leaves_solver_open(rule) && !rule.solver.mark().source.empty()) said = &rule;
+  }
+  const std::string named = said == nullptr ? "" : split_name(said->solver, "solver").name;
+  if (said != nullptr && named != "none" && named != "least_squares") {
+    throw ConfigError{{.what = fmt::format("the plan gives the masks, and the solver {} chooses its own", named),
+                       .where = fmt::format("{} (solver)", said->solver.mark().text()),
+                       .fix = "use least_squares, which solves on given masks, or none"}};
+  }
   const bool has_data = recipe.data.contains("calibration") || recipe.data.contains("train");
-  if (has_data && recipe.repair == "auto" && recipe.train.is_null()) {
+  if (has_data && named != "none" && (recipe.repair == "auto" || named == "least_squares")) {
     for (Decision& decision : decisions.decided) {
-      decision.solver = Setting("least_squares");
+      decision.solver = said == nullptr ? Setting("least_squares") : said->solver;
       decision.solver_path = "--plan";
     }
     return "Plan: its masks are replayed, and the weights that stay are solved on them anew (least_squares).";
   }
+  if (named == "none" && has_data) return "Plan: its masks are replayed, and the weights that stay are this checkpoint's own (solver: none); statistics are repaired unless repair: none.";
   return "Plan: its masks are replayed, and the weights that stay are this checkpoint's own. What a solver, repair or training made of them in the planned run is not part of "
          "a plan; --train-data FORMAT:PATH solves them on these masks.";
 }

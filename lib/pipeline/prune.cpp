@@ -98,7 +98,7 @@ class Run {
 
   PruneOutcome run() {
     trains_ = trains(recipe_);
-    settle_sparsity_(recipe_);
+    if (const std::string warning = settle_sparsity_(recipe_); !warning.empty()) warn(warning);
     overwrite_ = check_request(request_, folder_);
     watch_.stage("load");
     ModelFile given = ModelFile::load(recipe_.model, {.allow_linked_data = request_.allow_linked_data});
@@ -118,6 +118,10 @@ class Run {
     ModelFile& file = permuted_ ? *permuted_->file : given;
     const FreshWeights fresh = initialise(file);
     const ModelFile& judged = scratch_ ? scratch_->file() : file;  // with the weights that the run starts from
+    if (data) {  // first: data and metric that do not fit are found before hours of training
+      watch_.stage("measure_before");
+      measure(given, given, *data, /*before=*/true);
+    }
     watch_.stage("decide");
     Decisions decisions = request_.hold_zeros       ? hold_zeros(file)
                           : !request_.plan.empty() ? read_plan(request_.plan, file)
@@ -141,6 +145,7 @@ class Run {
     Correction correction;
     if (!request_.dry_run && (decisions.cut ? !trains_ && wants_cut_repair(recipe_) : wants_correction(recipe_, decisions))) {
       watch_.stage("correct");
+      if (!request_.resume) require_no_solved_layers(folder_, request_.overwrite);
       correction = decisions.cut ? repair_cut(judged, recipe_, folder_, request_.resume, decisions)
                                  : correct(judged, recipe_, folder_, request_.resume, decisions);
       for (const std::string& warning : correction.warnings) warn(warning);
@@ -163,10 +168,6 @@ class Run {
     if (request_.dry_run) {
       watch_.total();
       return {.report = std::move(report_)};
-    }
-    if (data) {
-      watch_.stage("measure_before");
-      measure(given, given, *data, /*before=*/true);
     }
     watch_.stage("write");
     CutOutput cut;
@@ -278,6 +279,7 @@ class Run {
                                        decisions, changed);
     for (auto& [id, weight] : outcome.weights) changed.insert_or_assign(id, std::move(weight));
     report_.training = summary_of(outcome);
+    history_ = std::move(outcome.history);
   }
 
   /// The other processes read what is not trained from the input file.
@@ -330,11 +332,18 @@ class Run {
     }
   }
 
+  /// A recipe has rules; what a plan decided, or the zeros of the input, is beside it.
+  std::string how_to_replay() const {
+    if (request_.hold_zeros) return "# The zeros of the model were held: `sparsify finetune --config recipe.yaml` does it again.\n";
+    return request_.plan.empty() ? "" : "# The masks are those of plan.json beside this file: `sparsify prune --config recipe.yaml --plan plan.json` applies them again.\n";
+  }
+
   /// Without a model there is no plan: the masks did not hold what they promised.
   void write_evidence(const ModelFile& file, const Decisions& decisions, bool passed) {
     const NewFolders folders(folder_);
-    report_.recipe_yaml = to_yaml(resolved(recipe_));
-    write_file_atomically((fs::path(folder_) / "recipe.yaml").string(), to_yaml(resolved(recipe_, folder_)), /*overwrite=*/true);
+    report_.recipe_yaml = how_to_replay() + to_yaml(resolved(recipe_));
+    write_file_atomically((fs::path(folder_) / "recipe.yaml").string(), how_to_replay() + to_yaml(resolved(recipe_, folder_)), /*overwrite=*/true);
+    if (trains_) write_curves(history_, folder_);
     if (passed) write_plan(folder_, file, decisions, /*overwrite=*/true, permuted_ ? permuted_->orders : std::vector<GroupOrder>{});
   }
 
@@ -363,6 +372,7 @@ class Run {
   Stopwatch watch_;
   std::string folder_;
   bool trains_ = false;
+  TrainHistory history_;
   std::optional<PermutedModel> permuted_;
   std::vector<KeptMagnitude> kept_magnitudes_;
   std::optional<ScratchModel> scratch_;  ///< of fresh weights; what was decided refers to it

@@ -114,6 +114,15 @@ void require_fixed_masks(const Recipe& recipe) {
                      .fix = "use schedule: one_shot with the plan, or prune without it"}};
 }
 
+/// Zeros are held as they are: nothing is left for a schedule to choose, but for the one that exchanges them.
+void require_held_zeros(const Recipe& recipe) {
+  const std::string name = split_name(recipe.schedule, "schedule").name;
+  if (name == "one_shot" || name == "dynamic") return;
+  throw ConfigError{{.what = fmt::format("the schedule \"{}\" makes zeros while it trains, and finetune holds those that are there", name),
+                     .where = fmt::format("{} (schedule)", recipe.schedule.mark().text()),
+                     .fix = "use schedule: one_shot, or `sparsify prune` with a rule and the schedule"}};
+}
+
 }  // namespace
 
 bool check_request(const PruneRequest& request, const std::string& folder) {
@@ -132,6 +141,7 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
   require_metric(recipe);
   initialises(recipe);
   if (!request.plan.empty()) require_fixed_masks(recipe);
+  if (request.hold_zeros) require_held_zeros(recipe);
   if (request.dry_run) return false;
   if (recipe.output.empty()) {
     throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "base/sha256.h"
 #include "config/precision.h"
@@ -18,13 +20,31 @@ namespace {
 
 std::string digest(const std::string& text) { return sha256_of(std::as_bytes(std::span(text))); }
 
-/// What decides the course of a training beside the model.
-std::string recipe_digest(const Recipe& recipe) {
+/// The data sets of these names, and those that they draw from.
+std::string sets_of(const Setting& data, const std::vector<std::string>& names) {
+  std::string text;
+  for (std::string name : names) {
+    std::set<std::string> seen;  // a circle is refused elsewhere
+    for (const Setting* set = data.find(name); set != nullptr && seen.insert(name).second; set = data.find(name)) {
+      text += name + ": " + to_yaml(*set) + "\n";
+      const Setting* from = set->find("from");
+      if (from == nullptr || !from->is_text()) break;
+      name = from->text();
+    }
+  }
+  return text;
+}
+
+/// What decides the course of a training beside the model. What the result is measured on, and by, is no part of it unless it chooses the epoch.
+///   validation  its set; "": none
+std::string recipe_digest(const Recipe& recipe, const std::string& validation) {
   const Setting whole = resolved(recipe);
   std::string text;
-  for (const char* key : {"seed", "device", "threads", "precision", "data", "prune", "initialise", "schedule", "train", "metric"}) {
+  for (const char* key : {"seed", "device", "threads", "precision", "prune", "initialise", "schedule", "train"}) {
     if (const Setting* part = whole.find(key)) text += std::string(key) + ": " + to_yaml(*part) + "\n";
   }
+  if (const Setting* data = whole.find("data")) text += sets_of(*data, {"train", "calibration", validation});
+  if (!validation.empty()) text += "metric: " + recipe.metric + "\n";
   return digest(text);
 }
 
@@ -67,7 +87,7 @@ TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMa
   validation_name_ = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
   if (!validation_name_.empty()) {
     validation_.emplace(validation_name_, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
-    metric_ = stage.recipe.metric == "auto" ? (validation_->has_labels() ? "top1" : "mse") : stage.recipe.metric;
+    metric_ = stage.recipe.metric == "auto" ? (validation_->has_class_labels() ? "top1" : "mse") : stage.recipe.metric;
     higher_is_better_ = Registry<Metric>::instance().make(metric_, Options())->higher_is_better();
   }
   const bool teaches = settings_.distill.active || !data_.has_labels();
@@ -100,7 +120,7 @@ std::map<std::string, std::string> TrainRun::identity() const {
     return digest(data.describe() + digest_of_files(files_of_set(name, stage_.recipe.data)));
   };
   std::map<std::string, std::string> parts = {{"model", content_digest(stage_.file)},
-                                              {"recipe", recipe_digest(stage_.recipe)},
+                                              {"recipe", recipe_digest(stage_.recipe, validation_name_)},
                                               {"data set", set("train", data_)},
                                               {"number of processes", std::to_string(settings_.processes)},
                                               {"set of masks", mask_digest(masks())}};

@@ -40,10 +40,18 @@ void require_free_sparsity(const Recipe& recipe, const std::string& schedule) {
       require_gradual_cut(rule, fmt::format("prune.{}", i), schedule);
       continue;
     }
+    const std::string pattern = split_name(rule.pattern, "pattern").name;
+    if ((schedule == "dynamic" || schedule == "movement") && pattern != "unstructured") {
+      throw ConfigError{{.what = fmt::format("the schedule \"{}\" chooses single weights, and the pattern {} does not", schedule, pattern),
+                         .where = fmt::format("{} (prune.{}.pattern)", rule.mark.text(), i),
+                         .fix = "use pattern: unstructured, or schedule: one_shot, linear, cubic, exponential or imp"}};
+    }
     if (!rule.sparsity.is_number() && !(open && is_open(rule))) {
-      throw ConfigError{{.what = fmt::format("the schedule \"{}\" raises the sparsity while it trains, and this rule gives none", schedule),
+      const bool budget = rule.sparsity.is_map();
+      throw ConfigError{{.what = fmt::format("the schedule \"{}\" raises the sparsity while it trains, and this rule gives {}", schedule, budget ? "a budget" : "none"),
                          .where = fmt::format("{} (prune.{}.sparsity)", rule.mark.text(), i),
-                         .fix = "give a number, or use schedule: one_shot for patterns that fix the density"}};
+                         .fix = budget ? "give the sparsity that meets the budget (a --dry-run with schedule: one_shot prints it), or use schedule: one_shot"
+                                       : "give a number, or use schedule: one_shot for patterns that fix the density"}};
     }
     if (solver_name(rule) != "none") {
       throw ConfigError{{.what = fmt::format("a solver corrects weights once, and the schedule \"{}\" goes on changing them", schedule),
@@ -191,11 +199,14 @@ bool trains(const Recipe& recipe) {
   return true;
 }
 
-void settle_sparsity_(Recipe& recipe) {
-  if (recipe.train.is_null() || !leaves_sparsity_open(recipe)) return;
+std::string settle_sparsity_(Recipe& recipe) {
+  if (recipe.train.is_null() || !leaves_sparsity_open(recipe)) return "";
+  bool said = false;
   for (PruneRule& rule : recipe.prune) {
     if (is_open(rule)) rule.sparsity = Setting(0.0);
+    else said = said || (rule.sparsity.is_number() && rule.sparsity.number() > 0);
   }
+  return said ? "the penalty and the threshold of soft movement decide how many weights go; the sparsity of the rules is not aimed at" : "";
 }
 
 TrainOutcome train_stage(const TrainStage& stage, Decisions& decisions, const WeightMap& start) {
@@ -222,7 +233,6 @@ TrainOutcome train_stage(const TrainStage& stage, Decisions& decisions, const We
     chosen.notes = std::move(decisions.notes);
     decisions = std::move(chosen);
   }
-  write_curves(outcome.history, stage.folder);
   return outcome;
 }
 

@@ -33,8 +33,8 @@ TrainingSummary summary_of(const TrainOutcome& outcome);
 /// throws ConfigError for keys that do not fit, a schedule that prunes while training without `train`, and a missing data.train
 bool trains(const Recipe& recipe);
 
-/// Of soft movement, whose penalty decides how many weights go: rules without a sparsity start from 0.
-void settle_sparsity_(Recipe& recipe);
+/// Of soft movement, whose penalty decides how many weights go: rules without a sparsity start from 0. A warning where a rule has one, else "".
+std::string settle_sparsity_(Recipe& recipe);
 
 /// Trains with the masks of `decisions` held, or with those that the schedule makes: then `decisions` get the final ones.
 ///   start  weights that an earlier stage changed

@@ -37,14 +37,14 @@ void Trial::choose_metric(const DataSource& data, const std::string& name) {
                          .fix = "leave the metric out: the divergence from the dense outputs needs no labels"}};
     }
     metric_name_ = name;
-  } else if (data.has_labels()) {
+  } else if (data.has_class_labels()) {
     metric_name_ = "top1";
   }
   if (metric_name_.empty()) return;
   const auto metric = registry.make(metric_name_, Options());
   metric_unit_ = metric->unit();
   higher_is_better_ = metric->higher_is_better();
-  wants_loss_ = data.has_labels() && !metric->wants_targets() && metric_name_ != "auc";  // which takes a single column
+  wants_loss_ = data.has_class_labels() && !metric->wants_targets() && metric_name_ != "auc";  // which takes a single column
 }
 
 Damage Trial::run(Session& session, bool dense) {

@@ -9,7 +9,7 @@ import time
 import zipfile
 
 import tiny_onnx as onnx
-from harness import DIGITS, EVAL, PROGRAM, SOURCE, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
+from harness import DIGITS, EVAL, EVAL_FILE, PROGRAM, SOURCE, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
 
 TRAIN = f"npz:{os.path.join(SOURCE, 'configs', 'quickstart', 'digits-train.npz')},scale=16"
 QUICK = ["--train-data", TRAIN, "--set", "train.steps=20", "--threads", "1"]
@@ -304,7 +304,83 @@ def changed_data(folder):
     equal(report(os.path.join(folder, "out.onnx"))["training"]["resumed"], 1, "times resumed")
 
 
-for name, function in (("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
+def refused_before_training(folder):
+    """What cannot end well, or what is measured on, is looked at first; nothing is written."""
+    out = os.path.join(folder, "x.onnx")
+    slim = os.path.join(folder, "slim.onnx")
+    succeeds("prune", DIGITS, "-o", slim, "--sparsity", "0.8")
+    prune = ["prune", DIGITS, "-o", out, *QUICK]
+    block = "{block: [4, 1]}"
+    for schedule in ("{name: dynamic, every: 2}", "movement"):
+        for pattern in ("per_row", block):
+            check_error(sparsify(*prune, "--sparsity", "0.8", "--pattern", pattern, "--set", f"schedule={schedule}"), 2, "chooses single weights", "prune.0.pattern", "unstructured")
+    check_error(sparsify(*prune, "--set", "prune.0.sparsity={macs: 0.5}", "--set", "schedule=cubic"), 2, "gives a budget", "prune.0.sparsity", "give the sparsity")
+    for schedule in ("cubic", "linear", "movement", "{name: imp, rounds: 2}"):
+        check_error(sparsify("finetune", slim, "-o", out, *QUICK, "--set", f"schedule={schedule}"), 2, "finetune holds", "schedule", "sparsify prune")
+    wrong = os.path.join(folder, "wrong.npz")
+    write(wrong, read(EVAL_FILE))
+    change_label(wrong, 70, 77)
+    check_error(sparsify(*prune, "--sparsity", "0.8", "--data", f"npz:{wrong},scale=16"), 3, "label 77")
+    check_error(sparsify(*prune, "--sparsity", "0.8", "--data", EVAL, "--metric", "mse"), 3)
+    check(not os.path.exists(out) and not os.path.exists(os.path.join(folder, "x.sparsify")), "nothing was trained or written")
+    warned = succeeds("eval", DIGITS, "--data", EVAL + ",augment=[{cutout: 6}]")
+    check("data.eval is augmented" in warned.stderr, warned.stderr)
+
+
+def change_label(path, record, label):
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name: archive.read(name) for name in archive.namelist()}
+    raw = arrays["y.npy"]
+    at = 10 + int.from_bytes(raw[8:10], "little") + 8 * record
+    arrays["y.npy"] = raw[:at] + label.to_bytes(8, "little") + raw[at + 8:]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in arrays.items():
+            archive.writestr(name, content)
+
+
+def other_measurement(folder):
+    """What the result is measured on is no part of what was trained: a run goes on with other evaluation data."""
+    prune = ["prune", DIGITS, "-o", os.path.join(folder, "out.onnx"), "--sparsity", "0.8", "--train-data", TRAIN, "--threads", "1", "--set", "train.steps=100", "--set", "train.checkpoint_steps=1"]
+    killed_after_a_checkpoint(folder, prune)
+    succeeds(*prune, "--resume", "--data", EVAL, "--metric", "loss")
+    equal(report(os.path.join(folder, "out.onnx"))["training"]["resumed"], 1, "times resumed")
+
+
+def failed_run_keeps_evidence(folder):
+    out = os.path.join(folder, "out.onnx")
+    prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.8", "--data", EVAL, *QUICK]
+    succeeds(*prune)
+    before = {name: read(os.path.join(folder, "out.sparsify", name)) for name in ("training.csv", "events.out.tfevents.sparsify", "report.json")}
+    check_error(sparsify(*prune, "--overwrite", "--lr", "0.05", "--set", "gates.min_accuracy=99.99"), 4)
+    for name, content in before.items():
+        equal(read(os.path.join(folder, "out.sparsify", name)), content, name)
+    check("training.csv" in listing(os.path.join(folder, "out.sparsify", "failed")), "its own curves are beside its report")
+
+
+def targets_of_floats(folder):
+    """Float labels are targets: what fits them is the squared error, not an accuracy."""
+    data = write(os.path.join(folder, "d.csv"), "a,b,t\n1,2,0.5\n3,4,1.5\n5,6,2.5\n7,8,3.5\n")
+    model, _ = onnx.chain([((2, 3), [0.1] * 6), ((3, 1), [0.2] * 3)])
+    path = write(os.path.join(folder, "m.onnx"), model)
+    run = json.loads(succeeds("eval", path, "--data", f"csv:{data},label=t", "--json").stdout)
+    equal(run["metric"]["name"], "mse", "the metric of float targets")
+
+
+def plan_without_a_solver(folder):
+    """A plan's masks on another checkpoint: its weights stay its own where that is asked for."""
+    planned, replayed, solved = (os.path.join(folder, name + ".onnx") for name in ("planned", "replayed", "solved"))
+    succeeds("prune", DIGITS, "-o", planned, "--sparsity", "0.8")
+    replay = ["prune", DIGITS, "--plan", os.path.join(folder, "planned.sparsify"), "--train-data", TRAIN, "--threads", "1"]
+    succeeds(*replay, "-o", replayed, "--solver", "none", "--set", "repair=none")
+    equal(read(replayed), read(planned), "the same weights under the same masks")
+    succeeds(*replay, "-o", solved)
+    check(read(solved) != read(planned), "with data and nothing else said they are solved")
+    check_error(sparsify(*replay, "-o", os.path.join(folder, "x.onnx"), "--solver", "sparsegpt"), 2, "the plan gives the masks", "--solver", "least_squares")
+    check("--plan plan.json" in read(os.path.join(folder, "solved.sparsify", "recipe.yaml")).decode(), "how to do it again")
+
+
+for name, function in (("refused before training", refused_before_training), ("another measurement", other_measurement), ("a failed run keeps earlier evidence", failed_run_keeps_evidence), ("float targets", targets_of_floats),
+                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()

@@ -59,7 +59,7 @@ TEST_CASE("what was chosen by name is left alone", "[pipeline][solver]") {
   CHECK(with("prune: {pattern: channel, sparsity: 0.5}").solver == "none");
   CHECK(chosen("prune: {sparsity: 0.8}").solver == "none");
   CHECK(chosen("prune: {sparsity: 0.8}").note.empty());
-  CHECK(chosen(std::string(kTrain) + "prune: {sparsity: 0.8}", kModel, /*rules_apply=*/false).solver == "none");
+  CHECK(chosen(std::string(kTrain) + "prune: {sparsity: 0.8}", kModel, /*rules_apply=*/false).solver == "auto");
 }
 
 TEST_CASE("where gradual would take too long, statistics are repaired, and the run says so", "[pipeline][solver]") {
