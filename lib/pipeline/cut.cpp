@@ -31,8 +31,28 @@ double normal_at(const Rng& random, uint64_t index) {
   return radius * std::cos(2.0 * std::numbers::pi * static_cast<double>(random.uniform_at(2 * index + 1)));
 }
 
-HostTensor drawn(const ValueInfo& input, const Shape& shape, const Rng& random) {
+/// What the operators of the graph tell apart: a text that none of them knows would prove little.
+std::vector<std::string> known_texts(const Graph& graph) {
+  std::vector<std::string> texts;
+  for (const Node& node : graph.nodes) {
+    for (const Attribute& attribute : node.attributes) {
+      if (const auto* list = std::get_if<std::vector<std::string>>(&attribute.value)) texts.insert(texts.end(), list->begin(), list->end());
+    }
+  }
+  if (texts.empty()) texts = {"a", "b"};
+  return texts;
+}
+
+HostTensor drawn(const Graph& graph, const ValueInfo& input, const Shape& shape, const Rng& random) {
   const auto count = static_cast<size_t>(element_count(shape));
+  if (input.type == DType::String) {
+    const std::vector<std::string> texts = known_texts(graph);
+    std::vector<std::string> chosen;
+    for (size_t i = 0; i < count; ++i) {
+      chosen.push_back(texts[std::min(texts.size() - 1, static_cast<size_t>(static_cast<double>(texts.size()) * static_cast<double>(random.uniform_at(i))))]);
+    }
+    return HostTensor::of_strings(shape, std::move(chosen));
+  }
   const bool is_float = is_prunable_float(input.type);
   std::vector<double> values(count);
   for (size_t i = 0; i < count; ++i) values[i] = is_float ? normal_at(random, i) : std::floor(2.0 * static_cast<double>(random.uniform_at(i)));
@@ -193,7 +213,7 @@ ProofInputs random_inputs(const ModelFile& file, const std::map<std::string, Sha
       }
       for (int64_t& size : shape) size = size < 0 ? 2 : size;
       const Rng random(Rng(seed, "proof " + input.name).bits_at(0), static_cast<uint64_t>(sample));
-      inputs.push_back(drawn(input, shape, random));
+      inputs.push_back(drawn(file.model().graph, input, shape, random));
     }
     all.push_back(std::move(inputs));
   }

@@ -17,6 +17,13 @@ bool matches(const std::vector<std::string>& globs, const std::vector<std::strin
   });
 }
 
+/// The first of many.
+std::string join_first(const std::vector<std::string>& items) {
+  constexpr size_t kShown = 4;
+  if (items.size() <= kShown) return join(items, "; ");
+  return fmt::format("{}; and {} more", join(std::vector<std::string>(items.begin(), items.begin() + kShown), "; "), items.size() - kShown);
+}
+
 }  // namespace
 
 CutScope::CutScope(const ModelFile& file, const Structure& structure) : file_(file), structure_(structure) {
@@ -103,7 +110,8 @@ std::vector<Block> CutScope::selected_blocks(const CutRule& rule) const {
   const Selection& select = rule.rule->select;
   std::vector<Block> selected;
   std::vector<std::string> names;
-  for (Block& block : find_blocks(file_, structure_.graph())) {
+  std::vector<std::string> refused;
+  for (Block& block : find_blocks(file_, structure_.graph(), &refused)) {
     names.push_back(block.name);
     if (takes(select, block)) selected.push_back(std::move(block));
   }
@@ -111,7 +119,7 @@ std::vector<Block> CutScope::selected_blocks(const CutRule& rule) const {
     const std::string nearest = closest_name(select.include.empty() ? "" : select.include.front(), names);
     refuse_setting(rule.rule->mark, rule.path,
                    names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
-                   names.empty() ? "use the pattern channel" : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
+                   names.empty() ? "use the pattern channel" + (refused.empty() ? "" : ". Sums that are none: " + join_first(refused)) : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
   }
   return selected;
 }

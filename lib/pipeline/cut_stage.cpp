@@ -55,6 +55,13 @@ std::vector<HostTensor> as_one_batch(const ModelFile& file, const ProofInputs& s
     open = true;
     Shape both = batch[i].shape();
     both[0] *= 2;
+    if (batch[i].type() == DType::String) {
+      std::vector<std::string> texts = batch[i].strings();
+      const std::vector<std::string>& second = samples.at(1)[i].strings();
+      texts.insert(texts.end(), second.begin(), second.end());
+      batch[i] = HostTensor::of_strings(both, std::move(texts));
+      continue;
+    }
     HostTensor joined(batch[i].type(), both);
     size_t at = 0;
     for (size_t sample = 0; sample < 2; ++sample) {

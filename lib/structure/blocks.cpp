@@ -1,11 +1,13 @@
 #include "structure/blocks.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "onnx/checker.h"
 
 namespace sparsify {
 namespace {
@@ -23,40 +25,73 @@ class Finder {
       }
     }
     outputs_.insert(graph.outputs.begin(), graph.outputs.end());
+    values_ = infer_shapes(file);
   }
 
-  std::vector<Block> run() const {
+  std::vector<Block> run(std::vector<std::string>* refused) const {
     std::vector<Block> blocks;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const FlatNode& node = graph_.nodes[i];
-      if (node.node->op_type != "Add" || !main_.contains(node.node) || node.inputs.size() != 2) continue;
-      if (outputs_.contains(node.outputs[0])) continue;
+      if ((node.node->op_type != "Add" && node.node->op_type != "Sum") || !main_.contains(node.node) || node.inputs.size() != 2) continue;
+      if (tensors_.contains(node.inputs[0]) || tensors_.contains(node.inputs[1])) continue;  // a bias
+      std::string reason = refusal(node);
+      std::array<std::string, 2> whys;
+      std::optional<Block> block;
       for (const size_t side : {0UL, 1UL}) {
-        std::optional<Block> block = block_of(i, node.inputs[side], node.inputs[1 - side]);
-        if (!block) continue;
-        blocks.push_back(std::move(*block));
-        break;
+        if (block || !reason.empty()) break;
+        block = block_of(i, node.inputs[side], node.inputs[1 - side], whys[side]);
       }
+      if (block) blocks.push_back(std::move(*block));
+      else if (reason.empty()) reason = whys[0] == whys[1] ? whys[0] : whys[0] + "; the other way round: " + whys[1];
+      if (!reason.empty() && refused != nullptr) refused->push_back("\"" + node.label + "\": " + reason);
     }
     return blocks;
   }
 
  private:
-  /// s + f(s) with f ending in `branch`, if that is one.
-  std::optional<Block> block_of(size_t add, const std::string& shortcut, const std::string& branch) const {
-    if (tensors_.contains(shortcut) || tensors_.contains(branch) || !producer_.contains(branch)) return std::nullopt;
+  /// Why nothing can read the sum's shortcut in its place, or "".
+  std::string refusal(const FlatNode& node) const {
+    if (outputs_.contains(node.outputs[0])) return "it is an output of the model";
+    const auto readers = readers_.find(node.outputs[0]);
+    if (readers == readers_.end()) return "";
+    const bool captured = std::any_of(readers->second.begin(), readers->second.end(), [&](size_t reader) { return graph_.nodes[reader].nested; });
+    return captured ? "a loop or branch reads it" : "";
+  }
+
+  /// Whether a value is spread to the shape of the sum. Sizes that are not known count as equal: the proof looks at them.
+  bool is_broadcast(const std::string& shortcut, const std::string& output) const {
+    const auto from = values_.find(shortcut), to = values_.find(output);
+    if (from == values_.end() || to == values_.end() || !from->second.shape || !to->second.shape) return false;
+    if (from->second.shape->size() != to->second.shape->size()) return true;
+    for (size_t axis = 0; axis < from->second.shape->size(); ++axis) {
+      const Dimension& own = (*from->second.shape)[axis];
+      const Dimension& whole = (*to->second.shape)[axis];
+      if (own.size >= 0 && whole.size >= 0 ? own.size != whole.size : own.size == 1) return true;
+    }
+    return false;
+  }
+
+  /// s + f(s) with f ending in `branch`, if that is one; else `why` not.
+  std::optional<Block> block_of(size_t add, const std::string& shortcut, const std::string& branch, std::string& why) const {
+    const auto no = [&](const char* reason) {
+      why = reason;
+      return std::nullopt;
+    };
+    if (!producer_.contains(branch)) return no("the branch is an input of the model");
     const std::set<size_t> inside = branch_nodes(add, shortcut, branch);
-    if (inside.size() < 2) return std::nullopt;
+    if (inside.size() < 2) return no("what leads to the branch is read elsewhere");
+    if (is_broadcast(shortcut, graph_.nodes[add].outputs[0])) return no("the shortcut has another shape than the sum");
     Block block{.name = graph_.nodes[add].label, .output = graph_.nodes[add].outputs[0], .shortcut = shortcut, .nodes = {}, .labels = {}, .tensors = {}, .silenced = {}};
-    if (!silence(branch, inside, block.silenced)) return std::nullopt;
-    bool reads_shortcut = false;
+    if (!silence(branch, inside, block.silenced)) return no("no weights of its last layer make the branch zero");
+    const std::set<std::string> stream = derived_from(shortcut, add);
+    bool reads_stream = false;
     for (const size_t index : inside) {
       const FlatNode& node = graph_.nodes[index];
       block.nodes.push_back(main_.at(node.node));
       block.labels.push_back(node.label);
-      reads_shortcut = reads_shortcut || (index != add && std::find(node.inputs.begin(), node.inputs.end(), shortcut) != node.inputs.end());
+      reads_stream = reads_stream || (index != add && std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) { return stream.contains(input); }));
     }
-    if (!reads_shortcut) return std::nullopt;
+    if (!reads_stream) return no("the branch does not begin at the shortcut");
     for (const auto& [value, id] : tensors_) {
       if (initializers_.contains(id) && is_private(value, inside)) block.tensors.push_back(id);
     }
@@ -65,9 +100,30 @@ class Finder {
       const Shape& shape = file_.tensor(id).shape;
       return std::count_if(shape.begin(), shape.end(), [](int64_t size) { return size > 1; }) >= 2;
     };
-    if (std::none_of(block.tensors.begin(), block.tensors.end(), is_weight)) return std::nullopt;
+    if (std::none_of(block.tensors.begin(), block.tensors.end(), is_weight)) return no("the branch has no weights of its own");
     std::sort(block.nodes.begin(), block.nodes.end());
     return block;
+  }
+
+  /// The shortcut, what it is a sum of (blocks in parallel read the stream in front of both), and what follows from these before the sum.
+  std::set<std::string> derived_from(const std::string& shortcut, size_t add) const {
+    std::set<std::string> values;
+    std::vector<std::string> left{shortcut};
+    while (!left.empty()) {
+      const std::string value = left.back();
+      left.pop_back();
+      if (value.empty() || tensors_.contains(value) || !values.insert(value).second) continue;
+      const auto producer = producer_.find(value);
+      if (producer == producer_.end()) continue;
+      const FlatNode& node = graph_.nodes[producer->second];
+      if (node.node->op_type == "Add" || node.node->op_type == "Sum") left.insert(left.end(), node.inputs.begin(), node.inputs.end());
+    }
+    for (size_t at = 0; at < add; ++at) {
+      const FlatNode& node = graph_.nodes[at];
+      const bool follows = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) { return values.contains(input); });
+      if (follows) values.insert(node.outputs.begin(), node.outputs.end());
+    }
+    return values;
   }
 
   /// Whether only these nodes read the value.
@@ -115,12 +171,26 @@ class Finder {
     if (op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "BatchNormalization") return take(1) && take(2);
     if (op == "MatMul") return stored(1) >= 0 ? take(1) : take(0);
     if (op == "Mul" && (stored(0) >= 0 || stored(1) >= 0)) return take(stored(0) >= 0 ? 0 : 1);
+    if (op == "Mul") return silence_any(node, inside, tensors);  // a gate
     if (op == "Add" && (stored(0) >= 0 || stored(1) >= 0)) {
       const size_t constant = stored(0) >= 0 ? 0 : 1;
       return take(constant) && silence(node.inputs[1 - constant], inside, tensors);
     }
-    if (op == "Identity" || op == "Dropout" || op == "Reshape" || op == "Transpose" || op == "Relu" || op == "Cast") {
-      return silence(node.inputs[0], inside, tensors);
+    if (op == "Add" || op == "Sum" || op == "Concat") {
+      return std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) { return silence(input, inside, tensors); });
+    }
+    static const std::set<std::string> keeps_zero{"Cast",    "Dropout", "Expand",    "Flatten", "GlobalAveragePool", "Identity", "ReduceMean", "ReduceSum",
+                                                  "Relu",    "Reshape", "Slice",     "Split",   "Squeeze",           "Tanh",     "Transpose",  "Unsqueeze"};
+    return keeps_zero.contains(op) && silence(node.inputs[0], inside, tensors);
+  }
+
+  /// One factor that is zero is enough: the first that can be.
+  bool silence_any(const FlatNode& node, const std::set<size_t>& inside, std::vector<int>& tensors) const {
+    for (const std::string& input : node.inputs) {
+      std::vector<int> more = tensors;
+      if (!silence(input, inside, more)) continue;
+      tensors = std::move(more);
+      return true;
     }
     return false;
   }
@@ -133,11 +203,12 @@ class Finder {
   std::map<std::string, size_t> producer_;
   std::map<std::string, std::vector<size_t>> readers_;
   std::set<std::string> outputs_;
+  std::map<std::string, ValueInfo> values_;
 };
 
 }  // namespace
 
-std::vector<Block> find_blocks(const ModelFile& file, const FlatGraph& graph) { return Finder(file, graph).run(); }
+std::vector<Block> find_blocks(const ModelFile& file, const FlatGraph& graph, std::vector<std::string>* refused) { return Finder(file, graph).run(refused); }
 
 void remove_blocks_(const ModelFile& file, const std::vector<Block>& blocks, GraphEdits& edits) {
   std::map<std::string, std::string> instead;

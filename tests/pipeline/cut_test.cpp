@@ -281,6 +281,52 @@ TEST_CASE("a block that is needed takes the blocks inside it along", "[pipeline]
   CHECK(carried_out(model, "{pattern: layer, sparsity: 0.9}").plan.after.macs == 64);
 }
 
+TEST_CASE("branches that gate themselves, run in parallel, are concatenated or summed by Sum are blocks", "[pipeline][cut]") {
+  const std::string weights = " <float[4,4] a = {1, 2, 0.5, 1, -1, 1, 2, 0.1, 0.3, 1, 1, -2, 1, 0.7, 1, 1}, float[4,4] b = {0.2, 1, -1, 1, 1, 2, 1, 0.4, 1, 1, 0.6, 1, -1, 1, 1, 0.5},"
+                              " float[4,2] c = {1, 0.5, -1, 2, 1, 1, 0.3, 1}, float[4,2] d = {0.6, -1, 1, 1, 2, 0.4, 1, 1}, float[4,1] last = {1, -1, 0.5, 2}>";
+  const std::map<std::string, std::pair<std::string, size_t>> bodies = {
+      {"a gate", {"f = MatMul (s, a) g = Sigmoid (f) h = Mul (f, g) z = Add (s, h)", 1}},
+      {"in parallel, summed first", {"n = Tanh (s) f = MatMul (n, a) g = MatMul (n, b) h = Add (f, g) z = Add (s, h)", 1}},
+      {"in parallel, added one by one", {"n = Tanh (s) f = MatMul (n, a) t = Add (s, f) g = MatMul (n, b) z = Add (t, g)", 2}},
+      {"concatenated", {"f = MatMul (s, c) g = MatMul (s, d) h = Concat <axis = 1> (f, g) z = Add (s, h)", 1}},
+      {"Sum", {"f = MatMul (s, a) g = Relu (f) z = Sum (s, g)", 1}}};
+  for (const auto& [name, body] : bodies) {
+    INFO(name);
+    const std::string model = kHead + "(float[1,4] x) => (float[1,1] y)" + weights + " { s = Sigmoid (x) " + body.first + " y = MatMul (z, last) }";
+    const Result result = carried_out(model, "{pattern: layer, sparsity: 0.9}");
+    require_sound(result);
+    CHECK(result.plan.blocks.size() == body.second);
+    CHECK(shape_of(result, name == "concatenated" ? "c" : "a").empty());
+  }
+}
+
+TEST_CASE("a sum that cannot be replaced by its shortcut is no block, and the run says why", "[pipeline][cut]") {
+  const std::string weights = " <float[4,4] a = {1, 2, 0.5, 1, -1, 1, 2, 0.1, 0.3, 1, 1, -2, 1, 0.7, 1, 1}, int64[1] rows = {0}, float[4,1] last = {1, -1, 0.5, 2}>";
+  const std::map<std::string, std::string> bodies = {
+      {"another shape", "m = ReduceMean <axes = [0], keepdims = 1> (x) k = Mul (m, x) f = MatMul (k, a) z = Add (m, f) y = MatMul (z, last)"},
+      {"a loop or branch reads it",
+       "f = MatMul (x, a) z = Add (x, f) total = ReduceSum <keepdims = 0> (x) yes = Cast <to = 9> (total)"
+       " w = If (yes) <then_branch = t () => (float[3,4] p) { p = Relu (z) }, else_branch = e () => (float[3,4] q) { q = Neg (z) }> y = MatMul (w, last)"},
+      {"no weights of its last layer", "f = MatMul (x, a) g = Exp (f) z = Add (x, g) y = MatMul (z, last)"},
+      {"does not begin at the shortcut", "k = Neg (x) f = MatMul (x, a) z = Add (k, f) y = MatMul (z, last)"}};
+  for (const auto& [why, body] : bodies) {
+    INFO(why);
+    const std::string model = "<ir_version: 8, opset_import: [\"\": 12]> g (float[3,4] x) => (float[3,1] y)" + weights + " { " + body + " }";
+    CHECK_THROWS_WITH(carried_out(model, "{pattern: layer, sparsity: 0.5}"), Contains("no residual block") && Contains(why));
+  }
+}
+
+TEST_CASE("a model that reads texts is proven on texts that it knows", "[pipeline][cut]") {
+  const std::string model = "<ir_version: 8, opset_import: [\"\": 17, \"ai.onnx.ml\": 2]> g (string[N,3] x) => (float[N,1] y)"
+                            " <float[3,4] table = {1, 2, 0.5, 1, -1, 1, 2, 0.1, 0.3, 1, 1, -2}, float[4,6] a = {1, 2, 3, 4, 5, 6, 1, 1, 2, 1, 3, 1, 0, 1, 0.5, 1, 2, 1, 1, -1, 1, 2, 1, 1},"
+                            " float[6,1] last = {1, -1, 0.5, 2, 1, 1}>"
+                            " { i = ai.onnx.ml.LabelEncoder <keys_strings = [\"red\", \"green\"], values_int64s = [1, 2], default_int64 = 0> (x)"
+                            " e = Gather (table, i) m = ReduceMean <axes = [1], keepdims = 0> (e) f = MatMul (m, a) g = Tanh (f) y = MatMul (g, last) }";
+  const Result result = carried_out(model, "{pattern: {channel: {scope: layer}}, sparsity: 0.5}");
+  for (const VerificationResult& check : result.checks) CHECK(check.passed);
+  CHECK(shape_of(result, "last") == Shape{3, 1});
+}
+
 TEST_CASE("round_to counts channels, also where a unit is a group of a convolution", "[pipeline][cut]") {
   const auto ramp = [](int count) {
     std::string text;
