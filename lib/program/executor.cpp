@@ -182,7 +182,7 @@ void Executor::guarded(Action action) {
     if (is_out_of_memory(message)) throw out_of_memory(message.c_str());
     fail(fmt::format("the operator cannot be applied to ({}): {}", shapes_of(inputs_),
                      message.substr(0, message.find('\n'))),
-         "check that the inputs have the shapes the model was exported for");
+         "check that inputs and weights have the types and shapes that the operator takes (`sparsify inspect`)");
   }
 }
 

@@ -267,13 +267,19 @@ class Planner {
 
   [[noreturn]] void refuse(const Node& node, int64_t opset) const {
     const std::string domain = node.domain.empty() ? "ai.onnx" : node.domain;
+    if (!node.domain.empty() && !model_.opsets.contains(node.domain)) {
+      throw ResourceError{{.what = fmt::format("operator \"{}\" is of domain \"{}\", which the model does not import", node.op_type, domain),
+                           .where = fmt::format("{}: node \"{}\"", file_.path(), node.label()),
+                           .fix = "correct the domain, or export the model again"}};
+    }
+    const bool rearranged = node.domain == "com.microsoft.nchwc";
     throw ResourceError{{.what = fmt::format("operator \"{}\" of domain \"{}\" (opset {}) is not supported",
                                              node.op_type, domain, opset),
                          .where = fmt::format("{}: node \"{}\"", file_.path(), node.label()),
-                         .fix = fmt::format("see `sparsify ops {}` for all that this model needs; {}", file_.path(),
-                                            node.domain.empty()
-                                                ? "convert the model to a known opset"
-                                                : "export without this runtime's own operators, or cut them off")}};
+                         .fix = rearranged ? "ONNX Runtime wrote this file for one processor: use the model from before, or save it with the optimisation level ORT_ENABLE_EXTENDED"
+                                           : fmt::format("see `sparsify ops {}` for all that this model needs; {}", file_.path(),
+                                                         node.domain.empty() ? "convert the model to a known opset"
+                                                                             : "export without this runtime's own operators, or cut them off")}};
   }
 
   /// Slots are freed by the last step that reads them, itself or through a subgraph; outputs never.
