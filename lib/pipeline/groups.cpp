@@ -73,6 +73,11 @@ std::vector<GroupedWeight> weights_of_layer(const GroupReport& report, const std
   std::vector<GroupedWeight> found;
   std::vector<std::string> names;
   for (const auto* list : {&report.weights, &report.others}) {
+    std::copy_if(list->begin(), list->end(), std::back_inserter(found), [&](const GroupedWeight& weight) {
+      const std::vector<std::string>& users = weight.tensor.used_by;
+      return weight.tensor.initializer == name || weight.tensor.layer == name || std::find(users.begin(), users.end(), name) != users.end();
+    });
+    if (!found.empty()) return found;  // a group has the name of its first layer: who asks for the layer gets that
     for (const GroupedWeight& weight : *list) {
       std::vector<std::string> own = weight.tensor.used_by;
       own.push_back(weight.tensor.initializer);

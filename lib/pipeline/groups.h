@@ -31,7 +31,7 @@ struct GroupReport {
 
 GroupReport report_groups(const ModelFile& file, const std::map<std::string, Shape>& inputs = {});
 
-/// The weights of one layer: `name` is a node's label, an initializer or a group's name; globs are allowed. Where no weight matches, the
+/// The weights of one layer: `name` is a node's label, an initializer or a group's name, in this order; globs are allowed. Where no weight matches, the
 /// other tensors that do: of a normalisation, a bias.
 /// throws ConfigError with the nearest names when nothing matches
 std::vector<GroupedWeight> weights_of_layer(const GroupReport& report, const std::string& name);
