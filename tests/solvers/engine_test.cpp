@@ -294,3 +294,44 @@ TEST_CASE("An interrupted correction goes on with the layers that were finished"
   REQUIRE_FALSE(block.correct(layers, folder.string(), /*resume=*/true).layers[0].resumed);
   std::filesystem::remove_all(folder);
 }
+
+TEST_CASE("A damaged checkpoint of a layer is told and the layer solved again, whichever byte is wrong", "[solvers][resume]") {
+  const Case block(kResidual, 64);
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("sparsify-damage-" + std::to_string(::getpid()));
+  const std::vector<LayerTask> layers = {block.layer("a", 0.5, "gradual")};
+  const Correction first = block.correct(layers, folder.string());
+  const std::filesystem::path file = folder / ("solved-" + std::to_string(layers[0].tensor.id) + ".safetensors");
+  std::string whole;
+  {
+    std::ifstream in(file, std::ios::binary);
+    whole.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto with = [&](size_t at, const std::string& text) { return std::string(whole).replace(at, text.size(), text); };
+  const size_t id = whole.find("\"" + std::to_string(layers[0].tensor.id) + "\":{\"dtype\"");
+  const size_t shape = whole.find("[6,8]");
+  REQUIRE(id != std::string::npos);
+  REQUIRE(shape != std::string::npos);
+  std::string flipped = whole;
+  flipped[whole.size() - 2] = static_cast<char>(flipped[whole.size() - 2] ^ 1);  // one bit of a weight or of the mask
+  const std::vector<std::string> damaged = {flipped, with(id, "\"x\""), with(shape, "[8,6]"), with(shape, "[6,9]"),
+                                            with(whole.find("\"run\":\"test\"") + 7, "tess"), whole.substr(0, whole.size() - 4), "half"};
+  for (const std::string& content : damaged) {
+    std::ofstream(file, std::ios::binary) << content;
+    const Correction again = block.correct(layers, folder.string(), /*resume=*/true);
+    REQUIRE_FALSE(again.layers[0].resumed);
+    REQUIRE(again.warnings.size() == first.warnings.size() + 1);
+    REQUIRE_THAT(again.warnings.back(), Catch::Contains("is damaged") && Catch::Contains(file.filename().string()) && Catch::Contains("solved again"));
+    const auto bytes = again.tensors.at(layers[0].tensor.id).bytes();
+    const auto expected = first.tensors.at(layers[0].tensor.id).bytes();
+    REQUIRE(std::equal(bytes.begin(), bytes.end(), expected.begin(), expected.end()));
+    REQUIRE(block.correct(layers, folder.string(), /*resume=*/true).layers[0].resumed);  // written anew
+  }
+  // A file of another layer under this name.
+  std::filesystem::rename(file, folder / "solved-other");
+  const std::vector<LayerTask> others = {block.layer("b", 0.5, "gradual")};
+  std::filesystem::rename(folder / "solved-other", folder / ("solved-" + std::to_string(others[0].tensor.id) + ".safetensors"));
+  const Correction other = block.correct(others, folder.string(), /*resume=*/true);
+  REQUIRE_FALSE(other.layers[0].resumed);
+  REQUIRE(other.warnings.size() == 1);
+  std::filesystem::remove_all(folder);
+}
