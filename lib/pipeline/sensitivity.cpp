@@ -14,9 +14,9 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/version.h"
-#include "criteria/criterion.h"
+#include "criteria/checked_scores.h"
 #include "mask/scores.h"
-#include "patterns/pattern.h"
+#include "patterns/checked_mask.h"
 #include "patterns/structured.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/evidence_stage.h"
@@ -306,14 +306,18 @@ class Run {
     for (size_t i = 0; i < tensors_.size(); ++i) {
       const PrunableTensor& tensor = tensors_[i].tensor;
       const HostTensor weights = weights_of(file, tensor);
-      const ScoreView scores = score_layer(*criteria_[tensors_[i].rule], tensor, weights, evidence_[i], buffer);
+      const size_t rule = tensors_[i].rule;
+      const Setting& criterion = recipe_.prune[rule].criterion;
+      const ScoreView scores = checked_scores(*criteria_[rule], {.family = Criterion::kFamily, .name = split_name(criterion, "").name,
+                                                                 .where = fmt::format("{} (prune.{}.criterion)", criterion.mark().text(), rule)}, tensor, weights, evidence_[i], buffer);
       for (const auto& pattern : patterns_) {
         if (!pattern->refuses(tensor).empty()) continue;
         const bool fixed = pattern->fixed_sparsity(tensor).has_value();
         for (size_t k = 0; k < (fixed ? 1 : request_.sparsities.size()); ++k) {
           const std::optional<double> target = fixed ? std::nullopt : std::optional(request_.sparsities[k]);
-          const int64_t units = pattern->units(tensor);
-          BitMask mask = pattern->select(tensor, scores, target ? kept_count(units, *target) : units);
+          const PluginName name{.family = Pattern::kFamily, .name = pattern->describe(), .where = "--patterns"};
+          const int64_t units = checked_units(*pattern, name, tensor);
+          BitMask mask = checked_mask(*pattern, name, tensor, scores, target ? kept_count(units, *target) : units);
           SensitivityPoint point{.pattern = pattern->describe(), .target = target, .kept = mask.kept()};
           point.sparsity = static_cast<double>(mask.pruned()) / static_cast<double>(tensor.count());
           std::map<int, BitMask> masks;
