@@ -138,12 +138,13 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
                        .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
   }
   if (!request.hold_zeros && request.plan.empty() && !cuts(recipe)) refuse_unit_criteria(recipe);
-  require_judgeable(recipe);
   require_metric(recipe);
+  require_judgeable(recipe);
   initialises(recipe);
   if (!request.plan.empty()) require_fixed_masks(recipe);
   if (trains(recipe)) require_sound_schedule(recipe);
   if (request.dry_run) return false;
+  require_labels(recipe);
   if (recipe.output.empty()) {
     throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
   }
