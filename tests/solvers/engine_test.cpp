@@ -84,6 +84,10 @@ struct Case {
   }
 };
 
+/// A bias that is stored in another type than it is computed in.
+const std::string kCastBias = "g (float[N,5] x) => (float[N,3] y) <" + tensor("w", {5, 3}, .1) +
+                              ", double[3] h = {0.5, -1, 0.25}> { i = Cast <to = 1> (h) b = Identity (i) y = Gemm (x, w, b) }";
+
 const std::vector<std::string> kLayers = {
     "g (float[N,4,6,5] x) => (float[N,6,3,2] y) <" + tensor("w", {6, 4, 3, 3}, .1) + ", " + tensor("b", {6}, .5) +
         "> { y = Conv <strides = [2, 2], pads = [1, 0, 0, 1]> (x, w, b) }",
@@ -102,6 +106,9 @@ const std::vector<std::string> kLayers = {
     "g (float[N,5,7] x) => (float[N,3,7] y) <" + tensor("w", {3, 5}, .1) + "> { y = MatMul (w, x) }",
     "g (float[N,7,5] x) => (float[N,7,3] y) <" + tensor("w", {3, 5}, .1) +
         "> { t = Transpose <perm = [1, 0]> (w) y = MatMul (x, t) }",
+    "g (float[N,5] x) => (float[1,N,3] y) <" + tensor("w", {1, 5, 3}, .1) + "> { y = MatMul (x, w) }",
+    kCastBias,
+    "g (float[N,5] x) => (float[N,3] y) <" + tensor("w", {5, 3}, .1) + ", " + tensor("h", {3}, .7) + "> { b = Sigmoid (h) y = Gemm (x, w, b) }",
 };
 
 const std::string kResidual =
@@ -262,6 +269,26 @@ TEST_CASE("A bias is fitted together with the weights, BatchNormalization's shif
   REQUIRE(fitted.tensors.size() == 2);  // w and beta
   REQUIRE(fixed.tensors.size() == 1);
   REQUIRE(with_norm.output_error(fitted) <= with_norm.output_error(fixed) * 1.0001);
+}
+
+TEST_CASE("A bias behind Cast is fitted and goes back in its stored type; one that is no constant leaves the weights to be solved", "[solvers][engine]") {
+  const Case cast(kCastBias);
+  const Correction fitted = cast.correct({cast.layer("w", 0.5, "{name: gradual, bias: true}")});
+  const Correction fixed = cast.correct({cast.layer("w", 0.5, "{name: gradual, bias: false}")});
+  REQUIRE(fitted.warnings.empty());
+  REQUIRE(fitted.tensors.size() == 2);
+  REQUIRE(fixed.tensors.size() == 1);
+  for (const auto& [id, values] : fitted.tensors) CHECK(values.type() == (values.count() == 3 ? DType::Float64 : DType::Float32));
+  CHECK(cast.output_error(fitted) <= cast.output_error(fixed) * 1.0001);
+  const Case computed(kLayers.back());
+  for (const std::string solver : {"gradual", "{name: gradual, bias: false}", "sparsegpt", "{name: obs, target: dense}"}) {
+    INFO(solver);
+    const Correction done = computed.correct({computed.layer("w", 0.5, solver)});
+    CHECK(done.warnings.empty());
+    CHECK(done.layers[0].note.empty());
+    CHECK(*done.layers[0].error < *done.layers[0].error_before);
+    CHECK(done.tensors.size() == 1);
+  }
 }
 
 TEST_CASE("Layers that cannot be solved are masked and named", "[solvers][engine]") {
