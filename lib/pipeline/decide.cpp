@@ -14,6 +14,7 @@
 #include "criteria/checked_scores.h"
 #include "patterns/checked_mask.h"
 #include "pipeline/allocation_stage.h"
+#include "pipeline/channel_scores.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/stored_weights.h"
 #include "solvers/solver.h"
@@ -96,11 +97,8 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index, const Recipe& recipe
   plugins.criterion = make_plugin<Criterion>(rule.criterion, path + ".criterion");
   plugins.pattern = make_pattern(rule.pattern, path + ".pattern");
   if (needs(plugins.criterion->needs(), Evidence::Movement)) plugins.criterion = before_movement(rule, recipe, path + ".criterion");
-  const std::string within_channels = split_name(rule.pattern, path + ".pattern").name;
-  const bool chooses_within = within_channels == "per_row" || within_channels.find(':') != std::string::npos || within_channels == "n_of_m";
-  if (plugins.criterion->is_per_channel() && chooses_within) {
-    refuse(rule.criterion.mark(), path + ".criterion",
-           fmt::format("the criterion gives all weights of an output channel one score, and the pattern {} chooses among them", plugins.pattern->describe()),
+  if (const std::string refused = refuses_scores(*plugins.pattern, *plugins.criterion); !refused.empty()) {
+    refuse(rule.criterion.mark(), path + ".criterion", refused,
            "use a criterion that scores single weights (magnitude, taylor, wanda), or a pattern of whole channels or blocks");
   }
   const bool solved = solver_name(rule) != "none";
