@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "allocators/allocator.h"
+#include "allocators/checked_allocator.h"
 #include "base/error.h"
 #include "base/names.h"
 
@@ -23,6 +23,7 @@ class Auto final : public Allocator {
       }
       candidates_.push_back(Registry<Allocator>::instance().make(name, Options()));
     }
+    where_ = options.where("candidates");
     if (names_.empty()) {
       throw ConfigError{{.what = "there is no allocation to try", .where = options.where("candidates"), .fix = "name some, as in [uniform, global]"}};
     }
@@ -39,7 +40,8 @@ class Auto final : public Allocator {
     std::vector<std::string> told;
     for (size_t i = 0; i < candidates_.size(); ++i) {
       try {
-        Budget budget = task.fit ? task.fit(*candidates_[i]) : candidates_[i]->allocate(task);
+        const CheckedAllocator candidate(*candidates_[i], {.family = kFamily, .name = names_[i], .where = where_});
+        Budget budget = task.fit ? task.fit(candidate) : candidate.allocate(task);
         const double damage = task.damage(budget);
         told.push_back(fmt::format("{} {:.4g}", names_[i], damage));
         if (chosen.empty() || damage < least) {  // a NaN is never less
@@ -62,6 +64,7 @@ class Auto final : public Allocator {
 
  private:
   std::vector<std::string> names_;
+  std::string where_;
   std::vector<std::unique_ptr<Allocator>> candidates_;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/plugin_call.h"
 
 namespace sparsify {
 namespace {
@@ -96,6 +97,8 @@ void* open_library(const std::string& file, const std::string& path) {
                         : "name a shared library that was built as docs/plugins.md says");
 }
 
+bool user_plugins = false;
+
 }  // namespace
 
 void refuse_plugin(const std::string& what) { refusal() += (refusal().empty() ? "" : "; ") + what; }
@@ -115,7 +118,10 @@ void load_plugin(const std::string& path) {
            "build the plugin again with the headers of this program (docs/plugins.md)");
   }
   if (!refusal().empty()) refuse(path, refusal(), "choose other names in the plugin");
+  user_plugins = true;
 }
+
+bool has_user_plugins() { return user_plugins; }
 
 }  // namespace sparsify
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/plugin_call.h"
 #include "config/option_check.h"
 
 namespace sparsify {
@@ -43,7 +44,8 @@ std::unique_ptr<Pattern> make_pattern(const Setting& value, const std::string& p
     named = {"n_of_m", Options(std::move(map), path)};
   }
   try {
-    auto pattern = Registry<Pattern>::instance().make(named.name, named.options);
+    const PluginName name{.family = Pattern::kFamily, .name = named.name, .where = place_of(value.mark(), path)};
+    auto pattern = call_plugin(name, [&] { return Registry<Pattern>::instance().make(named.name, named.options); });
     named.options.reject_unread();
     return pattern;
   } catch (Error& error) {

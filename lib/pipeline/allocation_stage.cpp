@@ -6,9 +6,11 @@
 #include <cmath>
 #include <optional>
 
+#include "allocators/checked_allocator.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "config/precision.h"
+#include "config/solver_name.h"
 #include "criteria/criterion.h"
 #include "mask/score_sign.h"
 #include "pipeline/calibration.h"
@@ -24,7 +26,10 @@ constexpr int64_t kTrialSamples = 256;
 /// A layer with less than this share of the average density is worth a warning.
 constexpr double kThinLayer = 0.1;
 
-std::string name_of_allocation(const PruneRule& rule) { return rule.allocation.is_null() ? "global" : split_name(rule.allocation, "").name; }
+std::string name_of_allocation(const PruneRule& rule) { 
+  if (!rule.allocation.is_null()) return split_name(rule.allocation, "").name;
+  return solver_name(rule) == "none" ? "global" : "uniform";  // as decide.cpp chooses
+}
 
 }  // namespace
 
@@ -69,8 +74,10 @@ void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Crit
                      .fix = "give training data: --train-data FORMAT:PATH,..., or data.calibration in the recipe; labels are not needed"}};
 }
 
-Budget allocate(const ModelFile& file, const Recipe& recipe, const PruneRule& rule, const Allocator& allocator, AllocationTask& task,
+Budget allocate(const ModelFile& file, const Recipe& recipe, const PruneRule& rule, const Allocator& given, AllocationTask& task,
                 const std::string& path, std::vector<std::string>& notes) {
+  const Mark& mark = rule.allocation.is_null() ? rule.mark : rule.allocation.mark();
+  const CheckedAllocator allocator(given, {.family = Allocator::kFamily, .name = name_of_allocation(rule), .where = fmt::format("{} ({}.allocation)", mark.text(), path)});
   task.notes = &notes;
   std::optional<Trial> trial;
   if (allocator.needs_damage()) {

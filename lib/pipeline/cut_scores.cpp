@@ -6,6 +6,8 @@
 #include <memory>
 #include <set>
 
+#include "criteria/checked_scores.h"
+
 namespace sparsify {
 namespace {
 
@@ -44,7 +46,9 @@ std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const ModelFile& file
 GroupScorer::WeightScores weight_scores(const ModelFile& file, const Structure& structure, const CutScope& scope, const CutRule& rule, uint64_t seed, EvidenceStage* stage,
                                         std::vector<std::string>& warnings) {
   const auto evidence = evidence_for(file, structure, scope, rule, stage, warnings);
-  return [&file, plugin = rule.plugin, evidence, seed, held = std::make_shared<HostTensor>(), last = std::make_shared<int>(-1)](
+  const PluginName name{.family = Criterion::kFamily, .name = rule.criterion,
+                        .where = fmt::format("{} ({}.criterion)", rule.rule->criterion.mark().text(), rule.path)};
+  return [&file, plugin = rule.plugin, name, evidence, seed, held = std::make_shared<HostTensor>(), last = std::make_shared<int>(-1)](
              const PrunableTensor& tensor, std::vector<float>& buffer) {
     if (evidence && !evidence->contains(tensor.id)) return ScoreView();
     *held = HostTensor();
@@ -58,8 +62,8 @@ GroupScorer::WeightScores weight_scores(const ModelFile& file, const Structure& 
     }
     if (!is_prunable_float(held->type())) *held = HostTensor::of<float>(DType::Float32, tensor.shape, held->to_floats());  // integers of one scale
     require_finite(tensor, *held);
-    if (evidence) return score_layer(*plugin, tensor, *held, evidence->at(tensor.id), buffer);
-    if (plugin) return score_layer(*plugin, tensor, *held, LayerEvidence{.seed = seed}, buffer);
+    if (evidence) return checked_scores(*plugin, name, tensor, *held, evidence->at(tensor.id), buffer);
+    if (plugin) return checked_scores(*plugin, name, tensor, *held, LayerEvidence{.seed = seed}, buffer);
     buffer = held->to_floats();
     for (float& value : buffer) value = std::fabs(value);
     return ScoreView(buffer);

@@ -9,10 +9,12 @@
 #include "allocators/budget_warnings.h"
 #include "base/error.h"
 #include "base/names.h"
+#include "base/plugin_call.h"
 #include "config/solver_name.h"
-#include "criteria/criterion.h"
-#include "patterns/pattern.h"
+#include "criteria/checked_scores.h"
+#include "patterns/checked_mask.h"
 #include "pipeline/allocation_stage.h"
+#include "pipeline/channel_scores.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/stored_weights.h"
 #include "solvers/solver.h"
@@ -36,7 +38,8 @@ std::unique_ptr<Interface> make_plugin(const Setting& setting, const std::string
                        .where = fmt::format("{} ({})", setting.mark().text(), path),
                        .fix = suggest(named.name, Registry<Interface>::instance().names())}};
   }
-  auto plugin = Registry<Interface>::instance().make(named.name, named.options);
+  const PluginName name{.family = Interface::kFamily, .name = named.name, .where = fmt::format("{} ({})", setting.mark().text(), path)};
+  auto plugin = call_plugin(name, [&] { return Registry<Interface>::instance().make(named.name, named.options); });
   named.options.reject_unread();
   return plugin;
 }
@@ -94,11 +97,8 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index, const Recipe& recipe
   plugins.criterion = make_plugin<Criterion>(rule.criterion, path + ".criterion");
   plugins.pattern = make_pattern(rule.pattern, path + ".pattern");
   if (needs(plugins.criterion->needs(), Evidence::Movement)) plugins.criterion = before_movement(rule, recipe, path + ".criterion");
-  const std::string within_channels = split_name(rule.pattern, path + ".pattern").name;
-  const bool chooses_within = within_channels == "per_row" || within_channels.find(':') != std::string::npos || within_channels == "n_of_m";
-  if (plugins.criterion->is_per_channel() && chooses_within) {
-    refuse(rule.criterion.mark(), path + ".criterion",
-           fmt::format("the criterion gives all weights of an output channel one score, and the pattern {} chooses among them", plugins.pattern->describe()),
+  if (const std::string refused = refuses_scores(*plugins.pattern, *plugins.criterion); !refused.empty()) {
+    refuse(rule.criterion.mark(), path + ".criterion", refused,
            "use a criterion that scores single weights (magnitude, taylor, wanda), or a pattern of whole channels or blocks");
   }
   const bool solved = solver_name(rule) != "none";
@@ -129,6 +129,10 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index, const Recipe& recipe
   }
   if (rule.sparsity.is_number()) {
     plugins.sparsity = rule.sparsity.number();
+    if (!(*plugins.sparsity >= 0 && *plugins.sparsity < 1)) {  // a recipe's is checked; in training the schedule says it
+      refuse_result({.family = "schedule", .name = split_name(recipe.schedule, "schedule").name, .where = fmt::format("{} (schedule)", recipe.schedule.mark().text())},
+                    fmt::format("gives the sparsity {}, which is not in [0, 1)", *plugins.sparsity));
+    }
   } else if (plugins.criterion->rounds() > 1) {
     refuse(rule.sparsity.mark(), path + ".sparsity", "a criterion of several rounds needs to know the sparsity that it goes to",
            "give a number in [0, 1), or a criterion of one round");
@@ -221,12 +225,23 @@ class Decider {
   }
 
   void add_layer(RuleTask& task, const PrunableTensor& layer) {
-    const int64_t units = task.plugins->pattern->units(layer);
+    const int64_t units = checked_units(*task.plugins->pattern, name_of_pattern(task), layer);
     task.allocation.layers.push_back(layer);
     task.allocation.units.push_back(units);
     const UnitLimits limits = limits_of(recipe_, task.index, layer, units);
     task.allocation.floors.push_back(limits.floor);
     task.allocation.ceilings.push_back(limits.ceiling);
+  }
+
+  PluginName name_of_criterion(const RuleTask& task) const {
+    const Setting& given = recipe_.prune[task.index].criterion;
+    return {.family = Criterion::kFamily, .name = split_name(given, "").name, .where = fmt::format("{} (prune.{}.criterion)", given.mark().text(), task.index)};
+  }
+
+  PluginName name_of_pattern(const RuleTask& task) const {
+    const Setting& given = recipe_.prune[task.index].pattern;
+    return {.family = Pattern::kFamily, .name = given.is_null() ? "unstructured" : split_name(given, "").name,
+            .where = fmt::format("{} (prune.{}.pattern)", given.mark().text(), task.index)};
   }
 
   void require_layers(const RuleTask& task) const {
@@ -273,6 +288,8 @@ class Decider {
     const PruneRule& rule = recipe_.prune[rule_task.index];
     const RulePlugins& plugins = *rule_task.plugins;
     const Pattern& pattern = *plugins.pattern;
+    const PluginName criterion_name = name_of_criterion(rule_task);
+    const PluginName pattern_name = name_of_pattern(rule_task);
     AllocationTask& task = rule_task.allocation;
     std::vector<BitMask> masks;  // of the rounds so far
     HostTensor weights;  // of the last layer that was scored: its scores may be a view of it
@@ -280,14 +297,16 @@ class Decider {
       weights = HostTensor();
       weights = weights_of(file_, task.layers[layer]);
       if (!masks.empty() && !plugins.criterion->pruned_may_return()) weights = masked(weights, masks[layer]);
-      return score_layer(*plugins.criterion, task.layers[layer], weights, rule_task.evidence[layer], buffer);
+      return checked_scores(*plugins.criterion, criterion_name, task.layers[layer], weights, rule_task.evidence[layer], buffer);
     };
     std::vector<float> weight_buffer;
     task.scores = [&](size_t layer, std::vector<float>& buffer) {
-      return pattern.unit_scores(task.layers[layer], scores(layer, weight_buffer), buffer);
+      return checked_unit_scores(pattern, pattern_name, task.layers[layer], scores(layer, weight_buffer), buffer);
     };
     task.pattern = pattern.describe();
-    task.select = [&](size_t layer, int64_t keep) { return pattern.select(task.layers[layer], scores(layer, weight_buffer), keep); };
+    task.select = [&](size_t layer, int64_t keep) {
+      return checked_mask(pattern, pattern_name, task.layers[layer], scores(layer, weight_buffer), keep);
+    };
     Budget budget(task.layers.size());
     const int64_t rounds = rounds_of(rule_task);
     const double target = task.sparsity;

@@ -3,11 +3,23 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "data/loader.h"
+#include "onnx/model_file.h"
+#include "pipeline/metrics.h"
 
 namespace sparsify {
 namespace {
 
 bool needs_data(const std::string& gate) { return gate == "max_accuracy_drop" || gate == "min_accuracy"; }
+
+[[noreturn]] void refuse_metric(const Gate& gate, const std::string& metric) {
+  throw ConfigError{{.what = fmt::format("the gate {} counts points of accuracy, and of the metric {} lower is better", gate.name, metric),
+                     .where = fmt::format("{} (gates.{})", gate.mark.text(), gate.name),
+                     .fix = "choose a metric of which higher is better: --metric top1 (`sparsify list metric`), or remove the gate"}};
+}
+
+/// Points: of percentages as they are, of what goes from 0 to 1 (auc) hundredths.
+double points(const MetricResult& metric, double value) { return metric.unit == "%" ? value : 100 * value; }
 
 }  // namespace
 
@@ -19,9 +31,21 @@ void require_judgeable(const Recipe& recipe) {
                          .where = where,
                          .fix = "name a data set: `data.eval` in the recipe, or --data"}};
     }
+    if (needs_data(gate.name) && recipe.metric != "auto" && !Registry<Metric>::instance().make(recipe.metric, Options())->higher_is_better()) {
+      refuse_metric(gate, recipe.metric);
+    }
     if (gate.name == "max_latency") {
       throw ConfigError{{.what = "this version does not measure latency", .where = where, .fix = "remove the gate max_latency"}};
     }
+  }
+}
+
+void require_labels(const Recipe& recipe) {
+  if (recipe.metric != "auto") return;
+  for (const Gate& gate : recipe.gates) {
+    if (!needs_data(gate.name)) continue;
+    const ModelFile file = ModelFile::load(recipe.model, {.allow_linked_data = true});  // the run refuses it where it may not be
+    if (!DataSource("eval", recipe.data, file.model().graph.inputs, static_cast<uint64_t>(recipe.seed)).has_labels()) refuse_metric(gate, "mse");
   }
 }
 
@@ -31,10 +55,9 @@ std::vector<GateResult> judge(const Recipe& recipe, const RunReport& report) {
     GateResult result{.name = gate.name, .limit = gate.limit};
     const bool at_least = gate.name.starts_with("min_");
     if (gate.name == "max_accuracy_drop") {
-      const double change = *report.metric->before - *report.metric->after;
-      result.actual = report.metric->higher_is_better ? change : -change;
+      result.actual = points(*report.metric, *report.metric->before - *report.metric->after);
     } else if (gate.name == "min_accuracy") {
-      result.actual = *report.metric->after;
+      result.actual = points(*report.metric, *report.metric->after);
     } else if (gate.name == "min_sparsity") {
       result.actual = report.sparsity;
     } else if (gate.name == "max_size_bytes") {

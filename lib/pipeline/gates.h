@@ -8,10 +8,14 @@
 namespace sparsify {
 
 /// Before any work: gates that could not be judged at the end.
-/// throws ConfigError naming what is missing (`data.eval` for accuracy gates)
+/// throws ConfigError naming what is missing (`data.eval` for accuracy gates), and for accuracy gates with a metric of which lower is better
 void require_judgeable(const Recipe& recipe);
 
-/// The gates of the recipe on the figures of the report.
+/// Likewise, for `metric: auto`: without labels it is mse, of which lower is better. Opens the model and the data if there is an accuracy gate.
+/// throws ConfigError as above, and what opening throws
+void require_labels(const Recipe& recipe);
+
+/// The gates of the recipe on the figures of the report; accuracies in points, 100 for the whole.
 std::vector<GateResult> judge(const Recipe& recipe, const RunReport& report);
 
 }  // namespace sparsify

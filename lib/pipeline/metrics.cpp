@@ -141,7 +141,8 @@ class MeanSquaredError final : public Metric {
 /// Area under the ROC curve by ranks (Mann-Whitney), ties counted half; more than two classes: mean
 /// of one-vs-rest over the classes that have both kinds, ranked by probability (scores that are
 /// none go through softmax: a logit means little across samples). One output column: the score of
-/// class 1; two: their difference.
+/// class 1; two: their difference. Labels shaped like the output (0 or 1 in each column): mean over
+/// the columns that have both kinds, each ranked by its scores as they are.
 class AreaUnderCurve final : public Metric {
  public:
   explicit AreaUnderCurve(const Options&) {}
@@ -157,9 +158,23 @@ class AreaUnderCurve final : public Metric {
            .where = "the model's first output",
            .fix = "use another metric"}};
     }
-    const std::vector<float> values = scores.to_floats();
-    const std::vector<int64_t> labels = target.to_integers();
+    const int64_t samples = scores.count() / width;
+    by_column_ = width > 1 && target.shape() == scores.shape();
+    if (!by_column_ && target.count() != samples) {
+      throw ShapeError{
+          {.what = fmt::format("labels {} do not fit the output {}", to_text(target.shape()),
+                               to_text(scores.shape())),
+           .where = fmt::format("sample {}", first),
+           .fix = "give one class index a sample, or a 0 or 1 for every number of the output"}};
+    }
     width_ = width;
+    const std::vector<float> values = scores.to_floats();
+    scores_.insert(scores_.end(), values.begin(), values.begin() + count * width);
+    if (by_column_) {
+      add_columns(target, count, first);
+      return;
+    }
+    const std::vector<int64_t> labels = target.to_integers();
     for (int64_t n = 0; n < count; ++n) {
       const int64_t label = labels.at(static_cast<size_t>(n));
       if (label < 0 || label >= std::max<int64_t>(width, 2)) {
@@ -169,19 +184,22 @@ class AreaUnderCurve final : public Metric {
                              .fix = "use labels from 0 to classes - 1"}};
       }
       labels_.push_back(label);
-      scores_.insert(scores_.end(), values.begin() + n * width, values.begin() + (n + 1) * width);
     }
   }
 
   double value() const override {
     if (labels_.empty()) return kNothing;
+    if (by_column_) return mean_of_columns();
     std::vector<double> column(labels_.size());
+    const auto is_class = [&](int64_t wanted) {
+      return [&, wanted](size_t n) { return labels_[n] == wanted; };
+    };
     if (width_ <= 2) {
       for (size_t n = 0; n < labels_.size(); ++n) {
         column[n] =
             width_ == 1 ? scores_[n] : static_cast<double>(scores_[2 * n + 1]) - scores_[2 * n];
       }
-      return one_against_rest(column, 1);
+      return one_against_rest(column, is_class(1));
     }
     const auto width = static_cast<size_t>(width_);
     std::vector<double> chances(scores_.begin(), scores_.end());
@@ -198,7 +216,7 @@ class AreaUnderCurve final : public Metric {
     for (int64_t c = 0; c < width_; ++c) {
       for (size_t n = 0; n < labels_.size(); ++n)
         column[n] = chances[n * width + static_cast<size_t>(c)];
-      const double area = one_against_rest(column, c);
+      const double area = one_against_rest(column, is_class(c));
       if (std::isnan(area)) continue;
       sum += area;
       ++used;
@@ -207,7 +225,44 @@ class AreaUnderCurve final : public Metric {
   }
 
  private:
-  double one_against_rest(const std::vector<double>& scores, int64_t positive) const {
+  void add_columns(const HostTensor& target, int64_t count, int64_t first) {
+    const bool floats = is_prunable_float(target.type());
+    const std::vector<float> numbers = floats ? target.to_floats() : std::vector<float>{};
+    const std::vector<int64_t> integers = floats ? std::vector<int64_t>{} : target.to_integers();
+    for (size_t i = 0; i < static_cast<size_t>(count * width_); ++i) {
+      const double label = floats ? static_cast<double>(numbers[i]) : static_cast<double>(integers[i]);
+      if (label != 0 && label != 1) {
+        throw ResourceError{{.what = fmt::format("label {} is neither 0 nor 1", label),
+                             .where = fmt::format("sample {}, column {}", first + static_cast<int64_t>(i) / width_, static_cast<int64_t>(i) % width_),
+                             .fix = "give 0 or 1 for every column, or one class index a sample"}};
+      }
+      labels_.push_back(label == 1 ? 1 : 0);
+    }
+  }
+
+  double mean_of_columns() const {
+    const auto width = static_cast<size_t>(width_);
+    std::vector<double> column(labels_.size() / width);
+    double sum = 0;
+    int64_t used = 0;
+    for (size_t c = 0; c < width; ++c) {
+      for (size_t n = 0; n < column.size(); ++n) column[n] = scores_[n * width + c];
+      const double area = one_against_rest(column, [&](size_t n) { return labels_[n * width + c] == 1; });
+      if (std::isnan(area)) continue;
+      sum += area;
+      ++used;
+    }
+    if (used == 0) {
+      throw ResourceError{{.what = fmt::format("no column of the labels has both a 0 and a 1 in {} samples", column.size()),
+                           .where = "metric auc",
+                           .fix = "measure on more samples, or use another metric"}};
+    }
+    return sum / static_cast<double>(used);
+  }
+
+  /// `is_positive(n)` of sample n; NaN without both kinds.
+  template <class IsPositive>
+  static double one_against_rest(const std::vector<double>& scores, IsPositive is_positive) {
     std::vector<size_t> order(scores.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::sort(order.begin(), order.end(),
@@ -220,7 +275,7 @@ class AreaUnderCurve final : public Metric {
       const double rank =
           (static_cast<double>(start + end) + 1) / 2;  // mean of the tied ranks, from 1
       for (size_t i = start; i < end; ++i) {
-        if (labels_[order[i]] != positive) continue;
+        if (!is_positive(order[i])) continue;
         rank_sum += rank;
         ++positives;
       }
@@ -233,6 +288,7 @@ class AreaUnderCurve final : public Metric {
   }
 
   int64_t width_ = 0;
+  bool by_column_ = false;  ///< labels_ has width_ a sample
   std::vector<int64_t> labels_;
   std::vector<float> scores_;
 };
@@ -249,7 +305,7 @@ const Register<Metric, Perplexity> perplexity{"perplexity",
 const Register<Metric, MeanSquaredError> mse{
     "mse", "mean squared difference to targets, or to the dense model where there are none"};
 const Register<Metric, AreaUnderCurve> auc{
-    "auc", "area under the ROC curve; mean of one-vs-rest for several classes"};
+    "auc", "area under the ROC curve; mean of one-vs-rest for several classes or columns of labels"};
 
 }  // namespace
 }  // namespace sparsify

@@ -12,7 +12,9 @@
 #include "pipeline/gates.h"
 #include "pipeline/initialise_stage.h"
 #include "pipeline/metrics.h"
+#include "pipeline/train_run.h"
 #include "pipeline/train_stage.h"
+#include "schedules/sound_schedule.h"
 
 namespace sparsify {
 namespace {
@@ -70,6 +72,14 @@ void require_metric(const Recipe& recipe) {
   throw ConfigError{{.what = fmt::format("no metric is named \"{}\"", recipe.metric),
                      .where = fmt::format("{} (metric)", given == nullptr ? "recipe" : given->mark().text()),
                      .fix = suggest(recipe.metric, Registry<Metric>::instance().names())}};
+}
+
+/// Before hours of training: a schedule that ends elsewhere, or gives what is no sparsity.
+void require_sound_schedule(const Recipe& recipe) {
+  const PluginName name{.family = Schedule::kFamily, .name = split_name(recipe.schedule, "schedule").name,
+                        .where = fmt::format("{} (schedule)", recipe.schedule.mark().text())};
+  const std::unique_ptr<Schedule> schedule = call_plugin(name, [&] { return schedule_for_training(recipe); });
+  for (const PruneRule& rule : recipe.prune) require_sound(*schedule, name, rule.sparsity.is_number() ? rule.sparsity.number() : 0.5);
 }
 
 /// What a run writes first after hours of training must not fail then: each folder that is there takes a file now.
@@ -137,12 +147,14 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
                        .fix = "say how much: --sparsity 0.5, --pattern 2:4, or `prune:` in a recipe (`sparsify init MODEL` writes one)"}};
   }
   if (!request.hold_zeros && request.plan.empty() && !cuts(recipe)) refuse_unit_criteria(recipe);
-  require_judgeable(recipe);
   require_metric(recipe);
+  require_judgeable(recipe);
   initialises(recipe);
   if (!request.plan.empty()) require_fixed_masks(recipe);
   if (request.hold_zeros) require_held_zeros(recipe);
+  if (trains(recipe)) require_sound_schedule(recipe);
   if (request.dry_run) return false;
+  require_labels(recipe);
   if (recipe.output.empty()) {
     throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
   }

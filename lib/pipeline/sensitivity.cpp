@@ -14,10 +14,11 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/version.h"
-#include "criteria/criterion.h"
+#include "criteria/checked_scores.h"
 #include "mask/scores.h"
-#include "patterns/pattern.h"
+#include "patterns/checked_mask.h"
 #include "patterns/structured.h"
+#include "pipeline/channel_scores.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/figures.h"
@@ -178,6 +179,12 @@ class Run {
     return open(sets);
   }
 
+  /// Why a layer cannot take a pattern by the scores of its criterion, as `prune` says it; "" when it can.
+  std::string refusal(const Pattern& pattern, const Selected& one) const {
+    const std::string refused = pattern.refuses(one.tensor);
+    return refused.empty() ? refuses_scores(pattern, *criteria_[one.rule]) : refused;
+  }
+
   void list_layers(const ModelFile& file, const Selections& selections) {
     const std::map<std::string, int64_t> macs = count_macs(file, request_.input_shapes).by_node;
     for (const Skipped& skipped : selections.skipped) report_.skipped.emplace_back(skipped.tensor.initializer, skipped.reason);
@@ -193,7 +200,7 @@ class Run {
       if (reason.empty()) reason = criteria_[one.rule]->refuses(tensor, surroundings[index]);
       bool any = false;
       for (const auto& pattern : patterns_) {
-        const std::string refused = pattern->refuses(tensor);
+        const std::string refused = refusal(*pattern, one);
         if (refused.empty()) any = true;
         else layer.refused.emplace_back(pattern->describe(), refused);
       }
@@ -306,14 +313,18 @@ class Run {
     for (size_t i = 0; i < tensors_.size(); ++i) {
       const PrunableTensor& tensor = tensors_[i].tensor;
       const HostTensor weights = weights_of(file, tensor);
-      const ScoreView scores = score_layer(*criteria_[tensors_[i].rule], tensor, weights, evidence_[i], buffer);
+      const size_t rule = tensors_[i].rule;
+      const Setting& criterion = recipe_.prune[rule].criterion;
+      const ScoreView scores = checked_scores(*criteria_[rule], {.family = Criterion::kFamily, .name = split_name(criterion, "").name,
+                                                                 .where = fmt::format("{} (prune.{}.criterion)", criterion.mark().text(), rule)}, tensor, weights, evidence_[i], buffer);
       for (const auto& pattern : patterns_) {
-        if (!pattern->refuses(tensor).empty()) continue;
+        if (!refusal(*pattern, tensors_[i]).empty()) continue;
         const bool fixed = pattern->fixed_sparsity(tensor).has_value();
         for (size_t k = 0; k < (fixed ? 1 : request_.sparsities.size()); ++k) {
           const std::optional<double> target = fixed ? std::nullopt : std::optional(request_.sparsities[k]);
-          const int64_t units = pattern->units(tensor);
-          BitMask mask = pattern->select(tensor, scores, target ? kept_count(units, *target) : units);
+          const PluginName name{.family = Pattern::kFamily, .name = pattern->describe(), .where = "--patterns"};
+          const int64_t units = checked_units(*pattern, name, tensor);
+          BitMask mask = checked_mask(*pattern, name, tensor, scores, target ? kept_count(units, *target) : units);
           SensitivityPoint point{.pattern = pattern->describe(), .target = target, .kept = mask.kept()};
           point.sparsity = static_cast<double>(mask.pruned()) / static_cast<double>(tensor.count());
           std::map<int, BitMask> masks;

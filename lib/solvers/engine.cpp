@@ -204,7 +204,11 @@ class Walk {
   /// A layer that an interrupted run has solved.
   bool take_from_state(const Layer& layer) {
     if (!task_.resume || task_.state_folder.empty()) return false;
-    std::optional<LayerState> state = read_state(task_.state_folder, task_.fingerprint, layer.site.tensor.id);
+    StoredLayer stored = read_state(task_.state_folder, task_.fingerprint, layer.site.tensor.id);
+    if (!stored.damage.empty()) {
+      result_.warnings.push_back(fmt::format("the checkpoint \"{}\" is damaged: layer \"{}\" is solved again", stored.damage, layer.site.tensor.layer));
+    }
+    std::optional<LayerState>& state = stored.state;
     if (!state || state->layer.mask.size() != layer.site.tensor.count()) return false;
     for (const auto& [id, values] : state->tensors) {
       for (Parameter& parameter : networks_.pruned().parameters()) {

@@ -25,6 +25,10 @@ at::Tensor column_of(const at::Tensor& values, const at::Tensor& like) { return 
 LayerFit::LayerFit(NetworkPair& networks, const LinearSite& site, const TargetOptions& options, size_t batches)
     : networks_(networks), site_(site), options_(options), batches_(batches == 0 ? networks.batches() : std::min(batches, networks.batches())) {
   dense_weights_ = to_matrix(site, parameter(site.tensor.id).tensor);
+  if (site.adds_unknown) {
+    options_.dense_target = false;
+    options_.bias = false;
+  }
   if (options_.bias && !site.constants.empty()) constant_ = &site.constants.back();
   const at::Tensor size = site.scale.abs();
   usable_ = size > kSmallestScale * size.max();

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/log.h"
+
 namespace sparsify {
 namespace {
 
@@ -17,6 +19,9 @@ struct Reader {
   size_t step;
   size_t position;
 };
+
+/// The float types of ONNX that a constant may be cast to.
+const std::map<int64_t, at::ScalarType> kCasts = {{1, at::kFloat}, {10, at::kHalf}, {11, at::kDouble}, {16, at::kBFloat16}};
 
 /// Uses of slots in one plan.
 class Uses {
@@ -32,6 +37,11 @@ class Uses {
       }
     }
     for (const SlotRef ref : plan_.outputs) hidden_.insert(ref.index);
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      for (const int slot : plan_.steps[i].outputs) {
+        if (slot >= 0) producers_.emplace(slot, i);
+      }
+    }
     for (const auto& [slot, tensor] : plan_.stored) {
       stored_.emplace(slot, tensor);
       ++slots_of_[tensor.id];
@@ -41,14 +51,16 @@ class Uses {
   const std::vector<Reader>& readers(int slot) const { return readers_[static_cast<size_t>(slot)]; }
   /// Read by an output of the graph or inside a subgraph.
   bool is_hidden(int slot) const { return hidden_.contains(slot); }
+  /// The tensor of the file behind a value, seen through Identity and Cast; null for anything else.
   const StoredTensor* stored(SlotRef ref) const {
-    const auto found = stored_.find(ref.index);
-    return ref.depth != 0 || found == stored_.end() ? nullptr : &found->second;
+    const std::vector<int> slots = way_to_file(ref);
+    return slots.empty() ? nullptr : &stored_.at(slots.back());
   }
   /// The only use of that tensor in the model is this one.
   bool is_exclusive(SlotRef ref) const {
-    const StoredTensor* tensor = stored(ref);
-    return tensor != nullptr && slots_of_.at(tensor->id) == 1 && !is_hidden(ref.index) && readers(ref.index).size() == 1;
+    const std::vector<int> slots = way_to_file(ref);
+    if (slots.empty() || slots_of_.at(stored_.at(slots.back()).id) != 1) return false;
+    return std::all_of(slots.begin(), slots.end(), [&](int slot) { return !is_hidden(slot) && readers(slot).size() == 1; });
   }
   std::vector<int> slots_of(int id) const {
     std::vector<int> slots;
@@ -64,15 +76,42 @@ class Uses {
     if (values_.empty()) values_ = program_.stored_values();
     const auto found = values_.find(tensor->id);
     if (found == values_.end() || !found->second.is_tensor() || !found->second.tensor().is_floating_point()) return {};
-    return found->second.tensor().to(at::kCPU, at::kDouble);
+    at::Tensor value = found->second.tensor().to(at::kCPU);
+    const std::vector<int> slots = way_to_file(ref);
+    for (auto slot = slots.rbegin() + 1; slot != slots.rend(); ++slot) {
+      const Node& node = *plan_.steps[producers_.at(*slot)].node;
+      if (node.op_type == "Cast") value = value.to(kCasts.at(node.integer("to", 0)));
+    }
+    return value.to(at::kDouble);
   }
   const Plan& plan() const { return plan_; }
+  /// `computed by Reshape`, or `an input of the model`.
+  std::string origin(SlotRef ref) const {
+    const auto made = ref.depth == 0 ? producers_.find(ref.index) : producers_.end();
+    return made == producers_.end() ? "an input of the model" : "computed by " + plan_.steps[made->second].node->op_type;
+  }
 
  private:
+  /// From a value to the tensor of the file that it is, through Identity and Cast between floats; empty if it is none.
+  std::vector<int> way_to_file(SlotRef ref) const {
+    if (ref.depth != 0) return {};
+    std::vector<int> slots{ref.index};
+    while (!stored_.contains(slots.back())) {
+      const auto made = producers_.find(slots.back());
+      if (made == producers_.end()) return {};
+      const Step& step = plan_.steps[made->second];
+      const bool passes = step.node->domain.empty() && (step.node->op_type == "Identity" || (step.node->op_type == "Cast" && kCasts.contains(step.node->integer("to", 0))));
+      if (!passes || step.inputs.size() != 1 || step.inputs.front().depth != 0) return {};
+      slots.push_back(step.inputs.front().index);
+    }
+    return slots;
+  }
+
   const Program& program_;
   const Plan& plan_;
   std::vector<std::vector<Reader>> readers_;
   std::set<int> hidden_;
+  std::map<int, size_t> producers_;  ///< by slot
   std::map<int, StoredTensor> stored_;
   std::map<int, int> slots_of_;
   mutable std::map<int, Value> values_;
@@ -203,6 +242,22 @@ class Follower {
   bool normalised_ = false;
 };
 
+/// [1, 10, 6] is the one matrix [10, 6].
+void drop_leading_ones(PrunableTensor& tensor) {
+  while (tensor.shape.size() > 2 && tensor.shape.front() == 1 && tensor.output_axis != 0 && tensor.input_axis != 0) {
+    tensor.shape.erase(tensor.shape.begin());
+    if (tensor.output_axis > 0) --tensor.output_axis;
+    if (tensor.input_axis > 0) --tensor.input_axis;
+  }
+}
+
+/// A bias of the node itself: one number for all, or one for each output.
+bool is_one_an_output(const at::Tensor& bias, const LinearSite& site) {
+  if (bias.numel() == 1) return true;
+  if (bias.numel() != site.rows) return false;
+  return site.weight_on_left ? bias.dim() == 2 && bias.size(0) == site.rows : bias.size(-1) == site.rows;
+}
+
 }  // namespace
 
 LinearSite find_site(const Program& program, const PrunableTensor& tensor, std::string& reason) {
@@ -238,10 +293,12 @@ LinearSite find_site(const Program& program, const PrunableTensor& tensor, std::
     site.rows = tensor.shape[1] * groups;
     site.columns = tensor.count() / site.rows;
   } else if ((op == "Gemm" || op == "MatMul") && node.domain.empty() && reader.position <= 1) {
-    if (tensor.shape.size() != 2 || tensor.output_axis < 0 || tensor.input_axis < 0) return refuse("a product with more than one weight matrix");
+    drop_leading_ones(site.tensor);
+    const PrunableTensor& matrix = site.tensor;
+    if (matrix.shape.size() != 2 || matrix.output_axis < 0 || matrix.input_axis < 0) return refuse("a product with more than one weight matrix");
     site.weight_on_left = reader.position == 0;
-    site.rows = tensor.shape[static_cast<size_t>(tensor.output_axis)];
-    site.columns = tensor.shape[static_cast<size_t>(tensor.input_axis)];
+    site.rows = matrix.shape[static_cast<size_t>(matrix.output_axis)];
+    site.columns = matrix.shape[static_cast<size_t>(matrix.input_axis)];
     if (op == "Gemm") {
       site.alpha = static_cast<double>(node.number("alpha", 1.0F));
       site.transposed_input = node.integer(site.weight_on_left ? "transB" : "transA", 0) != 0;
@@ -254,13 +311,18 @@ LinearSite find_site(const Program& program, const PrunableTensor& tensor, std::
   site.input_slot = input.index;
   site.scale = at::ones({site.rows}, at::kDouble);
   site.shift = at::zeros({site.rows}, at::kDouble);
-  if (step.inputs.size() > 2 && step.inputs[2].index >= 0) {
+  const double beta = op == "Gemm" ? static_cast<double>(node.number("beta", 1.0F)) : 1.0;
+  if (step.inputs.size() > 2 && step.inputs[2].index >= 0 && beta != 0) {
     const at::Tensor bias = uses.constant(step.inputs[2]);
-    const double beta = op == "Gemm" ? static_cast<double>(node.number("beta", 1.0F)) : 1.0;
-    const bool plain = bias.defined() && !site.weight_on_left && (bias.numel() == 1 || (bias.numel() == site.rows && bias.size(-1) == site.rows));
-    if (!plain) return refuse("its bias is not one number a channel");
+    if (!bias.defined() || !is_one_an_output(bias, site)) {
+      site.adds_unknown = true;
+      site.target_slot = step.outputs.front();
+      log_verbose("{}: its bias ({}) is not one number an output: the weights are solved by themselves", tensor.layer,
+                  bias.defined() ? to_text(Shape(bias.sizes().vec())) : uses.origin(step.inputs[2]));
+      return site;
+    }
     site.shift = (bias * beta).reshape({-1}).expand({site.rows}).clone();
-    if (bias.numel() == site.rows && beta != 0 && uses.is_exclusive(step.inputs[2])) {
+    if (bias.numel() == site.rows && uses.is_exclusive(step.inputs[2])) {
       site.constants.push_back({.id = uses.stored(step.inputs[2])->id, .scale = at::full({site.rows}, beta, at::kDouble)});
     }
   }
@@ -303,7 +365,8 @@ at::Tensor to_matrix(const LinearSite& site, const at::Tensor& stored) {
     const int64_t inputs = wide.size(0) / site.groups;
     return wide.reshape({site.groups, inputs, site.rows / site.groups, -1}).permute({0, 2, 1, 3}).reshape({site.rows, site.columns});
   }
-  return site.tensor.output_axis == 0 ? wide.contiguous() : wide.t().contiguous();
+  const at::Tensor matrix = wide.reshape(at::IntArrayRef(site.tensor.shape));  // without leading ones
+  return site.tensor.output_axis == 0 ? matrix.contiguous() : matrix.t().contiguous();
 }
 
 at::Tensor from_matrix(const LinearSite& site, const at::Tensor& matrix) {

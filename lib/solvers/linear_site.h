@@ -29,7 +29,7 @@ struct AddedConstant {
 struct LinearSite {
   enum class Kind { Conv, ConvTranspose, Product };
 
-  PrunableTensor tensor{};
+  PrunableTensor tensor{};   ///< of a product without its leading axes of one
   Kind kind = Kind::Product;
   size_t step = 0;           ///< in the plan
   int input_slot = -1;       ///< x
@@ -45,6 +45,9 @@ struct LinearSite {
   at::Tensor scale{};        ///< [O] float64
   at::Tensor shift{};        ///< [O] float64
   std::vector<AddedConstant> constants{};  ///< that nothing else uses, and that may therefore move
+  /// The node adds what is not one number an output (a matrix, or what data decides): the dense value behind it is then no target of
+  /// the weights, and their own output on the pruned network's input is. Nothing behind the node is followed.
+  bool adds_unknown = false;
 
   // BatchNormalization right behind the layer whose statistics nothing else uses; -1: none.
   int mean_id = -1;

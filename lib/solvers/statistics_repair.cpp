@@ -64,7 +64,7 @@ class Repair {
       if (tensor.kind != "weight") continue;
       std::string reason;
       LinearSite site = find_site(networks_.pruned(), tensor, reason);
-      if (!reason.empty()) continue;
+      if (!reason.empty() || site.adds_unknown) continue;
       if (site.kind == LinearSite::Kind::Product && !pruned.contains(tensor.id)) continue;
       sites.push_back(std::move(site));
     }

@@ -9,7 +9,8 @@
 #include <numeric>
 #include <random>
 
-#include "allocators/allocator.h"
+#include "allocators/budget_warnings.h"
+#include "allocators/checked_allocator.h"
 #include "allocators/damage_curve.h"
 #include "base/error.h"
 #include "support/catch.h"
@@ -390,5 +391,52 @@ TEST_CASE("pruning 20 % of what is left, 10 % in the last layer, gives the densi
     last = kept_count(last, 0.1);
     const auto found = percent.find(round);
     if (found != percent.end()) CHECK(100.0 * static_cast<double>(hidden + last) / 266'200 == Approx(found->second).margin(0.006));
+  }
+}
+
+TEST_CASE("a budget that does not fit the layers, their limits or the target is told with the allocation's name", "[allocators][plugins]") {
+  class Given final : public Allocator {
+   public:
+    explicit Given(Budget budget) : budget_(std::move(budget)) {}
+    Budget allocate(const AllocationTask&) const override { return budget_; }
+
+   private:
+    Budget budget_;
+  };
+  const Layers layers({{1, 2, 3, 4}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}});
+  const auto said = [&](const Budget& budget, std::vector<int64_t> floors = {}, std::vector<int64_t> ceilings = {}) -> std::string {
+    const Given given(budget);
+    try {
+      layers.allocate_with(CheckedAllocator(given, {.family = "allocation", .name = "mine", .where = "r.yaml:3"}), 0.5, std::move(floors), std::move(ceilings));
+    } catch (const ConfigError& error) {
+      return error.problem().what;
+    }
+    return "right";
+  };
+  CHECK(said({2, 5}) == "right");
+  CHECK(said({0, 7}) == "right");
+  CHECK(said({}) == "the allocation \"mine\" gives budgets for 0 of 2 layers");
+  CHECK(said({-5, 7}) == "the allocation \"mine\" keeps -5 units of layer \"/layer0\", where 0 to 4 may be kept");
+  CHECK(said({2, 20}) == "the allocation \"mine\" keeps 20 units of layer \"/layer1\", where 0 to 10 may be kept");
+  CHECK(said({1, 6}, {2, 0}) == "the allocation \"mine\" keeps 1 units of layer \"/layer0\", where 2 to 4 may be kept");
+  CHECK(said({4, 10}) == "the allocation \"mine\" keeps 14 units in all where the target keeps 7");
+  CHECK(said({0, 0}) == "the allocation \"mine\" keeps 0 units in all where the target keeps 7");
+  CHECK(said({2, 1}, {}, {4, 1}) == "right");  // as uniform: the ceiling's loss is not made up for
+  for (const std::string& name : Registry<Allocator>::instance().names()) {
+    if (name == "sensitivity") continue;  // wants a table
+    const auto allocator = Registry<Allocator>::instance().make(name, Options{});
+    const CheckedAllocator checked(*allocator, {.family = "allocation", .name = name, .where = "test"});
+    for (const double sparsity : {0.0, 0.37, 0.9, 0.99}) {
+      INFO(name << " at " << sparsity);
+      const Layers normal = normal_layers();
+      std::vector<int64_t> floors;
+      std::vector<int64_t> ceilings;
+      for (const int64_t units : normal.units()) {
+        floors.push_back(units / 10);
+        ceilings.push_back((units + 1) / 2);
+      }
+      CHECK_NOTHROW(normal.allocate_with(checked, sparsity));
+      CHECK_NOTHROW(normal.allocate_with(checked, sparsity, floors, ceilings));
+    }
   }
 }

@@ -71,8 +71,39 @@ def documented(where):
     equal(sorted(listing(where)), ["libchannel_relative.so"], "files")
 
 
+def checked(where):
+    library = os.path.join(FOLDER, "libplugin_bad.so")
+    out = os.path.join(where, "slim.onnx")
+
+    def refused(flag, name, what, *more):
+        run = sparsify("prune", DIGITS, "-o", out, "--sparsity", "0.5", flag, name, "--plugin", library, *more)
+        check_error(run, 2, what=what, fix="mend the plugin")
+        check(f'"{name.removeprefix("schedule=")}"' in run.stderr and "bug" not in run.stderr, f"the plugin is not named: {run.stderr}")
+        equal(listing(where), {}, "files")
+
+    refused("--criterion", "nan_scores", "scores element 0 of")
+    refused("--criterion", "throws", "failed: boom")
+    refused("--criterion", "throws_logic", "failed: too far")
+    refused("--criterion", "throws_number", "failed: an exception that is no std::exception")
+    refused("--criterion", "throws_at_once", "failed: no licence")
+    refused("--criterion", "nan_scores", "scores element 0 of", "--pattern", "channel")
+    refused("--allocation", "empty", "gives budgets for 0 of")
+    refused("--allocation", "negative", "keeps -5 units of layer")
+    refused("--allocation", "twice", "may be kept")
+    refused("--allocation", "everything", "in all where the target keeps")
+    refused("--pattern", "keeps_all", "weights were asked for")
+    refused("--pattern", "wrong_size", "a mask of 3 elements")
+    train = os.path.join(os.path.dirname(DIGITS), "digits-train.npz")
+    trained = ["--train-data", f"npz:{train},scale=16", "--set", "train.steps=4"]
+    refused("--set", "schedule=falls", "lets the sparsity fall from 0.5 to 0.1", *trained)
+    refused("--set", "schedule=too_high", "gives the sparsity 1.7 at progress 0", *trained)
+    refused("--set", "schedule=no_number", "gives the sparsity nan at progress 0", *trained)
+    refused("--set", "schedule=ends_elsewhere", "ends at the sparsity 0.25 where the target is 0.5", *trained)
+
+
 case("the example plugin adds a criterion and an allocation with their options", adds)
 case("a run with the example plugin is exact, verified and repeatable", prunes)
 case("libraries that are no fitting plugin are refused with the reason", refuses)
+case("what a plugin gives is checked, and what it throws is told as its own", checked)
 case("the command that the documentation gives builds a plugin that loads", documented)
 finish()

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "criteria/criterion.h"
+#include "criteria/checked_scores.h"
 #include "support/catch.h"
 #include "support/layers.h"
 
@@ -35,4 +35,31 @@ TEST_CASE("a square beyond float32 becomes its largest number", "[criteria][magn
 
 TEST_CASE("an unknown norm is refused where it was written", "[criteria][magnitude]") {
   CHECK_THROWS_AS(magnitude("{norm: l3}", {1}), ConfigError);
+}
+
+TEST_CASE("a score that is not finite is told with the criterion, the layer and the element", "[criteria][plugins]") {
+  class Given final : public Criterion {
+   public:
+    void score(const PrunableTensor&, std::span<const float>, const LayerEvidence&, std::span<float> scores) const override {
+      scores[2] = std::numeric_limits<float>::infinity();
+    }
+  };
+  class Fails final : public Criterion {
+   public:
+    void score(const PrunableTensor&, std::span<const float>, const LayerEvidence&, std::span<float>) const override { throw 42; }
+  };
+  const std::vector<float> values{1, -2, 3, -4};
+  const HostTensor weights = HostTensor::of<float>(DType::Float32, {2, 2}, values);
+  const auto said = [&](const Criterion& criterion) -> std::string {
+    std::vector<float> buffer;
+    try {
+      checked_scores(criterion, {.family = "criterion", .name = "mine", .where = "r.yaml:3"}, conv_layer({2, 2}, "w"), weights, {}, buffer);
+    } catch (const ConfigError& error) {
+      return error.problem().what;
+    }
+    return "finite";
+  };
+  CHECK(said(Given{}) == "the criterion \"mine\" scores element 2 of \"w\" with inf");
+  CHECK(said(Fails{}) == "the criterion \"mine\" failed: an exception that is no std::exception");
+  CHECK(said(*Registry<Criterion>::instance().make("magnitude", Options())) == "finite");
 }

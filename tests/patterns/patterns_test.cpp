@@ -2,7 +2,7 @@
 #include <random>
 
 #include "base/error.h"
-#include "patterns/pattern.h"
+#include "patterns/checked_mask.h"
 #include "support/catch.h"
 #include "support/layers.h"
 
@@ -164,4 +164,39 @@ TEST_CASE("N:M keeps as much of normal weights as order statistics say", "[patte
   const auto [magnitude, energy] = retention(make_pattern(Setting("unstructured"), "test")->select(layer, scores, layer.count() / 2));
   CHECK(magnitude == Approx(.79655).epsilon(0).margin(1e-3));
   CHECK(energy == Approx(.92867).epsilon(0).margin(1e-3));
+}
+
+TEST_CASE("a mask of the wrong size or with another count than was asked for is told with the pattern's name", "[patterns][plugins]") {
+  class Stubborn final : public Pattern {
+   public:
+    Stubborn(int64_t units, BitMask mask) : units_(units), mask_(std::move(mask)) {}
+    std::string describe() const override { return "stubborn"; }
+    int64_t units(const PrunableTensor&) const override { return units_; }
+    BitMask select(const PrunableTensor&, ScoreView, int64_t) const override { return mask_; }
+
+   private:
+    int64_t units_;
+    BitMask mask_;
+  };
+  const PrunableTensor layer = conv_layer({2, 3}, "w");
+  const std::vector<float> scores{1, 2, 3, 4, 5, 6};
+  const PluginName name{.family = "pattern", .name = "mine", .where = "r.yaml:3"};
+  const auto said = [&](int64_t units, const std::vector<uint8_t>& mask, int64_t keep) -> std::string {
+    const Stubborn pattern(units, bits(mask));
+    try {
+      checked_units(pattern, name, layer);
+      checked_mask(pattern, name, layer, scores, keep);
+    } catch (const ConfigError& error) {
+      return error.problem().what;
+    }
+    return "right";
+  };
+  CHECK(said(6, {1, 0, 1, 0, 1, 0}, 3) == "right");
+  CHECK(said(6, {1, 1, 1, 1, 1, 1}, 3) == "the pattern \"mine\" keeps 6 weights of \"w\", where 3 of 6 weights were asked for");
+  CHECK(said(6, {1, 1, 1}, 3) == "the pattern \"mine\" gives a mask of 3 elements for \"w\", which has 6");
+  CHECK(said(2, {1, 1, 1, 0, 0, 0}, 1) == "right");  // two units of three
+  CHECK(said(2, {1, 1, 1, 1, 1, 1}, 1) == "the pattern \"mine\" keeps 6 weights of \"w\", where 1 of 2 units were asked for");
+  CHECK(said(2, {0, 0, 0, 0, 0, 0}, 1) == "the pattern \"mine\" keeps 0 weights of \"w\", where 1 of 2 units were asked for");
+  CHECK(said(7, {1, 0, 1, 0, 1, 0}, 3) == "the pattern \"mine\" divides the 6 weights of \"w\" into 7 units");
+  CHECK(checked_mask(*pattern_of("{block: [1, 3]}"), name, layer, scores, 1) == bits({0, 0, 0, 1, 1, 1}));
 }

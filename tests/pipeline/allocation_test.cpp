@@ -179,6 +179,23 @@ TEST_CASE("layers on another scale are named in one warning, where magnitudes ar
   CHECK(count("sparsity: 0.5, allocation: global, criterion: {name: magnitude, normalise: layer}") == 0);
 }
 
+TEST_CASE("uniform says when limits of single layers move the sparsity, which no other layer makes up for", "[pipeline][allocation]") {
+  const Decisions held = decide_by("{sparsity: 0.5, allocation: uniform, density_limits: {\"block*\": [0.1, 0.3]}}");
+  int64_t wanted = 0;
+  int64_t layers = 0;
+  for (const Decision& one : held.decided) {
+    wanted += kept_count(one.mask.size(), 0.5);
+    layers += one.tensor.layer.starts_with("block") ? 1 : 0;
+  }
+  REQUIRE(layers > 1);
+  REQUIRE(kept_of(held) < wanted);
+  CHECK(mentions(held.warnings, "the floors and ceilings of " + std::to_string(layers) + " layers keep " + std::to_string(kept_of(held)) + " instead of " +
+                                    std::to_string(wanted) + ": more sparsity than asked for"));
+  CHECK(mentions(decide_by("{sparsity: 0.5, allocation: uniform, density_limits: {\"block1*\": [0.9, 1]}}").warnings, "less sparsity than asked for"));
+  CHECK_FALSE(mentions(decide_by("{sparsity: 0.5, allocation: uniform}").warnings, "than asked for"));
+  CHECK_FALSE(mentions(decide_by("{sparsity: 0.5, allocation: uniform, density_limits: {\"block*\": [0.1, 0.6]}}").warnings, "than asked for"));
+}
+
 TEST_CASE("auto tries on calibration data and says why it chose", "[pipeline][allocation]") {
   const Decisions decisions = decide_by("{sparsity: 0.8, allocation: auto}", kTrain);
   REQUIRE(decisions.notes.size() == 1);

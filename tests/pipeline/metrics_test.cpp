@@ -102,6 +102,31 @@ TEST_CASE("auc counts a tie between the classes as half", "[pipeline][metrics]")
   CHECK(value_of("auc", scores, labels({1, 1, 0, 0}), 4) == Approx(3.5 / 4));
 }
 
+TEST_CASE("auc of labels shaped like the output is the mean over its columns", "[pipeline][metrics]") {
+  // Column 0: positives 0.9, 0.4 and negatives 0.1, 0.6: 3 of 4 pairs. Column 1: positive 0.2, negatives 0.2, 0.8, 0.1: 1.5 of 3.
+  // Column 2 is positive throughout and left out.
+  const HostTensor scores = HostTensor::of<float>(DType::Float32, {4, 3}, {.9F, .2F, 1, .1F, .2F, 2, .4F, .8F, 3, .6F, .1F, 4});
+  const std::vector<int64_t> ones = {1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 0, 1};
+  const double expected = (3.0 / 4 + 1.5 / 3) / 2;
+  CHECK(value_of("auc", scores, HostTensor::of<int64_t>(DType::Int64, {4, 3}, ones), 4) == Approx(expected));
+  const std::vector<float> floats(ones.begin(), ones.end());
+  CHECK(value_of("auc", scores, HostTensor::of<float>(DType::Float32, {4, 3}, floats), 4) == Approx(expected));
+  // Of the first two samples column 1 alone ties, and column 0 has its pair right: (1 + 0.5) / 2.
+  CHECK(value_of("auc", scores, HostTensor::of<int64_t>(DType::Int64, {4, 3}, ones), 2) == Approx(0.75));
+  const auto said = [&](const HostTensor& labels) {
+    try {
+      value_of("auc", scores, labels, 4);
+    } catch (const Error& error) {
+      CHECK(error.exit_code() == kUnusable);
+      return error.problem().what;
+    }
+    return std::string("accepted");
+  };
+  CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 2}, std::vector<int64_t>(8, 0))) == "labels [4,2] do not fit the output [4,3]");
+  CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 3}, std::vector<int64_t>(12, 1))) == "no column of the labels has both a 0 and a 1 in 4 samples");
+  CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 3}, std::vector<int64_t>(12, 2))) == "label 2 is neither 0 nor 1");
+}
+
 TEST_CASE("a label outside the classes names the sample and the width", "[pipeline][metrics]") {
   try {
     value_of("top1", kScores, labels({2, 3, 1}), 3);

@@ -89,6 +89,28 @@ TEST_CASE("sensitivity measures each layer alone at exact counts", "[pipeline][s
   CHECK(report.verification[0].passed);
 }
 
+TEST_CASE("a pattern that chooses within channels is not measured with a criterion that scores channels", "[pipeline][sensitivity]") {
+  SensitivityRequest one = request(digits());
+  one.recipe.prune[0].criterion = Setting("apoz");
+  one.patterns = {Setting("2:4"), Setting("per_row"), Setting("unstructured")};
+  const SensitivityReport report = measure_sensitivity(one);
+  REQUIRE_FALSE(report.layers.empty());
+  for (const SensitivityLayer& layer : report.layers) {
+    INFO(layer.name);
+    for (const SensitivityPoint& point : layer.points) CHECK(point.pattern == "unstructured");
+    const auto said = [&](const std::string& pattern) {
+      return std::any_of(layer.refused.begin(), layer.refused.end(), [&](const auto& refused) {
+        return refused.first == pattern && (refused.second == "the criterion gives all weights of an output channel one score, and the pattern " + pattern + " chooses among them" ||
+                                            layer.first);  // whose shape takes no groups of four
+      });
+    };
+    CHECK(said("2:4"));
+    CHECK(said("per_row"));
+  }
+  one.patterns = {Setting("2:4")};
+  CHECK_THROWS_AS(measure_sensitivity(one), ConfigError);
+}
+
 TEST_CASE("a group's row is what its cut measures", "[pipeline][sensitivity]") {
   const std::string criterion = GENERATE("magnitude", "reconstruction");
   INFO(criterion);

@@ -1,5 +1,7 @@
+#include <limits>
+
 #include "base/error.h"
-#include "schedules/schedule.h"
+#include "schedules/sound_schedule.h"
 #include "support/catch.h"
 #include "support/plugins.h"
 
@@ -68,4 +70,33 @@ TEST_CASE("a window moves the rise", "[schedules][linear]") {
   CHECK(linear->sparsity_at(0.9, 0.8) == 0.8);
   CHECK_THROWS_AS(schedule("linear", "{begin: 0.5, end: 0.5}"), ConfigError);
   CHECK_THROWS_AS(schedule("cubic", "{initial: 1.0}"), ConfigError);
+}
+
+TEST_CASE("a schedule that is no number, falls or ends elsewhere is told before the work, and all of ours are sound", "[schedules][plugins]") {
+  class Given final : public Schedule {
+   public:
+    explicit Given(double (*curve)(double progress, double target)) : curve_(curve) {}
+    double sparsity_at(double progress, double target) const override { return curve_(progress, target); }
+
+   private:
+    double (*curve_)(double, double);
+  };
+  const PluginName name{.family = "schedule", .name = "mine", .where = "r.yaml:3 (schedule)"};
+  const auto said = [&](double (*curve)(double, double)) -> std::string {
+    try {
+      require_sound(Given(curve), name, 0.8);
+    } catch (const ConfigError& error) {
+      CHECK(error.problem().where == "r.yaml:3 (schedule)");
+      return error.problem().what;
+    }
+    return "sound";
+  };
+  CHECK(said([](double progress, double target) { return progress * target; }) == "sound");
+  CHECK(said([](double progress, double target) { return progress < 0.5 ? std::numeric_limits<double>::quiet_NaN() : target; }) == "the schedule \"mine\" gives the sparsity nan at progress 0, which is not in [0, 1]");
+  CHECK(said([](double progress, double) { return progress < 0.5 ? 0.8 : 0.5; }) == "the schedule \"mine\" lets the sparsity fall from 0.8 to 0.5 at progress 0.5");
+  CHECK(said([](double progress, double) { return progress / 2; }) == "the schedule \"mine\" ends at the sparsity 0.5 where the target is 0.8");
+  CHECK(said([](double, double) -> double { throw std::runtime_error("out of order"); }) == "the schedule \"mine\" failed: out of order");
+  for (const std::string& ours : Registry<Schedule>::instance().names()) {
+    for (const double target : {0.0, 0.3, 0.5, 0.999}) CHECK_NOTHROW(require_sound(*schedule(ours), name, target));
+  }
 }

@@ -84,6 +84,10 @@ struct Case {
   }
 };
 
+/// A bias that is stored in another type than it is computed in.
+const std::string kCastBias = "g (float[N,5] x) => (float[N,3] y) <" + tensor("w", {5, 3}, .1) +
+                              ", double[3] h = {0.5, -1, 0.25}> { i = Cast <to = 1> (h) b = Identity (i) y = Gemm (x, w, b) }";
+
 const std::vector<std::string> kLayers = {
     "g (float[N,4,6,5] x) => (float[N,6,3,2] y) <" + tensor("w", {6, 4, 3, 3}, .1) + ", " + tensor("b", {6}, .5) +
         "> { y = Conv <strides = [2, 2], pads = [1, 0, 0, 1]> (x, w, b) }",
@@ -102,6 +106,9 @@ const std::vector<std::string> kLayers = {
     "g (float[N,5,7] x) => (float[N,3,7] y) <" + tensor("w", {3, 5}, .1) + "> { y = MatMul (w, x) }",
     "g (float[N,7,5] x) => (float[N,7,3] y) <" + tensor("w", {3, 5}, .1) +
         "> { t = Transpose <perm = [1, 0]> (w) y = MatMul (x, t) }",
+    "g (float[N,5] x) => (float[1,N,3] y) <" + tensor("w", {1, 5, 3}, .1) + "> { y = MatMul (x, w) }",
+    kCastBias,
+    "g (float[N,5] x) => (float[N,3] y) <" + tensor("w", {5, 3}, .1) + ", " + tensor("h", {3}, .7) + "> { b = Sigmoid (h) y = Gemm (x, w, b) }",
 };
 
 const std::string kResidual =
@@ -264,6 +271,26 @@ TEST_CASE("A bias is fitted together with the weights, BatchNormalization's shif
   REQUIRE(with_norm.output_error(fitted) <= with_norm.output_error(fixed) * 1.0001);
 }
 
+TEST_CASE("A bias behind Cast is fitted and goes back in its stored type; one that is no constant leaves the weights to be solved", "[solvers][engine]") {
+  const Case cast(kCastBias);
+  const Correction fitted = cast.correct({cast.layer("w", 0.5, "{name: gradual, bias: true}")});
+  const Correction fixed = cast.correct({cast.layer("w", 0.5, "{name: gradual, bias: false}")});
+  REQUIRE(fitted.warnings.empty());
+  REQUIRE(fitted.tensors.size() == 2);
+  REQUIRE(fixed.tensors.size() == 1);
+  for (const auto& [id, values] : fitted.tensors) CHECK(values.type() == (values.count() == 3 ? DType::Float64 : DType::Float32));
+  CHECK(cast.output_error(fitted) <= cast.output_error(fixed) * 1.0001);
+  const Case computed(kLayers.back());
+  for (const std::string solver : {"gradual", "{name: gradual, bias: false}", "sparsegpt", "{name: obs, target: dense}"}) {
+    INFO(solver);
+    const Correction done = computed.correct({computed.layer("w", 0.5, solver)});
+    CHECK(done.warnings.empty());
+    CHECK(done.layers[0].note.empty());
+    CHECK(*done.layers[0].error < *done.layers[0].error_before);
+    CHECK(done.tensors.size() == 1);
+  }
+}
+
 TEST_CASE("Layers that cannot be solved are masked and named", "[solvers][engine]") {
   const Case shared("g (float[N,5] x) => (float[N,5] y) <" + tensor("w", {5, 5}, .1) + "> { z = MatMul (x, w) r = Relu (z) y = MatMul (r, w) }");
   const Correction done = shared.correct({shared.layer("w", 0.5, "gradual")});
@@ -292,5 +319,46 @@ TEST_CASE("An interrupted correction goes on with the layers that were finished"
   // A file that another run left, or half of one, is not taken.
   std::ofstream(folder / ("solved-" + std::to_string(layers[0].tensor.id) + ".safetensors")) << "half";
   REQUIRE_FALSE(block.correct(layers, folder.string(), /*resume=*/true).layers[0].resumed);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("A damaged checkpoint of a layer is told and the layer solved again, whichever byte is wrong", "[solvers][resume]") {
+  const Case block(kResidual, 64);
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("sparsify-damage-" + std::to_string(::getpid()));
+  const std::vector<LayerTask> layers = {block.layer("a", 0.5, "gradual")};
+  const Correction first = block.correct(layers, folder.string());
+  const std::filesystem::path file = folder / ("solved-" + std::to_string(layers[0].tensor.id) + ".safetensors");
+  std::string whole;
+  {
+    std::ifstream in(file, std::ios::binary);
+    whole.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto with = [&](size_t at, const std::string& text) { return std::string(whole).replace(at, text.size(), text); };
+  const size_t id = whole.find("\"" + std::to_string(layers[0].tensor.id) + "\":{\"dtype\"");
+  const size_t shape = whole.find("[6,8]");
+  REQUIRE(id != std::string::npos);
+  REQUIRE(shape != std::string::npos);
+  std::string flipped = whole;
+  flipped[whole.size() - 2] = static_cast<char>(flipped[whole.size() - 2] ^ 1);  // one bit of a weight or of the mask
+  const std::vector<std::string> damaged = {flipped, with(id, "\"x\""), with(shape, "[8,6]"), with(shape, "[6,9]"),
+                                            with(whole.find("\"run\":\"test\"") + 7, "tess"), whole.substr(0, whole.size() - 4), "half"};
+  for (const std::string& content : damaged) {
+    std::ofstream(file, std::ios::binary) << content;
+    const Correction again = block.correct(layers, folder.string(), /*resume=*/true);
+    REQUIRE_FALSE(again.layers[0].resumed);
+    REQUIRE(again.warnings.size() == first.warnings.size() + 1);
+    REQUIRE_THAT(again.warnings.back(), Catch::Contains("is damaged") && Catch::Contains(file.filename().string()) && Catch::Contains("solved again"));
+    const auto bytes = again.tensors.at(layers[0].tensor.id).bytes();
+    const auto expected = first.tensors.at(layers[0].tensor.id).bytes();
+    REQUIRE(std::equal(bytes.begin(), bytes.end(), expected.begin(), expected.end()));
+    REQUIRE(block.correct(layers, folder.string(), /*resume=*/true).layers[0].resumed);  // written anew
+  }
+  // A file of another layer under this name.
+  std::filesystem::rename(file, folder / "solved-other");
+  const std::vector<LayerTask> others = {block.layer("b", 0.5, "gradual")};
+  std::filesystem::rename(folder / "solved-other", folder / ("solved-" + std::to_string(others[0].tensor.id) + ".safetensors"));
+  const Correction other = block.correct(others, folder.string(), /*resume=*/true);
+  REQUIRE_FALSE(other.layers[0].resumed);
+  REQUIRE(other.warnings.size() == 1);
   std::filesystem::remove_all(folder);
 }

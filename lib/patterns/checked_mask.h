@@ -1,0 +1,23 @@
+#pragma once
+
+#include <vector>
+
+#include "base/plugin_call.h"
+#include "patterns/pattern.h"
+
+namespace sparsify {
+
+/// Pattern::units(), at most one a weight.
+/// throws ConfigError naming the plugin and the layer, also for what the plugin throws itself
+int64_t checked_units(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer);
+
+/// Pattern::unit_scores() with one finite score a unit.
+/// throws as above
+ScoreView checked_unit_scores(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, ScoreView scores, std::vector<float>& buffer);
+
+/// Pattern::select() with its mask checked: of the layer's size, and with as many units as were asked for. Of units of several
+/// weights it is known that each has at least one; a pattern that fixes its count is free in this.
+/// throws as above
+BitMask checked_mask(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, ScoreView scores, int64_t keep);
+
+}  // namespace sparsify
