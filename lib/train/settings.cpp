@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "train/loss_names.h"
 
 namespace sparsify {
 namespace {
@@ -65,7 +66,7 @@ LossSettings read_loss(const Setting& value) {
   const NamedOptions named = split_name(value.is_null() ? Setting("auto") : value, "train.loss");
   LossSettings read;
   read.name = named.name;
-  const std::vector<std::string> known = {"auto", "cross_entropy", "bce", "mse", "mae", "huber", "distill"};
+  const std::vector<std::string>& known = loss_names();
   if (std::find(known.begin(), known.end(), read.name) == known.end()) {
     throw ConfigError{{.what = fmt::format("no loss is named \"{}\"", read.name),
                        .where = fmt::format("{} (train.loss)", value.mark().text()),
