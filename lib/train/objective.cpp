@@ -32,6 +32,7 @@ at::Tensor plain(const at::Tensor& tensor) { return tensor.clone(); }
 Objective::Objective(const TrainTask& task, Program& program)
     : task_(task), program_(program), loss_(task.settings.loss), device_(program.parameters().front().tensor.device()) {
   const DistillSettings& distill = task.settings.distill;
+  require_mixable(task.settings, task.file->model().graph.inputs);
   loss_.name = loss_for(task);
   has_task_ = loss_.name != "distill";
   const bool needs_teacher = distill.active || !has_task_;
@@ -57,9 +58,18 @@ Objective::Objective(const TrainTask& task, Program& program)
 std::vector<Value> Objective::inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const {
   std::vector<Value> inputs;
   for (const HostTensor& input : batch.inputs) inputs.push_back(from_host(input));
-  if ((task_.settings.mixup > 0 || task_.settings.cutmix > 0) && inputs.front().is_tensor() && inputs.front().tensor().is_floating_point()) {
-    mixed = mix(task_.settings, inputs.front().tensor(), Rng(seed, "mix"));
-    inputs.front() = Value(mixed.input, inputs.front().type());
+  if (task_.settings.mixup <= 0 && task_.settings.cutmix <= 0) return inputs;
+  at::Tensor first;  // all inputs of a sample are mixed alike
+  for (Value& input : inputs) {
+    if (!input.is_tensor() || !input.tensor().is_floating_point()) continue;
+    const at::Tensor& own = input.tensor();
+    if (!first.defined()) {
+      first = own;
+      mixed = mix(task_.settings, own, Rng(seed, "mix"));
+      input = Value(mixed.input, input.type());
+    } else {
+      input = Value(mixed_alike(mixed, first, own), input.type());
+    }
   }
   return inputs;
 }
