@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "data/convert.h"
 #include "tensor/shape.h"
 
 namespace sparsify {

@@ -111,7 +111,7 @@ at::Tensor Objective::loss_with(const Batch& batch, const RunOptions& options) {
   const at::Tensor scores = scores_of(result, value_, batch.count);
   if (!teacher_) return task_part(scores, batch, mixed);
   const double share = has_task_ ? task_.settings.distill.weight : 1;
-  at::Tensor sum = teacher_part(result, scores, inputs, batch) * share;
+  at::Tensor sum = teacher_part(share, result, scores, inputs, batch);
   if (has_task_ && share < 1) sum = sum + task_part(scores, batch, mixed) * (1 - share);
   return sum;
 }
@@ -141,7 +141,7 @@ int64_t Objective::class_axis_of(const at::Tensor& scores, const Batch& batch) c
   return std::min(value_.class_axis, last);
 }
 
-at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch) {
+at::Tensor Objective::teacher_part(double share, const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch) {
   const DistillSettings& distill = task_.settings.distill;
   RunOptions options;
   options.bfloat16 = task_.bfloat16;
@@ -151,7 +151,7 @@ at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& s
   const int64_t count = batch.count;
   const int64_t axis = class_axis_of(scores, batch);
   const Distance distance = distance_for(distill, loss_, value_, scores, axis);
-  at::Tensor sum = distill_loss(distance, distill.temperature, scores, plain(scores_of(taught, teacher_value_, count)), axis);
+  at::Tensor sum = distill_loss(distance, distill.temperature, scores, plain(scores_of(taught, teacher_value_, count)), axis) * share;
   for (const std::string& feature : distill.features) {
     const at::Tensor ours = student.taps.at(feature).tensor();
     const at::Tensor theirs = plain(taught.taps.at(feature).tensor());

@@ -109,6 +109,12 @@ TrainSettings read_from(const Options& options) {
   read.loss = read_loss(options.value("loss", "auto, cross_entropy, bce, mse, mae, huber, distill"));
   read.distill = read_distill(options);
   if (read.loss.name == "distill") {
+    const Options distill = options.section("distill");
+    if (distill.has("weight") && read.distill.weight != 1) {
+      throw ConfigError{{.what = fmt::format("the teacher has a weight of {:.6g}, and loss: distill has no other loss to share with", read.distill.weight),
+                         .where = distill.where("weight"),
+                         .fix = "name the loss that takes the rest, such as loss: cross_entropy, or remove weight"}};
+    }
     read.distill.active = true;
     read.distill.weight = 1;
   }
