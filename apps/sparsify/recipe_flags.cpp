@@ -1,8 +1,12 @@
 #include "sparsify/recipe_flags.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
+#include "config/flag_over_recipe.h"
+#include "pipeline/families.h"
+#include "train/loss_names.h"
 
 namespace sparsify {
 namespace {
@@ -49,6 +53,13 @@ void name_optimizer(Setting& tree) {
   if (optimizer != nullptr && optimizer->is_map()) return;
   set_path(tree, "train.optimizer={name: " + (optimizer != nullptr && optimizer->is_text() ? optimizer->text() : "sgd") + "}", "--lr");
 }
+
+bool is_plugin(const std::string& family, const std::string& name) {
+  const std::vector<PluginEntry> plugins = plugins_of(family);
+  return std::any_of(plugins.begin(), plugins.end(), [&](const PluginEntry& plugin) { return plugin.name == name; });
+}
+
+bool is_loss(const std::string& name) { return std::find(loss_names().begin(), loss_names().end(), name) != loss_names().end(); }
 
 }  // namespace
 
@@ -106,11 +117,16 @@ Recipe RecipeFlags::recipe() const {
   const auto set_rule = [&tree](const std::string& text, const char* key, const char* flag) {
     if (!text.empty()) first_rule(tree).set(key, yaml_setting(text, flag));
   };
-  set_rule(criterion, "criterion", "--criterion");
-  set_rule(pattern, "pattern", "--pattern");
-  set_rule(allocation, "allocation", "--allocation");
+  const auto set_plugin = [&tree](const std::string& text, const char* key, const char* flag) {
+    if (text.empty()) return;
+    Setting& rule = first_rule(tree);
+    rule.set(key, flag_over_recipe(rule.find(key), yaml_setting(text, flag), flag, [key](const std::string& name) { return is_plugin(key, name); }));
+  };
+  set_plugin(criterion, "criterion", "--criterion");
+  set_plugin(pattern, "pattern", "--pattern");
+  set_plugin(allocation, "allocation", "--allocation");
   set_rule(sparsity, "sparsity", "--sparsity");
-  set_rule(solver, "solver", "--solver");
+  set_plugin(solver, "solver", "--solver");
   if (permute) set_rule("true", "permute", "--permute");
   const auto set_globs = [&tree](const std::vector<std::string>& globs, const char* key, const char* flag) {
     if (globs.empty()) return;
@@ -123,7 +139,8 @@ Recipe RecipeFlags::recipe() const {
   const auto set_data = [&tree](const std::string& text, const char* key, const char* flag) {
     if (text.empty()) return;
     if (tree.find("data") == nullptr || tree.find("data")->is_null()) tree.set("data", Setting(Setting::Map{}));
-    tree.find("data")->set(key, parse_data_flag(text, flag));
+    Setting& sets_of_data = *tree.find("data");
+    sets_of_data.set(key, with_set_options(sets_of_data.find(key), parse_data_flag(text, flag)));
   };
   set_data(data, "eval", "--data");
   set_data(train_data, "train", "--train-data");
@@ -135,7 +152,13 @@ Recipe RecipeFlags::recipe() const {
   if (!lr.empty()) name_optimizer(tree);
   set_train(epochs, "epochs", "--epochs");
   set_train(lr, "optimizer.lr", "--lr");
-  set_train(loss, "loss", "--loss");
+  if (!loss.empty()) {
+    const Setting* train = tree.find("train");
+    const Setting* before = train == nullptr ? nullptr : train->find("loss");
+    const Setting merged = flag_over_recipe(before, yaml_setting(loss, "--loss"), "--loss", is_loss);
+    set_path(tree, "train.loss=", "--loss");
+    *tree.find("train")->find("loss") = merged;
+  }
   if (!teacher.empty()) {
     const Setting* train = tree.find("train");
     if (train == nullptr || train->find("distill") == nullptr) set_path(tree, "train.distill={}", "--teacher");

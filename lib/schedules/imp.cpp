@@ -13,6 +13,11 @@ Imp::Imp(const Options& options)
     : rounds_(options.integer("rounds", 0, {.min = 0, .max = 1000}, "trainings; 0: as many as `fraction` needs")),
       fraction_(options.number("fraction", 0.2, {.min = 0, .max = 1, .below_max = true, .above_min = true},
                                "of the weights left that each round prunes, where rounds is not given")) {
+  if (rounds_ > 0 && options.has("fraction")) {
+    throw ConfigError{{.what = fmt::format("rounds: {} and the target give the fraction of each round, and fraction gives another", rounds_),
+                       .where = options.where("fraction"),
+                       .fix = "keep one: rounds, or fraction, which makes as many rounds as the target needs"}};
+  }
   const Setting rewind = options.value("rewind", "learning_rate (default), none, start, {to_step: 500} or {to_epoch: 1}");
   if (rewind.is_null() || (rewind.is_text() && rewind.text() == "learning_rate")) return;
   if (rewind.is_map()) {
@@ -20,6 +25,11 @@ Imp::Imp(const Options& options)
     to_step_ = to.integer("to_step", 0, {.min = 0}, "");
     to_epoch_ = to.optional_number("to_epoch", {.min = 0});
     to.reject_unread();
+    if (to.has("to_step") == to.has("to_epoch")) {
+      throw ConfigError{{.what = to.has("to_step") ? "rewind names a step and an epoch" : "rewind names neither a step nor an epoch",
+                         .where = options.where("rewind"),
+                         .fix = "give one: {to_step: 500} or {to_epoch: 1}"}};
+    }
     rewind_ = Rewind::Weights;
   } else if (rewind.is_text() && rewind.text() == "start") {
     rewind_ = Rewind::Weights;

@@ -47,6 +47,9 @@ class Loop {
                          .where = "data.train",
                          .fix = "use more samples, a smaller batch_size, or drop_last: false"}};
     }
+    if (together_.is_first() && schedule_->is_all_warmup({0, total_, per_epoch_})) {
+      log_warning("train.lr_schedule: the warm-up is longer than the run of {} steps ({} an epoch; warmup counts epochs): the schedule behind it never begins", total_, per_epoch_);
+    }
     objective_ = std::make_unique<Objective>(task, *program_);
     if (task.threads > 0) at::set_num_threads(task.threads);
     state_.attach(objective_->run_options());

@@ -91,12 +91,16 @@ class WithWarmup final : public LrSchedule {
  public:
   WithWarmup(std::unique_ptr<LrSchedule> after, double epochs) : after_(std::move(after)), epochs_(epochs) {}
   double factor(const TrainPoint& point) const override {
-    const int64_t steps = std::min<int64_t>(point.total - 1, std::llround(epochs_ * static_cast<double>(point.steps_per_epoch)));
+    const int64_t steps = std::min<int64_t>(point.total - 1, wanted(point));
     if (point.step < steps) return static_cast<double>(point.step + 1) / static_cast<double>(steps + 1);
     return after_->factor({point.step - steps, std::max<int64_t>(1, point.total - steps), point.steps_per_epoch});
   }
 
+  bool is_all_warmup(const TrainPoint& point) const override { return wanted(point) >= point.total; }
+
  private:
+  int64_t wanted(const TrainPoint& point) const { return std::llround(epochs_ * static_cast<double>(point.steps_per_epoch)); }
+
   std::unique_ptr<LrSchedule> after_;
   double epochs_;
 };
@@ -119,6 +123,11 @@ std::unique_ptr<LrSchedule> make_lr_schedule(const Setting& value, const std::st
                        .fix = suggest(named.name, registry.names())}};
   }
   const double warmup = named.options.number("warmup", 0, {.min = 0}, "epochs of linear rise before it");
+  if (named.name == "multi_step" && named.options.numbers("milestones", {}, {.min = 0}, "epochs at which the rate drops").empty()) {
+    throw ConfigError{{.what = "multi_step has no milestones, so that the learning rate would never drop",
+                       .where = value.mark().text() + " (" + path + ")",
+                       .fix = "name the epochs, as in {name: multi_step, milestones: [30, 60]}, or use constant"}};
+  }
   std::unique_ptr<LrSchedule> schedule = registry.make(named.name, named.options);
   named.options.reject_unread();
   if (warmup > 0) schedule = std::make_unique<WithWarmup>(std::move(schedule), warmup);

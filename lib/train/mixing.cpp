@@ -2,12 +2,14 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "data/convert.h"
 #include "tensor/shape.h"
 
 namespace sparsify {
@@ -31,6 +33,15 @@ at::Tensor draw_partners(int64_t count, Rng& rng) {
   return at::tensor(order, at::kLong);
 }
 
+/// Axis of the rows of images; the columns follow.
+int64_t rows_axis(const at::Tensor& images) { return images.size(3) <= 4 && images.size(1) > 4 ? 1 : 2; }
+
+void paste(at::Tensor& into_, const at::Tensor& from, const Rectangle& at) {
+  const int64_t rows = rows_axis(into_);
+  const auto part = [&](const at::Tensor& images) { return images.slice(rows, at.top, at.bottom).slice(rows + 1, at.left, at.right); };
+  part(into_).copy_(part(from));
+}
+
 }  // namespace
 
 Mixed mix(const TrainSettings& settings, const at::Tensor& input, Rng rng) {
@@ -49,8 +60,7 @@ Mixed mix(const TrainSettings& settings, const at::Tensor& input, Rng rng) {
     mixed.input = input * mixed.share + other * (1 - mixed.share);
     return mixed;
   }
-  const bool channels_last = input.size(3) <= 4 && input.size(1) > 4;
-  const int64_t rows = channels_last ? 1 : 2;
+  const int64_t rows = rows_axis(input);
   const auto window = [&](int64_t size) {
     const auto half = static_cast<int64_t>(std::sqrt(1 - mixed.share) * static_cast<double>(size) / 2);
     const auto centre = static_cast<int64_t>(rng.below(static_cast<uint64_t>(size)));
@@ -59,10 +69,46 @@ Mixed mix(const TrainSettings& settings, const at::Tensor& input, Rng rng) {
   const auto [top, bottom] = window(input.size(rows));
   const auto [left, right] = window(input.size(rows + 1));
   mixed.input = input.clone();
-  mixed.input.slice(rows, top, bottom).slice(rows + 1, left, right).copy_(other.slice(rows, top, bottom).slice(rows + 1, left, right));
+  mixed.pasted = Rectangle{.top = top, .bottom = bottom, .left = left, .right = right};
+  paste(mixed.input, other, *mixed.pasted);
   const double cut = static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(input.size(rows) * input.size(rows + 1));
   mixed.share = 1 - cut;  // of the pixels that are really its own
   return mixed;
+}
+
+at::Tensor mixed_alike(const Mixed& mixed, const at::Tensor& first, const at::Tensor& input) {
+  const at::Tensor other = input.index_select(0, mixed.partner.to(input.device()));
+  if (!mixed.pasted) return input * mixed.share + other * (1 - mixed.share);
+  const auto size_of = [](const at::Tensor& images) { return std::pair(images.size(rows_axis(images)), images.size(rows_axis(images) + 1)); };
+  if (input.dim() != 4 || size_of(input) != size_of(first)) {
+    throw ConfigError{{.what = fmt::format("cutmix cuts one rectangle out of all inputs, and one is {}, another {}", to_text(first.sizes().vec()), to_text(input.sizes().vec())),
+                       .where = "train.cutmix",
+                       .fix = "use mixup"}};
+  }
+  at::Tensor images = input.clone();
+  paste(images, other, *mixed.pasted);
+  return images;
+}
+
+void require_mixable(const TrainSettings& settings, const std::vector<ValueInfo>& inputs) {
+  if (settings.mixup <= 0 && settings.cutmix <= 0) return;
+  std::vector<const ValueInfo*> floats;
+  for (const ValueInfo& input : inputs) {
+    if (is_float(input.type)) floats.push_back(&input);
+  }
+  const std::string key = settings.cutmix > 0 ? "cutmix" : "mixup";
+  if (floats.empty()) {
+    throw ConfigError{{.what = fmt::format("{} mixes inputs of floats, and the model has none{}", key, inputs.empty() ? "" : ": " + inputs.front().signature()),
+                       .where = "train." + key,
+                       .fix = "remove it: indices have no values between them"}};
+  }
+  if (settings.cutmix <= 0) return;
+  for (const ValueInfo* input : floats) {
+    if (!input->shape || input->shape->size() == 4) continue;
+    throw ConfigError{{.what = fmt::format("cutmix wants images, and the input \"{}\" is {}", input->name, input->signature()),
+                       .where = "train.cutmix",
+                       .fix = "use mixup, which takes inputs of any shape"}};
+  }
 }
 
 }  // namespace sparsify

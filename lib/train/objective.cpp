@@ -32,6 +32,7 @@ at::Tensor plain(const at::Tensor& tensor) { return tensor.clone(); }
 Objective::Objective(const TrainTask& task, Program& program)
     : task_(task), program_(program), loss_(task.settings.loss), device_(program.parameters().front().tensor.device()) {
   const DistillSettings& distill = task.settings.distill;
+  require_mixable(task.settings, task.file->model().graph.inputs);
   loss_.name = loss_for(task);
   has_task_ = loss_.name != "distill";
   const bool needs_teacher = distill.active || !has_task_;
@@ -57,9 +58,18 @@ Objective::Objective(const TrainTask& task, Program& program)
 std::vector<Value> Objective::inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const {
   std::vector<Value> inputs;
   for (const HostTensor& input : batch.inputs) inputs.push_back(from_host(input));
-  if ((task_.settings.mixup > 0 || task_.settings.cutmix > 0) && inputs.front().is_tensor() && inputs.front().tensor().is_floating_point()) {
-    mixed = mix(task_.settings, inputs.front().tensor(), Rng(seed, "mix"));
-    inputs.front() = Value(mixed.input, inputs.front().type());
+  if (task_.settings.mixup <= 0 && task_.settings.cutmix <= 0) return inputs;
+  at::Tensor first;  // all inputs of a sample are mixed alike
+  for (Value& input : inputs) {
+    if (!input.is_tensor() || !input.tensor().is_floating_point()) continue;
+    const at::Tensor& own = input.tensor();
+    if (!first.defined()) {
+      first = own;
+      mixed = mix(task_.settings, own, Rng(seed, "mix"));
+      input = Value(mixed.input, input.type());
+    } else {
+      input = Value(mixed_alike(mixed, first, own), input.type());
+    }
   }
   return inputs;
 }
@@ -101,7 +111,7 @@ at::Tensor Objective::loss_with(const Batch& batch, const RunOptions& options) {
   const at::Tensor scores = scores_of(result, value_, batch.count);
   if (!teacher_) return task_part(scores, batch, mixed);
   const double share = has_task_ ? task_.settings.distill.weight : 1;
-  at::Tensor sum = teacher_part(result, scores, inputs, batch) * share;
+  at::Tensor sum = teacher_part(share, result, scores, inputs, batch);
   if (has_task_ && share < 1) sum = sum + task_part(scores, batch, mixed) * (1 - share);
   return sum;
 }
@@ -131,7 +141,7 @@ int64_t Objective::class_axis_of(const at::Tensor& scores, const Batch& batch) c
   return std::min(value_.class_axis, last);
 }
 
-at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch) {
+at::Tensor Objective::teacher_part(double share, const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch) {
   const DistillSettings& distill = task_.settings.distill;
   RunOptions options;
   options.bfloat16 = task_.bfloat16;
@@ -141,7 +151,7 @@ at::Tensor Objective::teacher_part(const RunResult& student, const at::Tensor& s
   const int64_t count = batch.count;
   const int64_t axis = class_axis_of(scores, batch);
   const Distance distance = distance_for(distill, loss_, value_, scores, axis);
-  at::Tensor sum = distill_loss(distance, distill.temperature, scores, plain(scores_of(taught, teacher_value_, count)), axis);
+  at::Tensor sum = distill_loss(distance, distill.temperature, scores, plain(scores_of(taught, teacher_value_, count)), axis) * share;
   for (const std::string& feature : distill.features) {
     const at::Tensor ours = student.taps.at(feature).tensor();
     const at::Tensor theirs = plain(taught.taps.at(feature).tensor());

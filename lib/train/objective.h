@@ -39,7 +39,8 @@ class Objective {
   at::Tensor loss_with(const Batch& batch, const RunOptions& options);
   std::vector<Value> inputs_of(const Batch& batch, uint64_t seed, Mixed& mixed) const;
   at::Tensor task_part(const at::Tensor& scores, const Batch& batch, const Mixed& mixed) const;
-  at::Tensor teacher_part(const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch);
+  /// Its share of the loss, and the features, which have a weight of their own.
+  at::Tensor teacher_part(double share, const RunResult& student, const at::Tensor& scores, const std::vector<Value>& inputs, const Batch& batch);
   std::string place_of(const Batch& batch, int64_t sample) const;
   int64_t class_axis_of(const at::Tensor& scores, const Batch& batch) const;
   at::Tensor scores_of(const RunResult& result, const LossValue& value, int64_t count) const;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "train/loss_names.h"
 
 namespace sparsify {
 namespace {
@@ -65,7 +66,7 @@ LossSettings read_loss(const Setting& value) {
   const NamedOptions named = split_name(value.is_null() ? Setting("auto") : value, "train.loss");
   LossSettings read;
   read.name = named.name;
-  const std::vector<std::string> known = {"auto", "cross_entropy", "bce", "mse", "mae", "huber", "distill"};
+  const std::vector<std::string>& known = loss_names();
   if (std::find(known.begin(), known.end(), read.name) == known.end()) {
     throw ConfigError{{.what = fmt::format("no loss is named \"{}\"", read.name),
                        .where = fmt::format("{} (train.loss)", value.mark().text()),
@@ -108,6 +109,12 @@ TrainSettings read_from(const Options& options) {
   read.loss = read_loss(options.value("loss", "auto, cross_entropy, bce, mse, mae, huber, distill"));
   read.distill = read_distill(options);
   if (read.loss.name == "distill") {
+    const Options distill = options.section("distill");
+    if (distill.has("weight") && read.distill.weight != 1) {
+      throw ConfigError{{.what = fmt::format("the teacher has a weight of {:.6g}, and loss: distill has no other loss to share with", read.distill.weight),
+                         .where = distill.where("weight"),
+                         .fix = "name the loss that takes the rest, such as loss: cross_entropy, or remove weight"}};
+    }
     read.distill.active = true;
     read.distill.weight = 1;
   }

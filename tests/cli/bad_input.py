@@ -207,6 +207,29 @@ def recipes():
     refused("an unknown device", 2, flags(*PRUNE, "--device", "gpu9"), "gpu9", "--device", ())
 
 
+def flags_over_sets():
+    """A flag that names a plugin does not hide what --set gives to the same key."""
+    base = ["prune", DIGITS, "-o", "out.onnx", "--sparsity", "0.5"]
+    train = [*base, "--train-data", EVAL, "--set", "train.steps=1"]
+    refused("an option of --set beside --criterion is read", 2, [*base, "--criterion", "magnitude", "--set", "prune.0.criterion.norm=l3"],
+            "l3", "--set (prune.0.criterion.norm)", "l1")
+    refused("an option that the plugin of the flag lacks", 2, [*base, "--criterion", "magnitude", "--set", "prune.0.criterion.order=2"],
+            "order", "--set (prune.0.criterion.order)")
+    refused("an option of --set beside --loss is read", 2, [*train, "--loss", "cross_entropy", "--set", "train.loss={label_smoothing: 2}"],
+            "label_smoothing is 2", "--set (train.loss.label_smoothing)")
+    refused("an output of --set beside --loss is read", 2, [*train, "--loss", "cross_entropy", "--set", "train.loss.output=nope"], "nope", "train.loss")
+
+    def kept(folder):
+        write(os.path.join(folder, "r.yaml"), "prune: {criterion: {name: taylor, order: 2}, sparsity: 0.5}\n")
+        same = succeeds("prune", DIGITS, "-o", "o.onnx", "--config", "r.yaml", "--criterion", "taylor", "--print-config", cwd=folder)
+        check("order: 2" in same.stdout, f"the recipe's option went:\n{same.stdout}")
+        other = succeeds("prune", DIGITS, "-o", "o.onnx", "--config", "r.yaml", "--criterion", "magnitude", "--print-config", cwd=folder)
+        check("order" not in other.stdout and "magnitude" in other.stdout, f"an option of another plugin:\n{other.stdout}")
+        check("the options of taylor" in other.stderr and "(order)" in other.stderr, f"not a word of it:\n{other.stderr}")
+
+    case("a recipe's options stay with the plugin that the flag names too", kept)
+
+
 def misspelt():
     def key(name, setting, what, where, fix, code=2):
         refused(name, code, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE, "--set", setting], what, where, fix)
@@ -472,6 +495,7 @@ models()
 graphs()
 data_sets()
 recipes()
+flags_over_sets()
 misspelt()
 outputs()
 gates()

@@ -141,6 +141,10 @@ def bad_input(folder):
     for schedule in ("cubic", "{name: imp, rounds: 2}", "dynamic", "movement"):
         check_error(sparsify(*prune, *QUICK, "--set", f"schedule={schedule}", "--set", "train.groups=[{include: [block2.conv1], frozen: true}]"), 2,
                     ("block2.conv1.weight", "not trained: frozen by train.groups.0"), "prune.0.select", ("exclude", "one_shot"))
+    check_error(sparsify(*prune, *QUICK, "--set", "schedule={name: imp, rounds: 2, fraction: 0.5}"), 2, "fraction", "schedule.fraction", "keep one")
+    check_error(sparsify(*prune, *QUICK, "--set", "schedule={name: imp, rounds: 2, rewind: {to_step: 1, to_epoch: 1}}"), 2, "a step and an epoch", "schedule.rewind", "to_step")
+    check_error(sparsify("finetune", DIGITS, "-o", out, *QUICK, "--set", "repair=statistics"), 2, "repairs nothing", "--set (repair)", "prune")
+    check_error(sparsify(*prune, *QUICK, "--loss", "distill", "--set", "train.distill.weight=0.3"), 2, "no other loss", "train.distill.weight", "cross_entropy")
     check_error(sparsify(*prune, *QUICK, "--set", "schedule={name: imp, rounds: 2, rewind: {to_step: 1000}}"), 2, "to_step 1000, a round has 20 steps", "schedule.rewind", "to_step: 2}")
     check_error(sparsify(*prune, "--train-data", TRAIN, "--epochs", "2", "--set", "schedule={name: imp, rounds: 2, rewind: {to_epoch: 2}}"), 2, "to_epoch 2 is step", "schedule.rewind", "to_step")
     check_error(sparsify("prune", DIGITS, "-o", out, "--pattern", "unstructured", *QUICK, "--set", "schedule=movement"), 2, "this rule gives none")

@@ -48,3 +48,16 @@ TEST_CASE("a misspelt schedule or option is an error that names the nearest", "[
   REQUIRE_THROWS_WITH(factor("cosin", 0), Catch::Contains("no lr schedule is named \"cosin\"") && Catch::Contains("cosine"));
   REQUIRE_THROWS_WITH(factor("{name: step, evry: 3}", 0), Catch::Contains("every"));
 }
+
+TEST_CASE("milestones are what multi_step is about", "[train][lr_schedule]") {
+  CHECK_THROWS_WITH(factor("multi_step", 0), Catch::Contains("no milestones") && Catch::Contains("train.lr_schedule"));
+  CHECK_THROWS_WITH(factor("{name: multi_step, milestones: []}", 0), Catch::Contains("no milestones"));
+}
+
+TEST_CASE("a warm-up that is longer than the run is told", "[train][lr_schedule]") {
+  const auto all_warmup = [](const std::string& yaml) { return make_lr_schedule(parse_yaml(yaml, "r.yaml"), "train.lr_schedule")->is_all_warmup({0, 100, 10}); };
+  CHECK(all_warmup("{name: cosine, warmup: 100}"));
+  CHECK(all_warmup("{name: cosine, warmup: 10}"));
+  CHECK_FALSE(all_warmup("{name: cosine, warmup: 9}"));
+  CHECK_FALSE(all_warmup("cosine"));
+}

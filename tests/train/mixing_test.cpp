@@ -91,3 +91,37 @@ TEST_CASE("nothing is mixed unasked, and cutmix wants images", "[train][mixing]"
   CHECK(none.input.equal(input));
   CHECK_THROWS_AS(mix(settings(0, 1), at::full({2, 5}, 1.0f), Rng(1)), ConfigError);
 }
+
+TEST_CASE("all inputs of a sample are mixed alike", "[train][mixing]") {
+  const at::Tensor input = numbered(6, 2, 8);
+  const at::Tensor other = at::arange(6, at::kFloat).view({6, 1}).expand({6, 3}).contiguous() * 10;
+  const Mixed sum = mix(settings(0.4, 0), input, Rng(3, 1));
+  CHECK(at::allclose(mixed_alike(sum, input, other), other * sum.share + other.index_select(0, sum.partner) * (1 - sum.share)));
+  CHECK(at::allclose(mixed_alike(sum, input, input), sum.input));
+
+  const Mixed cut = mix(settings(0, 1), input, Rng(7, 1));
+  REQUIRE(cut.pasted.has_value());
+  const at::Tensor images = numbered(6, 1, 8) * 10;
+  CHECK(mixed_alike(cut, input, images).select(1, 0).equal(cut.input.select(1, 0) * 10));
+  CHECK_THROWS_WITH(mixed_alike(cut, input, other), Catch::Contains("one rectangle"));
+  CHECK_THROWS_WITH(mixed_alike(cut, input, numbered(6, 1, 4)), Catch::Contains("one rectangle"));
+}
+
+TEST_CASE("what cannot be mixed is refused before training", "[train][mixing]") {
+  const auto value = [](DType type, size_t rank) {
+    ValueInfo info;
+    info.name = "x";
+    info.kind = ValueInfo::Kind::Tensor;
+    info.type = type;
+    info.shape = std::vector<Dimension>(rank);
+    return info;
+  };
+  const ValueInfo ids = value(DType::Int64, 2);
+  const ValueInfo row = value(DType::Float32, 2);
+  const ValueInfo images = value(DType::Float32, 4);
+  CHECK_THROWS_WITH(require_mixable(settings(0.2, 0), {ids}), Catch::Contains("has none") && Catch::Contains("train.mixup"));
+  CHECK_THROWS_WITH(require_mixable(settings(0, 1), {images, row}), Catch::Contains("wants images") && Catch::Contains("train.cutmix"));
+  CHECK_NOTHROW(require_mixable(settings(0.2, 0), {ids, row}));
+  CHECK_NOTHROW(require_mixable(settings(0, 1), {images, images, ids}));
+  CHECK_NOTHROW(require_mixable(settings(0, 0), {ids}));
+}

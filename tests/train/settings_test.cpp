@@ -33,6 +33,8 @@ TEST_CASE("wrong keys of train are refused with their place", "[train][settings]
   CHECK_THROWS_WITH(read("{optimizer: {name: sgd, momentum: 0, nesterov: true}}"), Catch::Contains("Nesterov"));
   CHECK_THROWS_WITH(read("{loss: crossentropy}"), Catch::Contains("cross_entropy"));
   CHECK_THROWS_WITH(read("{distill: {temperature: 0}}"), Catch::Contains("temperature"));
+  CHECK_THROWS_WITH(read("{loss: distill, distill: {weight: 0.3}}"), Catch::Contains("no other loss") && Catch::Contains("train.distill.weight"));
+  CHECK(read("{loss: distill, distill: {weight: 1}}").distill.weight == 1);
   CHECK_THROWS_WITH(read("{batch_norm: off}"), Catch::Contains("batch_norm"));
   CHECK_THROWS_WITH(read("{lr_schedule: {name: cosine, warmup: -1}}"), Catch::Contains("warmup"));
 }

@@ -178,6 +178,26 @@ TEST_CASE("a model that ends in Softmax learns classes, and its teacher teaches 
   CHECK(same.history.epochs.at(0).loss == Approx(0).margin(1e-6));
 }
 
+TEST_CASE("features are matched by their own weight, whatever the teacher's share", "[train][trainer]") {
+  const TextModel model(kLinear);
+  const TextModel other(R"(<ir_version: 8, opset_import: ["": 17]>
+  graph (float[N, 2] x) => (float[N, 1] y) <float[2, 1] w = {2.5, 2}, float[1] b = {0}> { m = MatMul (x, w)  y = Add (m, b) })");
+  const ModelFile file = model.load();
+  const ModelFile teacher = other.load();
+  const TemporaryFolder folder;
+  folder.write("one.csv", "1,2,4.5\n");  // what the model gives: the task costs nothing
+  const DataSource data = open_source(fmt::format("train: {{format: csv, path: {}, target: value}}", folder.path("one.csv")), file.model().graph.inputs, "train");
+  const auto first_loss = [&](const std::string& distill) {
+    TrainTask task = task_for(file, data, "{steps: 1, loss: mse, distill: " + distill + "}");
+    task.teacher = &teacher;
+    return make_trainer()->train(task).history.epochs.at(0).loss;
+  };
+  // Model and teacher differ by 2 in m and in y.
+  CHECK(first_loss("{weight: 0}") == Approx(0).margin(1e-6));
+  CHECK(first_loss("{weight: 0, features: [m], feature_weight: 3}") == Approx(12));
+  CHECK(first_loss("{weight: 0.5, features: [m], feature_weight: 3}") == Approx(0.5 * 4 + 12));
+}
+
 TEST_CASE("a run that is cut off and resumed ends with the same bytes", "[train][trainer]") {
   const TextModel model(kClasses);
   const ModelFile file = model.load();

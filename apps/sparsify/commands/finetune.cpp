@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -22,6 +24,11 @@ int run(const Flags& flags, const Context& context) {
     throw ConfigError{{.what = "finetune holds the zeros that are there and prunes nothing, but the recipe has rules",
                        .where = recipe.prune.front().mark.text() + " (prune)",
                        .fix = "use `sparsify prune` with this recipe, or take prune: out of it"}};
+  }
+  if (recipe.repair != "auto" && recipe.repair != "none") {
+    throw ConfigError{{.what = fmt::format("finetune trains and repairs nothing, and the recipe asks for repair: {}", recipe.repair),
+                       .where = recipe.source.find("repair")->mark().text() + " (repair)",
+                       .fix = "repair in the run that prunes, `sparsify prune`, or remove it"}};
   }
   if (flags.print_config) {
     print(context.json ? to_json(resolved(recipe)).dump(2) + "\n" : to_yaml(resolved(recipe)));
