@@ -6,6 +6,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "mask/scores.h"
 #include "base/error.h"
 #include "pipeline/decide.h"
 #include "pipeline/figures.h"
