@@ -60,7 +60,8 @@ std::vector<Command>& commands() {
 
 void add_input_option(CLI::App& app, Context& context) {
   app.add_option("--input", context.input_shapes, "shape of an input that the model leaves open, as NAME:1,3,224,224")
-      ->type_name("NAME:SIZES");
+      ->type_name("NAME:SIZES")
+      ->allow_extra_args(false);
 }
 
 void print(const std::string& text) {
