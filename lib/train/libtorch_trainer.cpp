@@ -136,6 +136,7 @@ class Loop {
     }
     samples = together_.sum(samples);
     const double weight = together_.sum(std::accumulate(weights.begin(), weights.end(), 0.0));
+    learned_from_ = std::max(learned_from_, weight);
     double loss = 0;
     for (size_t i = 0; i < batches.size(); ++i) loss += add_gradients(batches[i], seed_of(i), weight > 0 ? weights[i] / weight : 0);
     loss = together_.sum(loss);
@@ -273,6 +274,10 @@ class Loop {
     log_info("epoch {:.3g}: loss {:.4f}{}, learning rate {:.3g}, sparsity {:.4f}, {:.0f} s", done.epoch, done.loss,
              done.metric ? fmt::format(", {} {:.4g}", task_.metric, *done.metric) : "", done.lr, done.sparsity, done.seconds);
     state_.history.epochs.push_back(done);
+    if (learned_from_ == 0 && together_.is_first()) {
+      log_warning("epoch {:.3g} had nothing to learn from: every label of {} is -100, which leaves it out", done.epoch, task_.data->describe());
+    }
+    learned_from_ = -1;
   }
 
   void judge(double metric, WeightMap weights) {
@@ -325,6 +330,7 @@ class Loop {
   Progress* progress_ = nullptr;
   double lr_ = 0;
   double waited_ = 0;
+  double learned_from_ = -1;  ///< the largest weight of a step of this epoch; -1: no step yet
   bool save_due_ = false;
   bool cut_short_ = false;  ///< an interruption came in the middle of a validation or a choice of masks
   int64_t checked_step_ = -1;
