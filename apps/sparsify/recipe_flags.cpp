@@ -103,6 +103,7 @@ void RecipeFlags::declare_training(CLI::App& app) {
 Recipe RecipeFlags::recipe() const {
   Setting tree = config.empty() ? Setting(Setting::Map{}) : read_yaml_file(config);
   if (tree.is_null()) tree = Setting(Setting::Map{});
+  for (const std::string& assignment : own_sets) set_path(tree, assignment, "command line");
   for (const std::string& assignment : sets) set_path(tree, assignment, "--set");
   const auto set_text = [&tree](const std::string& text, const char* key, const char* flag) {
     if (!text.empty()) tree.set(key, text_setting(text, flag));
@@ -134,7 +135,7 @@ Recipe RecipeFlags::recipe() const {
     if (rule.find("select") == nullptr) rule.set("select", Setting(Setting::Map{})).set_mark({flag, 0});
     rule.find("select")->set(key, list_setting(globs, flag));
   };
-  set_globs(include, "include", "--include");
+  set_globs(include, "include", include_flag);
   set_globs(exclude, "exclude", "--exclude");
   const auto set_data = [&tree](const std::string& text, const char* key, const char* flag) {
     if (text.empty()) return;

@@ -40,7 +40,8 @@ std::vector<double> numbers_of(const std::string& text, const char* flag) {
 int run(const Flags& flags, const Context& context) {
   RecipeFlags with_rule = flags.recipe;
   // Without a recipe every layer is measured, the first and the last ones too: that is what the table is for.
-  if (with_rule.config.empty()) with_rule.sets.insert(with_rule.sets.begin(), "prune.0.select.first_last=true");
+  if (with_rule.config.empty()) with_rule.own_sets.emplace_back("prune.0.select.first_last=true");
+  with_rule.include_flag = "--layers";
   const SensitivityRequest request{.recipe = with_rule.recipe(),
                                    .data = flags.recipe.data.empty() ? "" : "eval",
                                    .command = context.command_line,
