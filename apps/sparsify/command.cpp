@@ -1,5 +1,6 @@
 #include "sparsify/command.h"
 
+#include <fmt/core.h>
 #include <langinfo.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -67,7 +68,12 @@ void add_input_option(CLI::App& app, Context& context) {
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
     if (errno == EPIPE) ::_exit(kDone);  // whoever reads has seen enough: `sparsify schema | head`
-    throw ResourceError{{.what = "the result cannot be written", .where = "stdout", .fix = "check what the output is redirected to"}};
+    const int cause = errno;
+    const std::string what = fmt::format("the result cannot be written: {}", std::strerror(cause));
+    if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG) {
+      throw ExhaustedError{{.what = what, .where = "stdout", .fix = "free some space, or redirect the output to another disk"}};
+    }
+    throw ResourceError{{.what = what, .where = "stdout", .fix = "check what the output is redirected to"}};
   }
 }
 

@@ -490,6 +490,20 @@ def interrupts():
     case("an interrupted run ends with 130", run)
 
 
+def full_devices():
+    if not os.path.exists("/dev/full"):
+        return
+    refused("a log on a full disk", 5, ["inspect", "m.onnx", "--log-file", "/dev/full"], ("log file", "space"), "/dev/full", "another disk")
+
+    def result(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD)
+        with open("/dev/full", "w") as full:
+            run = subprocess.run([PROGRAM, "inspect", "m.onnx"], stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder, timeout=60)
+        check_error(run, 5, ("result", "space"), "stdout", "free some space")
+
+    case("a result that a full disk does not take", result)
+
+
 def logs():
     refused("a model as the log", 2, ["inspect", "m.onnx", "--log-file", "m.onnx"], "log", "m.onnx", "--log-file")
     refused("a flag that took the model for its log", 2, ["prune", "--log-file", "m.onnx", "-o", "out.onnx", "--sparsity", "0.5"], "log", "m.onnx", ())
@@ -514,11 +528,12 @@ graphs()
 data_sets()
 recipes()
 flags_over_sets()
+one_value()
 misspelt()
 outputs()
 gates()
 logs()
+full_devices()
 plans()
 interrupts()
 finish()
-one_value()
