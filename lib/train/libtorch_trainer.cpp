@@ -22,6 +22,7 @@
 #include "train/objective.h"
 #include "train/together.h"
 #include "train/train_state.h"
+#include "train/warmup.h"
 
 namespace sparsify {
 namespace {
@@ -47,7 +48,7 @@ class Loop {
                          .where = "data.train",
                          .fix = "use more samples, a smaller batch_size, or drop_last: false"}};
     }
-    if (together_.is_first() && schedule_->is_all_warmup({0, total_, per_epoch_})) {
+    if (together_.is_first() && is_all_warmup(settings_.lr_schedule, {0, total_, per_epoch_})) {
       log_warning("train.lr_schedule: the warm-up is longer than the run of {} steps ({} an epoch; warmup counts epochs): the schedule behind it never begins", total_, per_epoch_);
     }
     objective_ = std::make_unique<Objective>(task, *program_);
