@@ -1,5 +1,6 @@
 #include "sparsify/command.h"
 
+#include <fmt/core.h>
 #include <langinfo.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -60,13 +61,19 @@ std::vector<Command>& commands() {
 
 void add_input_option(CLI::App& app, Context& context) {
   app.add_option("--input", context.input_shapes, "shape of an input that the model leaves open, as NAME:1,3,224,224")
-      ->type_name("NAME:SIZES");
+      ->type_name("NAME:SIZES")
+      ->allow_extra_args(false);
 }
 
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
     if (errno == EPIPE) ::_exit(kDone);  // whoever reads has seen enough: `sparsify schema | head`
-    throw ResourceError{{.what = "the result cannot be written", .where = "stdout", .fix = "check what the output is redirected to"}};
+    const int cause = errno;
+    const std::string what = fmt::format("the result cannot be written: {}", std::strerror(cause));
+    if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG) {
+      throw ExhaustedError{{.what = what, .where = "stdout", .fix = "free some space, or redirect the output to another disk"}};
+    }
+    throw ResourceError{{.what = what, .where = "stdout", .fix = "check what the output is redirected to"}};
   }
 }
 

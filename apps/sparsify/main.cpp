@@ -31,7 +31,7 @@ void add_common_flags(CLI::App& app, Context& context, CommonFlags& flags) {
   app.add_flag("-v,--verbose", flags.verbosity, "tell more (twice: much more)");
   app.add_flag("-q,--quiet", flags.quiet, "only errors on stderr");
   app.add_option("--log-file", flags.log_file, "write the log there as well, behind what an earlier run has left")->type_name("FILE");
-  app.add_option("--plugin", flags.plugins, "load criteria, patterns, allocators ... from a shared library")->type_name("FILE");
+  app.add_option("--plugin", flags.plugins, "load criteria, patterns, allocators ... from a shared library")->type_name("FILE")->allow_extra_args(false);
 }
 
 std::string quoted_command_line(int argc, char** argv) {

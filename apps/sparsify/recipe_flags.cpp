@@ -70,7 +70,7 @@ void RecipeFlags::declare_data(CLI::App& app) {
 
 void RecipeFlags::declare_run(CLI::App& app) {
   app.add_option("--config", config, "recipe, YAML or JSON")->type_name("FILE");
-  app.add_option("--set", sets, "set one key of the recipe: prune.0.sparsity=0.8")->type_name("KEY=YAML");
+  app.add_option("--set", sets, "set one key of the recipe: prune.0.sparsity=0.8")->type_name("KEY=YAML")->allow_extra_args(false);
   app.add_option("--seed", seed, "of everything random")->type_name("N");
   app.add_option("--threads", threads, "auto (what the machine has), or how many processor threads to use")->type_name("N");
   app.add_option("--device", device, "auto, cpu, cuda, cuda:1")->type_name("NAME");
@@ -87,8 +87,8 @@ void RecipeFlags::declare_pruning(CLI::App& app) {
   app.add_option("--sparsity", sparsity, "fraction of zeros in [0, 1)")->type_name("S");
   app.add_option("--solver", solver, "corrects the weights that stay")->type_name("NAME");
   app.add_flag("--permute", permute, "of an N:M pattern: first reorder channels so that it loses less magnitude");
-  app.add_option("--include", include, "globs on node and initializer names")->type_name("GLOB");
-  app.add_option("--exclude", exclude, "globs on node and initializer names")->type_name("GLOB");
+  app.add_option("--include", include, "glob on node and initializer names; once for each")->type_name("GLOB")->allow_extra_args(false);
+  app.add_option("--exclude", exclude, "glob on node and initializer names; once for each")->type_name("GLOB")->allow_extra_args(false);
   app.add_option("--train-data", train_data, "data set to train or calibrate with")->type_name("DATA");
   app.add_option("--calibration-data", calibration_data, "data set to calibrate with (default: 1,024 samples of --train-data)")->type_name("DATA");
 }
@@ -103,6 +103,7 @@ void RecipeFlags::declare_training(CLI::App& app) {
 Recipe RecipeFlags::recipe() const {
   Setting tree = config.empty() ? Setting(Setting::Map{}) : read_yaml_file(config);
   if (tree.is_null()) tree = Setting(Setting::Map{});
+  for (const std::string& assignment : own_sets) set_path(tree, assignment, "command line");
   for (const std::string& assignment : sets) set_path(tree, assignment, "--set");
   const auto set_text = [&tree](const std::string& text, const char* key, const char* flag) {
     if (!text.empty()) tree.set(key, text_setting(text, flag));
@@ -134,7 +135,7 @@ Recipe RecipeFlags::recipe() const {
     if (rule.find("select") == nullptr) rule.set("select", Setting(Setting::Map{})).set_mark({flag, 0});
     rule.find("select")->set(key, list_setting(globs, flag));
   };
-  set_globs(include, "include", "--include");
+  set_globs(include, "include", include_flag);
   set_globs(exclude, "exclude", "--exclude");
   const auto set_data = [&tree](const std::string& text, const char* key, const char* flag) {
     if (text.empty()) return;

@@ -15,6 +15,8 @@ struct RecipeFlags {
   std::string output;
   std::string config;
   std::vector<std::string> sets;
+  std::vector<std::string> own_sets;          ///< before those of the user: what the verb itself asks for
+  const char* include_flag = "--include";     ///< how the verb calls it
   std::string criterion, pattern, allocation, sparsity, solver;
   bool permute = false;
   std::vector<std::string> include, exclude;

@@ -26,6 +26,9 @@ struct Sinks {
   std::shared_ptr<spdlog::logger> terminal;
   std::shared_ptr<spdlog::logger> file;
   LogLevel level = LogLevel::Normal;
+  std::string file_path;
+  std::string file_problem;  ///< the first line that could not be written
+  bool begun = false;        ///< the log has its first line
 };
 
 Sinks& sinks() {
@@ -80,6 +83,13 @@ void set_log_file(const std::string& path) {
     sinks().file->set_pattern(kFileFormat);
     sinks().file->set_level(spdlog::level::trace);
     sinks().file->flush_on(spdlog::level::trace);
+    sinks().file->set_error_handler([path](const std::string& problem) {
+      if (sinks().file_problem.empty()) {
+        sinks().file_problem = problem;
+        if (sinks().begun) sinks().terminal->log(spdlog::level::warn, "warning: the log file {} is not complete: {}", path, problem);
+      }
+    });
+    sinks().file_path = path;
   } catch (const spdlog::spdlog_ex& e) {
     throw ResourceError{{.what = std::string("the log file cannot be written: ") + e.what(),
                          .where = path,
@@ -88,7 +98,12 @@ void set_log_file(const std::string& path) {
 }
 
 void note_in_log_file(std::string_view text) {
-  if (sinks().file) sinks().file->info(text);
+  if (!sinks().file) return;
+  sinks().file->info(text);
+  if (!sinks().begun && !sinks().file_problem.empty()) {
+    throw ExhaustedError{{.what = "the log file cannot be written: " + sinks().file_problem, .where = sinks().file_path, .fix = "free some space, or write the log to another disk"}};
+  }
+  sinks().begun = true;
 }
 
 void note_failure_in_log_file(std::string_view text) {

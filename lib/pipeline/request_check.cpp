@@ -137,8 +137,9 @@ void require_held_zeros(const Recipe& recipe) {
 
 bool check_request(const PruneRequest& request, const std::string& folder) {
   const Recipe& recipe = request.recipe;
+  const std::string verb = request.hold_zeros ? "finetune" : "prune";
   if (recipe.model.empty()) {
-    throw ConfigError{{.what = "no model is named", .where = "prune", .fix = "sparsify prune MODEL -o OUT, or `model:` in the recipe"}};
+    throw ConfigError{{.what = "no model is named", .where = verb, .fix = fmt::format("sparsify {} MODEL -o OUT, or `model:` in the recipe", verb)}};
   }
   if (!request.hold_zeros && request.plan.empty() && cuts(recipe)) refuse_beside_cut(recipe);
   if (recipe.prune.empty() && request.plan.empty() && !request.hold_zeros) {
@@ -156,7 +157,7 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
   if (request.dry_run) return false;
   require_labels(recipe);
   if (recipe.output.empty()) {
-    throw ConfigError{{.what = "no output is named", .where = "prune", .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
+    throw ConfigError{{.what = "no output is named", .where = verb, .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
   }
   keep_what_is_read(request);
   // Killed after the model got its name and before the evidence was complete: the same run writes both again.

@@ -22,6 +22,7 @@
 #include "train/objective.h"
 #include "train/together.h"
 #include "train/train_state.h"
+#include "train/warmup.h"
 
 namespace sparsify {
 namespace {
@@ -47,7 +48,7 @@ class Loop {
                          .where = "data.train",
                          .fix = "use more samples, a smaller batch_size, or drop_last: false"}};
     }
-    if (together_.is_first() && schedule_->is_all_warmup({0, total_, per_epoch_})) {
+    if (together_.is_first() && is_all_warmup(settings_.lr_schedule, {0, total_, per_epoch_})) {
       log_warning("train.lr_schedule: the warm-up is longer than the run of {} steps ({} an epoch; warmup counts epochs): the schedule behind it never begins", total_, per_epoch_);
     }
     objective_ = std::make_unique<Objective>(task, *program_);
@@ -136,6 +137,7 @@ class Loop {
     }
     samples = together_.sum(samples);
     const double weight = together_.sum(std::accumulate(weights.begin(), weights.end(), 0.0));
+    learned_from_ = std::max(learned_from_, weight);
     double loss = 0;
     for (size_t i = 0; i < batches.size(); ++i) loss += add_gradients(batches[i], seed_of(i), weight > 0 ? weights[i] / weight : 0);
     loss = together_.sum(loss);
@@ -273,6 +275,10 @@ class Loop {
     log_info("epoch {:.3g}: loss {:.4f}{}, learning rate {:.3g}, sparsity {:.4f}, {:.0f} s", done.epoch, done.loss,
              done.metric ? fmt::format(", {} {:.4g}", task_.metric, *done.metric) : "", done.lr, done.sparsity, done.seconds);
     state_.history.epochs.push_back(done);
+    if (learned_from_ == 0 && together_.is_first()) {
+      log_warning("epoch {:.3g} had nothing to learn from: every label of {} is -100, which leaves it out", done.epoch, task_.data->describe());
+    }
+    learned_from_ = -1;
   }
 
   void judge(double metric, WeightMap weights) {
@@ -325,6 +331,7 @@ class Loop {
   Progress* progress_ = nullptr;
   double lr_ = 0;
   double waited_ = 0;
+  double learned_from_ = -1;  ///< the largest weight of a step of this epoch; -1: no step yet
   bool save_due_ = false;
   bool cut_short_ = false;  ///< an interruption came in the middle of a validation or a choice of masks
   int64_t checked_step_ = -1;

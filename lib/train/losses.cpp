@@ -47,9 +47,11 @@ at::Tensor cross_entropy(const LossSettings& settings, const at::Tensor& scores,
   const at::Tensor bad = (labels.lt(0) | labels.ge(classes)) & labels.ne(kIgnored);
   if (bad.any().item<bool>()) {
     const int64_t at = bad.nonzero()[0].item<int64_t>();
-    throw ResourceError{{.what = fmt::format("label {} is outside the model's {} classes", labels[at].item<int64_t>(), classes),
+    const bool binary = classes == 1 && (labels.eq(0) | labels.eq(1) | labels.eq(kIgnored)).all().item<bool>();
+    throw ResourceError{{.what = fmt::format("label {} is outside the model's {}", labels[at].item<int64_t>(), classes == 1 ? "single class" : fmt::format("{} classes", classes)),
                          .where = place(at / std::max<int64_t>(1, labels.numel() / scores.size(0))),
-                         .fix = "use labels from 0 to classes - 1; check that data set and model belong together"}};
+                         .fix = binary ? "use loss: bce (and metric: auc) for a single output that says yes or no"
+                                       : "use labels from 0 to classes - 1; check that data set and model belong together"}};
   }
   const at::Tensor rows = scores.movedim(axis, -1).reshape({-1, classes});
   if (labels.eq(kIgnored).all().item<bool>()) return rows.sum() * 0;  // the mean over no position would be 0 / 0

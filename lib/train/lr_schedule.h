@@ -23,8 +23,6 @@ class LrSchedule {
   static constexpr const char* kFamily = "lr schedule";
   virtual ~LrSchedule() = default;
   virtual double factor(const TrainPoint& point) const = 0;
-  /// The run is over before the warm-up is: of the schedule itself nothing happens.
-  virtual bool is_all_warmup(const TrainPoint&) const { return false; }
 };
 
 /// `cosine`, `{name: step, every: 30}`; the key `warmup` of any of them puts a linear rise in front, and the schedule itself

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "train/lr_schedule.h"
+#include "train/warmup.h"
 
 namespace sparsify {
 namespace {
@@ -86,21 +87,19 @@ class OneCycle final : public LrSchedule {
   double end_;
 };
 
+int64_t warmup_steps(double epochs, const TrainPoint& run) { return std::llround(epochs * static_cast<double>(run.steps_per_epoch)); }
+
 /// A linear rise in front of another schedule: factor (k + 1) / (n + 1) in the k-th of n steps.
 class WithWarmup final : public LrSchedule {
  public:
   WithWarmup(std::unique_ptr<LrSchedule> after, double epochs) : after_(std::move(after)), epochs_(epochs) {}
   double factor(const TrainPoint& point) const override {
-    const int64_t steps = std::min<int64_t>(point.total - 1, wanted(point));
+    const int64_t steps = std::min<int64_t>(point.total - 1, warmup_steps(epochs_, point));
     if (point.step < steps) return static_cast<double>(point.step + 1) / static_cast<double>(steps + 1);
     return after_->factor({point.step - steps, std::max<int64_t>(1, point.total - steps), point.steps_per_epoch});
   }
 
-  bool is_all_warmup(const TrainPoint& point) const override { return wanted(point) >= point.total; }
-
  private:
-  int64_t wanted(const TrainPoint& point) const { return std::llround(epochs_ * static_cast<double>(point.steps_per_epoch)); }
-
   std::unique_ptr<LrSchedule> after_;
   double epochs_;
 };
@@ -113,6 +112,11 @@ const Register<LrSchedule, LinearDecay> linear{"linear", "falls evenly"};
 const Register<LrSchedule, OneCycle> one_cycle{"one_cycle", "rises to the rate, then falls to almost nothing"};
 
 }  // namespace
+
+bool is_all_warmup(const Setting& lr_schedule, const TrainPoint& run) {
+  const Setting* warmup = lr_schedule.find("warmup");
+  return warmup != nullptr && warmup->is_number() && warmup->number() > 0 && warmup_steps(warmup->number(), run) >= run.total;
+}
 
 std::unique_ptr<LrSchedule> make_lr_schedule(const Setting& value, const std::string& path) {
   const NamedOptions named = split_name(value, path);

@@ -5,7 +5,11 @@
 #include <ATen/ops/mse_loss.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/names.h"
+#include "train/own_teacher.h"
 
 namespace sparsify {
 namespace {
@@ -18,6 +22,17 @@ std::string loss_for(const TrainTask& task) {
   const auto first = task.data->stream({})->next();
   const bool classes = first && first->labels && first->labels->type() == DType::Int64;
   return classes ? "cross_entropy" : "mse";
+}
+
+void require_feature(const std::string& name, const ModelFile& file, const std::string& whose) {
+  std::vector<std::string> names;
+  for (const Node& node : file.model().graph.nodes) names.insert(names.end(), node.outputs.begin(), node.outputs.end());
+  std::erase(names, "");  // outputs that a node leaves out
+  if (std::find(names.begin(), names.end(), name) != names.end()) return;
+  const std::string near = closest_name(name, names);
+  throw ConfigError{{.what = fmt::format("{} has no value \"{}\"", whose, name),
+                     .where = "train.distill.features",
+                     .fix = (near.empty() ? "" : fmt::format("did you mean \"{}\"? ", near)) + "name the output of a node: `sparsify inspect MODEL` shows the graph"}};
 }
 
 at::Tensor real_samples(const at::Tensor& tensor, int64_t count) {
@@ -49,6 +64,15 @@ Objective::Objective(const TrainTask& task, Program& program)
   if (!needs_teacher) return;
   if (task.teacher == nullptr) {
     throw ConfigError{{.what = "there is no teacher to learn from", .where = "train.distill.teacher", .fix = "name a dense ONNX model, or give data with labels"}};
+  }
+  if (!has_task_ && is_own_teacher(task)) {
+    throw ConfigError{{.what = "the model would be its own teacher: without labels it learns from a dense model, and this one has the same weights",
+                       .where = "train.distill.teacher",
+                       .fix = "name the dense model: --teacher DENSE.onnx; or give data with labels"}};
+  }
+  for (const std::string& feature : distill.features) {
+    require_feature(feature, *task.file, "the model");
+    require_feature(feature, *task.teacher, "the teacher");
   }
   teacher_ = Program::build(*task.teacher, {.device = task.device});
   teacher_value_ = find_loss_value(*task.teacher, loss_);

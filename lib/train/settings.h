@@ -40,7 +40,7 @@ struct LossSettings {
 /// Of values rather than classes.
 inline bool is_regression(const LossSettings& loss) { return loss.name == "mse" || loss.name == "mae" || loss.name == "huber"; }
 
-/// L = (1 - weight) task + weight T^2 KL(teacher || student) + feature_weight sum of mse(features); with `loss: distill` there is no task.
+/// L = (1 - weight) task + weight T^2 KL(teacher || student); with `loss: distill` there is no task.
 struct DistillSettings {
   bool active = false;
   double weight = 0.5;

@@ -230,6 +230,24 @@ def flags_over_sets():
     case("a recipe's options stay with the plugin that the flag names too", kept)
 
 
+def one_value():
+    """The model may stand behind flags that may be repeated."""
+    def behind(folder):
+        write(os.path.join(folder, "m.onnx"), onnx.chain([([4, 8], VALUES), ([8, 8], VALUES * 2), ([8, 4], VALUES)])[0])
+        left = json.loads(succeeds("prune", "--sparsity", "0.5", "--set", "prune.0.select.first_last=true", "--exclude", "fc0", "--exclude", "fc2", "m.onnx", "--print-config", "--json", cwd=folder).stdout)
+        equal((left["model"], left["prune"][0]["select"]["exclude"]), ("m.onnx", ["fc0", "fc2"]), "what the flags took")
+        equal(json.loads(succeeds("prune", "--include", "fc1", "m.onnx", "--print-config", "--json", cwd=folder).stdout)["prune"][0]["select"]["include"], ["fc1"], "include")
+        succeeds("verify", "--exclude", "fc*", "--pattern", "unstructured", "m.onnx", cwd=folder)
+        succeeds("verify", "--input", "x:1,4", "m.onnx", "m.onnx", cwd=folder)
+
+    case("one value for each flag, and the model behind it", behind)
+    refused("a verb names itself where no model is", 2, ["finetune", "-o", "o.onnx"], "no model", "finetune", "sparsify finetune MODEL")
+    refused("a verb names itself where no output is", 2, ["finetune", "m.onnx"], "no output", "finetune", "-o")
+    refused("a layer that is not there has the flag's name", 2, ["sensitivity", "m.onnx", "--layers", "nope"], "nope", "--layers")
+    refused("a plugin in front of the model", 3, ["prune", "--plugin", "none.so", "m.onnx", "-o", "o.onnx", *PRUNE], "none.so")
+    refused("a second glob without its flag", 2, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE, "--exclude", "fc0", "fc1"], "fc1", "command line", "--help")
+
+
 def misspelt():
     def key(name, setting, what, where, fix, code=2):
         refused(name, code, ["prune", "m.onnx", "-o", "out.onnx", *PRUNE, "--set", setting], what, where, fix)
@@ -472,6 +490,20 @@ def interrupts():
     case("an interrupted run ends with 130", run)
 
 
+def full_devices():
+    if not os.path.exists("/dev/full"):
+        return
+    refused("a log on a full disk", 5, ["inspect", "m.onnx", "--log-file", "/dev/full"], ("log file", "space"), "/dev/full", "another disk")
+
+    def result(folder):
+        write(os.path.join(folder, "m.onnx"), GOOD)
+        with open("/dev/full", "w") as full:
+            run = subprocess.run([PROGRAM, "inspect", "m.onnx"], stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder, timeout=60)
+        check_error(run, 5, ("result", "space"), "stdout", "free some space")
+
+    case("a result that a full disk does not take", result)
+
+
 def logs():
     refused("a model as the log", 2, ["inspect", "m.onnx", "--log-file", "m.onnx"], "log", "m.onnx", "--log-file")
     refused("a flag that took the model for its log", 2, ["prune", "--log-file", "m.onnx", "-o", "out.onnx", "--sparsity", "0.5"], "log", "m.onnx", ())
@@ -496,10 +528,12 @@ graphs()
 data_sets()
 recipes()
 flags_over_sets()
+one_value()
 misspelt()
 outputs()
 gates()
 logs()
+full_devices()
 plans()
 interrupts()
 finish()

@@ -127,6 +127,23 @@ def finetune_cut(folder):
     equal(report(out)["model"]["params"], report(cut)["result"]["params"], "parameters of the cut model")
 
 
+def nothing_to_learn(folder):
+    """Without labels and without a dense model there is no loss; with labels that are all left out neither."""
+    rows = [[(i * 7 + j * 3) % 11 / 11 for j in range(4)] for i in range(32)]
+    table = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    write(os.path.join(folder, "bare.csv"), "a,b,c,d\n" + table)
+    write(os.path.join(folder, "out.csv"), "a,b,c,d,label\n" + "".join(line + ",-100\n" for line in table.splitlines()))
+    write(os.path.join(folder, "m.onnx"), onnx.chain([([4, 8], [0.5 - i / 37 for i in range(32)]), ([8, 4], [0.3 - i / 41 for i in range(32)])])[0])
+    tune = ["finetune", "m.onnx", "-o", "out.onnx", "--threads", "1", "--epochs", "1", "--overwrite"]
+    check_error(sparsify(*tune, "--train-data", "csv:bare.csv", cwd=folder), 2, "its own teacher", "train.distill.teacher", "--teacher")
+    check("out.onnx" not in listing(folder), "a model that learned nothing")
+    run = succeeds(*tune, "--train-data", "csv:out.csv,label=label", cwd=folder)
+    check("nothing to learn from" in run.stderr and "-100" in run.stderr, run.stderr)
+    long = succeeds("prune", DIGITS, "-o", "long.onnx", "--sparsity", "0.5", *QUICK, "--set", "train.steps=2", "--set", "train.lr_schedule={name: cosine, warmup: 100}", cwd=folder)
+    check("warm-up is longer than the run of 2 steps" in long.stderr and "nothing to learn" not in long.stderr, long.stderr)
+    check_error(sparsify("prune", DIGITS, "-o", "no.onnx", "--sparsity", "0.5", *QUICK, "--set", "train.distill={features: [relu]}", cwd=folder), 2, "relu", "train.distill.features", "inspect")
+
+
 def bad_input(folder):
     out = os.path.join(folder, "out.onnx")
     prune = ["prune", DIGITS, "-o", out, "--sparsity", "0.5"]
@@ -384,7 +401,7 @@ def plan_without_a_solver(folder):
 
 
 for name, function in (("refused before training", refused_before_training), ("another measurement", other_measurement), ("a failed run keeps earlier evidence", failed_run_keeps_evidence), ("float targets", targets_of_floats),
-                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
+                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "support/catch.h"
 #include "train/lr_schedule.h"
+#include "train/warmup.h"
 
 using namespace sparsify;
 
@@ -55,7 +56,7 @@ TEST_CASE("milestones are what multi_step is about", "[train][lr_schedule]") {
 }
 
 TEST_CASE("a warm-up that is longer than the run is told", "[train][lr_schedule]") {
-  const auto all_warmup = [](const std::string& yaml) { return make_lr_schedule(parse_yaml(yaml, "r.yaml"), "train.lr_schedule")->is_all_warmup({0, 100, 10}); };
+  const auto all_warmup = [](const std::string& yaml) { return is_all_warmup(parse_yaml(yaml, "r.yaml"), {0, 100, 10}); };
   CHECK(all_warmup("{name: cosine, warmup: 100}"));
   CHECK(all_warmup("{name: cosine, warmup: 10}"));
   CHECK_FALSE(all_warmup("{name: cosine, warmup: 9}"));

@@ -174,8 +174,13 @@ TEST_CASE("a model that ends in Softmax learns classes, and its teacher teaches 
   TrainTask task = task_for(file, data, "{epochs: 1, loss: distill, distill: {features: [m]}}");
   CHECK_THROWS_WITH(make_trainer()->train(task), Catch::Contains("no teacher"));
   task.teacher = &file;
-  const TrainResult same = make_trainer()->train(task);  // the student is the teacher: nothing to learn
-  CHECK(same.history.epochs.at(0).loss == Approx(0).margin(1e-6));
+  CHECK_THROWS_WITH(make_trainer()->train(task), Catch::Contains("its own teacher") && Catch::Contains("--teacher"));
+  BitMask mask(4);
+  mask.prune(1);
+  task.masks.emplace(named(file, "w").id, mask);  // a weight of the teacher is gone: there is something to learn
+  CHECK(make_trainer()->train(task).history.epochs.at(0).loss > 0);
+  task.settings.distill.features = {"mm"};
+  CHECK_THROWS_WITH(make_trainer()->train(task), Catch::Contains("no value \"mm\"") && Catch::Contains("train.distill.features"));
 }
 
 TEST_CASE("features are matched by their own weight, whatever the teacher's share", "[train][trainer]") {

@@ -40,7 +40,8 @@ std::vector<double> numbers_of(const std::string& text, const char* flag) {
 int run(const Flags& flags, const Context& context) {
   RecipeFlags with_rule = flags.recipe;
   // Without a recipe every layer is measured, the first and the last ones too: that is what the table is for.
-  if (with_rule.config.empty()) with_rule.sets.insert(with_rule.sets.begin(), "prune.0.select.first_last=true");
+  if (with_rule.config.empty()) with_rule.own_sets.emplace_back("prune.0.select.first_last=true");
+  with_rule.include_flag = "--layers";
   const SensitivityRequest request{.recipe = with_rule.recipe(),
                                    .data = flags.recipe.data.empty() ? "" : "eval",
                                    .command = context.command_line,
@@ -66,8 +67,8 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   app.add_option("-o,--output", flags->folder, "folder for sensitivity.json, .csv and .html; nothing is written without it")->type_name("DIR");
   app.add_option("--sparsities", flags->sparsities, "at which every layer is measured")->type_name("LIST")->capture_default_str();
   app.add_option("--patterns", flags->patterns, "such as unstructured,2:4,{block: [4, 1]}")->type_name("LIST")->capture_default_str();
-  app.add_option("--layers", flags->recipe.include, "globs on node and initializer names; all when absent")->type_name("GLOB");
-  app.add_option("--exclude", flags->recipe.exclude, "globs on node and initializer names")->type_name("GLOB");
+  app.add_option("--layers", flags->recipe.include, "glob on node and initializer names, once for each; all when absent")->type_name("GLOB")->allow_extra_args(false);
+  app.add_option("--exclude", flags->recipe.exclude, "glob on node and initializer names; once for each")->type_name("GLOB")->allow_extra_args(false);
   app.add_option("--criterion", flags->recipe.criterion, "which weights go first (`sparsify list criterion`)")->type_name("NAME");
   app.add_option("--samples", flags->samples, "at most so many, drawn with the seed; 0: all")->type_name("N")->capture_default_str();
   flags->recipe.declare_data(app);

@@ -135,8 +135,8 @@ std::function<int()> declare(CLI::App& app, Context& context) {
   app.add_option("A", flags->recipe.model, "ONNX file")->required();
   app.add_option("B", flags->other, "ONNX file to compare with");
   app.add_option("--pattern", flags->pattern, "check that the weights obey a rule such as 2:4")->type_name("PATTERN");
-  app.add_option("--include", flags->include, "with --pattern: globs on node and initializer names; all when absent")->type_name("GLOB");
-  app.add_option("--exclude", flags->exclude, "with --pattern: globs on names that are left out")->type_name("GLOB");
+  app.add_option("--include", flags->include, "with --pattern: glob on node and initializer names, once for each; all when absent")->type_name("GLOB")->allow_extra_args(false);
+  app.add_option("--exclude", flags->exclude, "with --pattern: glob on names that are left out; once for each")->type_name("GLOB")->allow_extra_args(false);
   app.add_option("--tolerance", flags->tolerance, "largest |difference| / largest |value| of floats that counts as equal; with 0 bits must be equal, as integers always must")->capture_default_str();
   flags->recipe.declare_data(app);
   flags->recipe.declare_run(app);
