@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "mask/prunable.h"
 
 namespace sparsify {
 namespace {
@@ -72,6 +73,8 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
   return shapes;
 }
 
+bool is_byte(DType type) { return type == DType::Int8 || type == DType::UInt8; }
+
 }  // namespace
 
 bool has_rule(const std::string& key) { return rules().contains(key); }
@@ -114,6 +117,10 @@ void Analysis::add_inputs() {
 }
 
 void Analysis::add_tensors() {
+  std::set<int> weights;  // integers that are no weight are cut, not masked
+  if (std::any_of(graph.tensors.begin(), graph.tensors.end(), [](const FlatTensor& flat) { return is_byte(flat.tensor.type); })) {
+    for (const PrunableTensor& tensor : find_tensors(file)) weights.insert(tensor.id);
+  }
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
     const StoredTensor& stored = graph.tensors[t].tensor;
     const auto [known, fresh] = tensor_axes.try_emplace(stored.id);
@@ -126,7 +133,7 @@ void Analysis::add_tensors() {
     value.axes = known->second;
     value.stored = static_cast<int>(t);
     value.floating = is_prunable_float(stored.type);
-    const bool masked = is_prunable_float(stored.type) || stored.type == DType::Int8 || stored.type == DType::UInt8;
+    const bool masked = is_prunable_float(stored.type) || (is_byte(stored.type) && weights.contains(stored.id));
     value.zero.assign(value.axes.size(), masked ? 1 : 0);
     const bool whole = stored.type == DType::Int64 || stored.type == DType::Int32;
     const bool number = stored.shape.empty() && is_prunable_float(stored.type);

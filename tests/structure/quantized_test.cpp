@@ -64,3 +64,17 @@ TEST_CASE("products of integers are cut along their scales and biases", "[struct
                                     "c = com.microsoft.MatMulIntegerToFloat (x, a, s, sa, z, za, f) y = MatMul (c, w)");
   CHECK(members_of(group_of(mixed, "a", 1)) == "a:1 f:0 sa:0 w:0 za:0");
 }
+
+TEST_CASE("an embedding of integers is masked with the zero point behind its lookup", "[structure][quantized]") {
+  const std::string constants = "uint8[3,2] e = {1,2,3,4,5,6}, uint8 other = {7}, int64[1] last = {1}, float[2,2] w = {1,2,3,4}";
+  const Structure seen = quantised("int64[4] x", "float[4] y, float[4,2] v", constants,
+                                   "g = Gather (e, x) h = DequantizeLinear (g, s, z) y = ReduceSum <keepdims = 0> (h, last) v = MatMul (h, w)");
+  CHECK(member_of(group_of(seen, "e", 1), "e", 1).role == Role::Vector);
+  CHECK(group_of(seen, "e", 1).free_units() == 2);
+
+  // Two zero points: what is 0 for the first is none for the second.
+  const Structure torn = quantised("int64[4] x", "float[4] y, float[3,2] v", constants,
+                                   "f = DequantizeLinear (e, s, z) v = MatMul (f, w) i = Identity (e) g = Gather (i, x) h = DequantizeLinear (g, s, other) "
+                                   "y = ReduceSum <keepdims = 0> (h, last)");
+  CHECK(group_of(torn, "e", 1).free_units() == 0);
+}
