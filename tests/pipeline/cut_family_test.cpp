@@ -177,6 +177,10 @@ std::vector<Family> families() {
                  "k = Mul (n, gamma) y = MatMul (k, b)",
         .constants = "uint8[3,6] e = {1, 250, 3, 40, 5, 60, 7, 8, 99, 10, 110, 12, 13, 214, 15, 160, 17, 180}, float s = {0.1}, uint8 z = {122}, float eps = {0.5}"},
        "e", 1},
+      {"a tied autoencoder",
+       {.inputs = "float[2,3] x", .outputs = "float[2,3] y", .weights = {{"w", {3, 6}}, {"b", {6}}, {"o", {3}}},
+        .nodes = "h = Gemm (x, w, b) r = Relu (h) y = Gemm <transB = 1> (r, w, o)"},
+       "w", 1},
       {"ScatterElements of messages along edges, as graph networks write it",
        {.inputs = "float[5,3] x, int64[4,1] to, int64[4] from", .outputs = "float[5,2] y", .weights = {{"a", {3, 6}}, {"k", {3, 6}}, {"d", {6, 2}}},
         .nodes = "h = MatMul (x, a) m = Gather <axis = 0> (h, from) i = Expand (to, edges) z = ConstantOfShape (nodes) "

@@ -78,3 +78,15 @@ TEST_CASE("an embedding of integers is masked with the zero point behind its loo
                                    "y = ReduceSum <keepdims = 0> (h, last)");
   CHECK(group_of(torn, "e", 1).free_units() == 0);
 }
+
+TEST_CASE("hidden units between two uses of one weight are a group", "[structure][quantized]") {
+  for (const char* nodes : {"c = Gemm (x, w, b) r = Relu (c) y = Gemm <transB = 1> (r, w, o)", "h = MatMul (x, w) c = Add (h, b) r = Relu (c) t = Transpose (w) p = MatMul (r, t) y = Add (p, o)"}) {
+    INFO(nodes);
+    const Structure s = quantised("float[4,2] x", "float[4,2] y", "float[2,3] w = {1,2,3,4,5,6}, float[3] b = {1,2,3}, float[2] o = {1,2}", nodes);
+    const Group& hidden = group_of(s, "w", 1);
+    CHECK(members_of(hidden) == "b:0 w:1");
+    CHECK(hidden.free_units() == 3);
+    CHECK(member_of(hidden, "w", 1).role == Role::Output);
+    CHECK(group_of(s, "w", 0).free_units() == 0);
+  }
+}
