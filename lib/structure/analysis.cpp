@@ -75,6 +75,23 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
 
 bool is_byte(DType type) { return type == DType::Int8 || type == DType::UInt8; }
 
+/// This operand is a scale, a zero point, a mean or a variance.
+bool is_statistic(const FlatNode& flat, size_t input) {
+  const std::string& op = flat.node->op_type;
+  if (op == "QuantizeLinear" || op == "DequantizeLinear") return input == 1 || input == 2;
+  return op == "BatchNormalization" && (input == 3 || input == 4);
+}
+
+/// Whatever reads the value reads it as a statistic. Each such rule unites its axis with what it goes along.
+bool is_only_statistic(const FlatGraph& graph, const std::string& value) {
+  return std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const FlatNode& flat) {
+    for (size_t input = 0; input < flat.inputs.size(); ++input) {
+      if (flat.inputs[input] == value && !is_statistic(flat, input)) return false;
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 bool has_rule(const std::string& key) { return rules().contains(key); }
@@ -260,7 +277,8 @@ void Analysis::passive(size_t input) {
   const LabelledValue& value = in(input);
   if (value.stored < 0) return;
   passive_tensors.insert(graph.tensors[static_cast<size_t>(value.stored)].tensor.id);
-  if (uses_[node_->inputs[input]] > 1) {
+  const bool moves = std::any_of(value.axes.begin(), value.axes.end(), [](const Axis& axis) { return !axis.is_fixed(); });
+  if (moves && uses_[node_->inputs[input]] > 1 && !is_only_statistic(graph, node_->inputs[input])) {
     for (const Axis& axis : value.axes) labels.freeze(axis, because("a constant is a divisor or statistic here and something else elsewhere"));
   }
 }

@@ -181,6 +181,11 @@ std::vector<Family> families() {
        {.inputs = "float[2,3] x", .outputs = "float[2,3] y", .weights = {{"w", {3, 6}}, {"b", {6}}, {"o", {3}}},
         .nodes = "h = Gemm (x, w, b) r = Relu (h) y = Gemm <transB = 1> (r, w, o)"},
        "w", 1},
+      {"weights that are quantised and dequantised again in the graph",
+       {.inputs = "float[2,3] x", .outputs = "float[2,2] y", .weights = {{"a", {3, 4}}, {"d", {4, 2}}},
+        .nodes = "q = QuantizeLinear <axis = 1> (a, s4, z4) f = DequantizeLinear <axis = 1> (q, s4, z4) h = MatMul (x, f) r = Relu (h) y = MatMul (r, d)",
+        .constants = "float[4] s4 = {0.01, 0.02, 0.03, 0.04}, int8[4] z4 = {0, 0, 0, 0}"},
+       "s4", 0},
       {"ScatterElements of messages along edges, as graph networks write it",
        {.inputs = "float[5,3] x, int64[4,1] to, int64[4] from", .outputs = "float[5,2] y", .weights = {{"a", {3, 6}}, {"k", {3, 6}}, {"d", {6, 2}}},
         .nodes = "h = MatMul (x, a) m = Gather <axis = 0> (h, from) i = Expand (to, edges) z = ConstantOfShape (nodes) "

@@ -79,6 +79,20 @@ TEST_CASE("an embedding of integers is masked with the zero point behind its loo
   CHECK(group_of(torn, "e", 1).free_units() == 0);
 }
 
+TEST_CASE("scales that quantise a weight and dequantise it again go along with it", "[structure][quantized]") {
+  const std::string weights = "float[2,3] a = {1,2,3,4,5,6}, float[3] sa = {1,2,3}, int8[3] za = {0,0,0}, float[3,2] d = {1,2,3,4,5,6}";
+  const std::string pair = "q = QuantizeLinear <axis = 1> (a, sa, za) f = DequantizeLinear <axis = 1> (q, sa, za) c = MatMul (x, f) ";
+  const Structure passive = quantised("float[4,2] x", "float[4,2] y", weights, pair + "r = Relu (c) y = MatMul (r, d)");
+  const Group& group = group_of(passive, "a", 1);
+  CHECK(group.free_units() == 3);
+  CHECK(members_of(group) == "a:1 d:0 sa:0 za:0");
+  CHECK(member_of(group, "sa", 0).role == Role::Passive);
+
+  // A factor would be masked, a scale must not be.
+  const Structure mixed = quantised("float[4,2] x", "float[4,2] y", weights, pair + "m = Mul (c, sa) r = Relu (m) y = MatMul (r, d)");
+  CHECK(group_of(mixed, "a", 1).free_units() == 0);
+}
+
 TEST_CASE("hidden units between two uses of one weight are a group", "[structure][quantized]") {
   for (const char* nodes : {"c = Gemm (x, w, b) r = Relu (c) y = Gemm <transB = 1> (r, w, o)", "h = MatMul (x, w) c = Add (h, b) r = Relu (c) t = Transpose (w) p = MatMul (r, t) y = Add (p, o)"}) {
     INFO(nodes);
