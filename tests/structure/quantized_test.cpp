@@ -104,3 +104,14 @@ TEST_CASE("hidden units between two uses of one weight are a group", "[structure
     CHECK(group_of(s, "w", 0).free_units() == 0);
   }
 }
+
+TEST_CASE("operators of ai.onnx.ml that work on each element leave the rest of the model to be cut", "[structure][quantized]") {
+  for (const char* op : {"Normalizer <norm = \"L2\">", "Scaler <offset = [0.5], scale = [2.0]>", "Binarizer <threshold = 0.5>", "Imputer <imputed_value_floats = [1.0]>"}) {
+    INFO(op);
+    const TextModel text(fmt::format("<ir_version: 8, opset_import: [\"\": 17, \"ai.onnx.ml\": 3]>\ngraph (float[n,2] x) => (float[n,2] y) "
+                                     "<float[2,3] a = {{1,2,3,4,5,6}}, float[3,2] d = {{1,2,3,4,5,6}}> {{ p = ai.onnx.ml.{} (x) c = MatMul (p, a) r = Relu (c) y = MatMul (r, d) }}", op));
+    const Structure s = Structure::analyse(text.load(), {});
+    CHECK(group_of(s, "a", 1).free_units() == 3);
+    CHECK(members_of(group_of(s, "a", 1)) == "a:1 d:0");
+  }
+}
