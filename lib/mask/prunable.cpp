@@ -21,6 +21,14 @@ struct Alias {
   int scale_axis = -1;     ///< stored axis
 };
 
+/// Stored integers behind operators that pick or rearrange elements, before they are dequantised.
+struct Table {
+  Alias alias;
+  const FlatNode* node = nullptr;  ///< the first of these operators
+  int order = 0;
+  bool rows_only = false;          ///< one lookup along the first axis, nothing else
+};
+
 using Aliases = std::unordered_map<std::string, Alias>;
 
 /// Maps the axes of a reshaped tensor back: an axis is known when it stands between the same products of sizes.
@@ -84,6 +92,49 @@ class Finder {
       if (position == 0 && pass_through(flat, alias->second)) continue;
       record(flat, order, position, alias->second);
     }
+    follow_table(flat, order);
+  }
+
+  /// An integer table is looked up or rearranged first and dequantised then: the scale and the zero point are those of the table.
+  void follow_table(const FlatNode& flat, int order) {
+    if (flat.inputs.empty() || flat.outputs.empty()) return;
+    const auto moved = tables_.find(flat.inputs[0]);
+    if (flat.node->op_type == "DequantizeLinear") {
+      if (moved != tables_.end()) record_table(flat, moved->second);
+      return;
+    }
+    if (!only_moves(*flat.node)) return;
+    Table table;
+    if (moved != tables_.end()) {
+      table = moved->second;
+      table.rows_only = false;
+    } else {
+      const Alias* stored = alias_of(flat, 0);
+      if (stored == nullptr || stored->scale_id >= 0 || aliases_.contains(flat.outputs[0])) return;
+      if (is_prunable_float(flat_.tensors[stored->tensor].tensor.type)) return;
+      const auto rank = static_cast<int64_t>(stored->shape.size());
+      const int64_t axis = flat.node->integer("axis", 0);
+      table = {*stored, &flat, order, flat.node->op_type == "Gather" && (axis == 0 || axis == -rank)};
+    }
+    for (const std::string& output : flat.outputs) tables_[output] = table;
+  }
+
+  void record_table(const FlatNode& dequantise, const Table& table) {
+    const Alias* scale = alias_of(dequantise, 1);
+    const Alias* zero_point = alias_of(dequantise, 2);
+    const bool has_zero_point = dequantise.inputs.size() > 2 && !dequantise.inputs[2].empty();
+    if (scale == nullptr || (has_zero_point && zero_point == nullptr) || dequantise.node->integer("block_size", 0) != 0) return;
+    Alias seen = table.alias;
+    seen.scale_id = flat_.tensors[scale->tensor].tensor.id;
+    seen.zero_point_id = zero_point == nullptr ? -1 : flat_.tensors[zero_point->tensor].tensor.id;
+    if (element_count(scale->shape) > 1) {  // behind a lookup of rows the table's last axes are the last ones still
+      const int64_t axis = dequantise.node->integer("axis", 1);
+      const auto rank = static_cast<int64_t>(seen.shape.size());
+      if (!table.rows_only || axis >= 0 || rank + axis < 1) return;
+      seen.scale_axis = seen.axes[static_cast<size_t>(rank + axis)];
+      if (seen.scale_axis < 0) return;
+    }
+    record(*table.node, table.order, 0, seen);
   }
 
   const Alias* alias_of(const FlatNode& flat, size_t position) const {
@@ -307,6 +358,7 @@ class Finder {
   const ModelFile& file_;
   FlatGraph flat_;
   Aliases aliases_;
+  std::unordered_map<std::string, Table> tables_;
   std::set<std::string> constant_values_;
   std::map<int, PrunableTensor> found_;
   std::map<const FlatNode*, std::vector<int>> layer_nodes_;

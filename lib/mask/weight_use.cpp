@@ -113,6 +113,12 @@ WeightUse use_of(const FlatNode& flat, size_t position, int rank, bool other_is_
   return kOther;
 }
 
+bool only_moves(const Node& node) {
+  static const std::set<std::string> names = {"DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Reshape",
+                                              "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"};
+  return names.contains(node.op_type);
+}
+
 bool is_layer_op(const Node& node) {
   static const std::set<std::string> names = {
       "Conv", "FusedConv", "ConvInteger", "DeformConv", "ConvTranspose", "QLinearConv", "Gemm", "FusedGemm", "MatMul",

@@ -19,6 +19,9 @@ struct WeightUse {
 /// for two-operand products whether the other operand is a stored tensor as well (then the second one is the weight).
 WeightUse use_of(const FlatNode& node, size_t position, int rank, bool other_is_stored);
 
+/// The operator gives elements of its first operand, elsewhere or several times, and computes nothing.
+bool only_moves(const Node& node);
+
 /// True for operators whose `weight` position makes a layer: what counts for "first" and "last".
 bool is_layer_op(const Node& node);
 

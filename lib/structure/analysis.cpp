@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "mask/prunable.h"
 
 namespace sparsify {
 namespace {
@@ -72,6 +73,25 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
   return shapes;
 }
 
+bool is_byte(DType type) { return type == DType::Int8 || type == DType::UInt8; }
+
+/// This operand is a scale, a zero point, a mean or a variance.
+bool is_statistic(const FlatNode& flat, size_t input) {
+  const std::string& op = flat.node->op_type;
+  if (op == "QuantizeLinear" || op == "DequantizeLinear") return input == 1 || input == 2;
+  return op == "BatchNormalization" && (input == 3 || input == 4);
+}
+
+/// Whatever reads the value reads it as a statistic. Each such rule unites its axis with what it goes along.
+bool is_only_statistic(const FlatGraph& graph, const std::string& value) {
+  return std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const FlatNode& flat) {
+    for (size_t input = 0; input < flat.inputs.size(); ++input) {
+      if (flat.inputs[input] == value && !is_statistic(flat, input)) return false;
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 bool has_rule(const std::string& key) { return rules().contains(key); }
@@ -114,6 +134,10 @@ void Analysis::add_inputs() {
 }
 
 void Analysis::add_tensors() {
+  std::set<int> weights;  // integers that are no weight are cut, not masked
+  if (std::any_of(graph.tensors.begin(), graph.tensors.end(), [](const FlatTensor& flat) { return is_byte(flat.tensor.type); })) {
+    for (const PrunableTensor& tensor : find_tensors(file)) weights.insert(tensor.id);
+  }
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
     const StoredTensor& stored = graph.tensors[t].tensor;
     const auto [known, fresh] = tensor_axes.try_emplace(stored.id);
@@ -126,7 +150,7 @@ void Analysis::add_tensors() {
     value.axes = known->second;
     value.stored = static_cast<int>(t);
     value.floating = is_prunable_float(stored.type);
-    const bool masked = is_prunable_float(stored.type) || stored.type == DType::Int8 || stored.type == DType::UInt8;
+    const bool masked = is_prunable_float(stored.type) || (is_byte(stored.type) && weights.contains(stored.id));
     value.zero.assign(value.axes.size(), masked ? 1 : 0);
     const bool whole = stored.type == DType::Int64 || stored.type == DType::Int32;
     const bool number = stored.shape.empty() && is_prunable_float(stored.type);
@@ -253,7 +277,8 @@ void Analysis::passive(size_t input) {
   const LabelledValue& value = in(input);
   if (value.stored < 0) return;
   passive_tensors.insert(graph.tensors[static_cast<size_t>(value.stored)].tensor.id);
-  if (uses_[node_->inputs[input]] > 1) {
+  const bool moves = std::any_of(value.axes.begin(), value.axes.end(), [](const Axis& axis) { return !axis.is_fixed(); });
+  if (moves && uses_[node_->inputs[input]] > 1 && !is_only_statistic(graph, node_->inputs[input])) {
     for (const Axis& axis : value.axes) labels.freeze(axis, because("a constant is a divisor or statistic here and something else elsewhere"));
   }
 }

@@ -50,16 +50,11 @@ const std::map<std::string, Held>& held() {
       {"NegativeLogLikelihoodLoss", kLoss},
       {"SoftmaxCrossEntropyLoss", kLoss},
       {"ai.onnx.ml.ArrayFeatureExtractor", {"it takes columns by number", kRest}},
-      {"ai.onnx.ml.Binarizer", kScores},
-      {"ai.onnx.ml.LabelEncoder", kScores},
       {"ai.onnx.ml.OneHotEncoder", kScores},
       {"ai.onnx.preview.FlexAttention", {"it changes the products of attention in a body of its own", kRest}},
       {"ai.onnx.ml.FeatureVectorizer", kScores},
-      {"ai.onnx.ml.Imputer", kScores},
       {"ai.onnx.ml.LinearClassifier", kScores},
       {"ai.onnx.ml.LinearRegressor", kScores},
-      {"ai.onnx.ml.Normalizer", kScores},
-      {"ai.onnx.ml.Scaler", kScores},
       {"ai.onnx.ml.TreeEnsemble", kScores},
       {"ai.onnx.ml.TreeEnsembleClassifier", kScores},
       {"ai.onnx.ml.TreeEnsembleRegressor", kScores},
@@ -72,6 +67,9 @@ const std::map<std::string, Held>& held() {
 void add_held_rules(RuleTable& table) {
   for (const auto& [op, why] : held()) {
     table[op] = [why = why](Analysis& a) { a.freeze_all(why.reason, why.fix); };
+  }
+  for (const char* op : {"Binarizer", "Imputer", "LabelEncoder", "Normalizer", "Scaler"}) {
+    table[std::string("ai.onnx.ml.") + op] = [](Analysis& a) { hold(a, kScores, true); };
   }
   const char* last = "cut the model before ONNX Runtime's optimiser orders it";
   table["com.microsoft.NhwcMaxPool"] = [last](Analysis& a) { hold(a, {"its channels lie last", last}, false); };

@@ -1,9 +1,36 @@
 // QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: the same values in another type. Masking a quantised weight means
 // its zero point, so that zero stays zero through both.
+#include <algorithm>
+
+#include "mask/prunable.h"
+#include "mask/weight_use.h"
 #include "structure/analysis.h"
 
 namespace sparsify {
 namespace {
+
+/// The stored tensor whose elements the value is; -1 if a node computes it.
+int table_of(const Analysis& a, std::string value) {
+  for (auto node = a.graph.nodes.rbegin(); node != a.graph.nodes.rend(); ++node) {
+    if (std::find(node->outputs.begin(), node->outputs.end(), value) == node->outputs.end()) continue;
+    if (node->inputs.empty() || !only_moves(*node->node)) return -1;
+    value = node->inputs[0];
+  }
+  const auto found = a.values.find(value);
+  return found == a.values.end() || found->second.stored < 0 ? -1 : a.graph.tensors[static_cast<size_t>(found->second.stored)].tensor.id;
+}
+
+/// The operand of this DequantizeLinear is masked with another integer than the one that stands for 0 here.
+bool is_masked_elsewhere(Analysis& a) {
+  if (a.is_zero(2)) return false;
+  const LabelledValue& x = a.in(0);
+  if (x.stored >= 0) return a.in(1).stored < 0;  // without a stored scale: masked with the integer 0
+  const int id = table_of(a, a.flat().inputs[0]);
+  if (id < 0) return false;
+  const int zero_point = a.in(2).stored < 0 ? -1 : a.graph.tensors[static_cast<size_t>(a.in(2).stored)].tensor.id;
+  const std::vector<PrunableTensor> tensors = find_tensors(a.file);
+  return std::none_of(tensors.begin(), tensors.end(), [&](const PrunableTensor& one) { return one.id == id && one.zero_point_id == zero_point; });
+}
 
 void quantize(Analysis& a) {
   const LabelledValue& x = a.in(0);
@@ -24,8 +51,7 @@ void quantize(Analysis& a) {
   }
   LabelledValue result = with_axes_of(x);
   result.all_zero = x.all_zero;
-  // Stored integers are masked with their zero point where the scale is stored too, else with the integer 0.
-  if (x.stored >= 0 && a.in(1).stored < 0 && !a.is_zero(2)) result.zero.assign(result.zero.size(), 0);
+  if (is_masked_elsewhere(a)) result.zero.assign(result.zero.size(), 0);
   a.out(0, std::move(result));
 }
 

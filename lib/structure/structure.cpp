@@ -127,6 +127,13 @@ class Grouper {
     return !found->second->depthwise();
   }
 
+  /// Several layers use the weight, one the other way round: either axis produces the indices of one of them.
+  static bool is_turned(const PrunableTensor& tensor, int axis) {
+    if (tensor.output_axis >= 0 || tensor.input_axis >= 0 || tensor.used_by.size() < 2) return false;
+    const auto rank = static_cast<int>(tensor.shape.size());
+    return tensor.op.find("Conv") != std::string::npos ? axis < 2 : axis >= rank - 2;
+  }
+
   Role role_of(int id, int axis) const {
     const auto tensor = tensors_.find(id);
     if (a_.passive_tensors.contains(id) || tensor == tensors_.end()) return Role::Passive;
@@ -134,6 +141,7 @@ class Grouper {
     if (kind == "weight" || kind == "integer weight" || kind == "embedding") {
       if (axis == tensor->second->output_axis) return Role::Output;
       if (axis == tensor->second->input_axis) return Role::Input;
+      if (kind == "weight" && is_turned(*tensor->second, axis)) return Role::Output;
     }
     return Role::Vector;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "program/model_text.h"
 #include "support/catch.h"
 #include "support/shared.h"
 
@@ -145,4 +146,26 @@ TEST_CASE("weights are found through what exporters put in front of them", "[mas
     CHECK(all > 0);
     CHECK(known == all);
   }
+}
+
+TEST_CASE("an embedding of integers is found behind its lookup, with its scale and zero point", "[mask][prunable]") {
+  const TextModel text(
+      "<ir_version: 8, opset_import: [\"\": 17]> graph (int64[4] x) => (float[4,2] y, float[4,2] v, float[4,2] u)"
+      "<uint8[3,2] e = {1, 2, 3, 4, 5, 9}, float s = {0.5}, uint8 z = {7}, uint8[3,2] k = {1, 2, 3, 4, 5, 6}, float[2] s2 = {0.5, 2}, uint8[2] z2 = {1, 2},"
+      " uint8[3,2] counts = {1, 2, 3, 4, 5, 6}>"
+      "{ g = Gather (e, x) i = Identity (g) y = DequantizeLinear (i, s, z) l = Gather (k, x) v = DequantizeLinear <axis = -1> (l, s2, z2)"
+      " m = Gather (counts, x) u = Cast <to = 1> (m) }");
+  const ModelFile file = text.load();
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+  const PrunableTensor& rows = named(tensors, "e");
+  CHECK(rows.kind == "embedding");
+  CHECK(rows.op == "Gather");
+  CHECK(file.tensor(rows.zero_point_id).name == "z");
+  CHECK(rows.scale_axis == -1);
+  std::vector<float> real(6);
+  read_weights(file, rows, real);
+  CHECK(real == std::vector<float>{-3, -2.5F, -2, -1.5F, -1, 1});
+  CHECK(file.tensor(named(tensors, "k").zero_point_id).name == "z2");
+  CHECK(named(tensors, "k").scale_axis == 1);
+  CHECK(std::none_of(tensors.begin(), tensors.end(), [](const PrunableTensor& one) { return one.initializer == "counts"; }));
 }

@@ -171,6 +171,21 @@ std::vector<Family> families() {
         .constants = "uint8[3,4] a = {1, 250, 3, 40, 5, 60, 7, 8, 99, 10, 110, 12}, uint8[4,2] c = {1, 200, 3, 4, 50, 6, 70, 8}, float s = {0.5}, uint8 z = {128}, "
                      "float[4] s4 = {0.1, 0.2, 0.3, 0.4}, uint8[4] z4 = {3, 128, 200, 7}"},
        "a", 1},
+      {"an embedding of integers with a zero point, looked up and dequantised then, in front of a root mean square of several operators",
+       {.inputs = "int64[1,4] x", .outputs = "float[1,4,2] y", .weights = {{"gamma", {6}}, {"b", {6, 2}}},
+        .nodes = "g = Gather (e, x) h = DequantizeLinear (g, s, z) q = Mul (h, h) m = ReduceMean <axes = [2]> (q) p = Add (m, eps) r = Sqrt (p) n = Div (h, r) "
+                 "k = Mul (n, gamma) y = MatMul (k, b)",
+        .constants = "uint8[3,6] e = {1, 250, 3, 40, 5, 60, 7, 8, 99, 10, 110, 12, 13, 214, 15, 160, 17, 180}, float s = {0.1}, uint8 z = {122}, float eps = {0.5}"},
+       "e", 1},
+      {"a tied autoencoder",
+       {.inputs = "float[2,3] x", .outputs = "float[2,3] y", .weights = {{"w", {3, 6}}, {"b", {6}}, {"o", {3}}},
+        .nodes = "h = Gemm (x, w, b) r = Relu (h) y = Gemm <transB = 1> (r, w, o)"},
+       "w", 1},
+      {"weights that are quantised and dequantised again in the graph",
+       {.inputs = "float[2,3] x", .outputs = "float[2,2] y", .weights = {{"a", {3, 4}}, {"d", {4, 2}}},
+        .nodes = "q = QuantizeLinear <axis = 1> (a, s4, z4) f = DequantizeLinear <axis = 1> (q, s4, z4) h = MatMul (x, f) r = Relu (h) y = MatMul (r, d)",
+        .constants = "float[4] s4 = {0.01, 0.02, 0.03, 0.04}, int8[4] z4 = {0, 0, 0, 0}"},
+       "s4", 0},
       {"ScatterElements of messages along edges, as graph networks write it",
        {.inputs = "float[5,3] x, int64[4,1] to, int64[4] from", .outputs = "float[5,2] y", .weights = {{"a", {3, 6}}, {"k", {3, 6}}, {"d", {6, 2}}},
         .nodes = "h = MatMul (x, a) m = Gather <axis = 0> (h, from) i = Expand (to, edges) z = ConstantOfShape (nodes) "

@@ -64,3 +64,54 @@ TEST_CASE("products of integers are cut along their scales and biases", "[struct
                                     "c = com.microsoft.MatMulIntegerToFloat (x, a, s, sa, z, za, f) y = MatMul (c, w)");
   CHECK(members_of(group_of(mixed, "a", 1)) == "a:1 f:0 sa:0 w:0 za:0");
 }
+
+TEST_CASE("an embedding of integers is masked with the zero point behind its lookup", "[structure][quantized]") {
+  const std::string constants = "uint8[3,2] e = {1,2,3,4,5,6}, uint8 other = {7}, int64[1] last = {1}, float[2,2] w = {1,2,3,4}";
+  const Structure seen = quantised("int64[4] x", "float[4] y, float[4,2] v", constants,
+                                   "g = Gather (e, x) h = DequantizeLinear (g, s, z) y = ReduceSum <keepdims = 0> (h, last) v = MatMul (h, w)");
+  CHECK(member_of(group_of(seen, "e", 1), "e", 1).role == Role::Vector);
+  CHECK(group_of(seen, "e", 1).free_units() == 2);
+
+  // Two zero points: what is 0 for the first is none for the second.
+  const Structure torn = quantised("int64[4] x", "float[4] y, float[3,2] v", constants,
+                                   "f = DequantizeLinear (e, s, z) v = MatMul (f, w) i = Identity (e) g = Gather (i, x) h = DequantizeLinear (g, s, other) "
+                                   "y = ReduceSum <keepdims = 0> (h, last)");
+  CHECK(group_of(torn, "e", 1).free_units() == 0);
+}
+
+TEST_CASE("scales that quantise a weight and dequantise it again go along with it", "[structure][quantized]") {
+  const std::string weights = "float[2,3] a = {1,2,3,4,5,6}, float[3] sa = {1,2,3}, int8[3] za = {0,0,0}, float[3,2] d = {1,2,3,4,5,6}";
+  const std::string pair = "q = QuantizeLinear <axis = 1> (a, sa, za) f = DequantizeLinear <axis = 1> (q, sa, za) c = MatMul (x, f) ";
+  const Structure passive = quantised("float[4,2] x", "float[4,2] y", weights, pair + "r = Relu (c) y = MatMul (r, d)");
+  const Group& group = group_of(passive, "a", 1);
+  CHECK(group.free_units() == 3);
+  CHECK(members_of(group) == "a:1 d:0 sa:0 za:0");
+  CHECK(member_of(group, "sa", 0).role == Role::Passive);
+
+  // A factor would be masked, a scale must not be.
+  const Structure mixed = quantised("float[4,2] x", "float[4,2] y", weights, pair + "m = Mul (c, sa) r = Relu (m) y = MatMul (r, d)");
+  CHECK(group_of(mixed, "a", 1).free_units() == 0);
+}
+
+TEST_CASE("hidden units between two uses of one weight are a group", "[structure][quantized]") {
+  for (const char* nodes : {"c = Gemm (x, w, b) r = Relu (c) y = Gemm <transB = 1> (r, w, o)", "h = MatMul (x, w) c = Add (h, b) r = Relu (c) t = Transpose (w) p = MatMul (r, t) y = Add (p, o)"}) {
+    INFO(nodes);
+    const Structure s = quantised("float[4,2] x", "float[4,2] y", "float[2,3] w = {1,2,3,4,5,6}, float[3] b = {1,2,3}, float[2] o = {1,2}", nodes);
+    const Group& hidden = group_of(s, "w", 1);
+    CHECK(members_of(hidden) == "b:0 w:1");
+    CHECK(hidden.free_units() == 3);
+    CHECK(member_of(hidden, "w", 1).role == Role::Output);
+    CHECK(group_of(s, "w", 0).free_units() == 0);
+  }
+}
+
+TEST_CASE("operators of ai.onnx.ml that work on each element leave the rest of the model to be cut", "[structure][quantized]") {
+  for (const char* op : {"Normalizer <norm = \"L2\">", "Scaler <offset = [0.5], scale = [2.0]>", "Binarizer <threshold = 0.5>", "Imputer <imputed_value_floats = [1.0]>"}) {
+    INFO(op);
+    const TextModel text(fmt::format("<ir_version: 8, opset_import: [\"\": 17, \"ai.onnx.ml\": 3]>\ngraph (float[n,2] x) => (float[n,2] y) "
+                                     "<float[2,3] a = {{1,2,3,4,5,6}}, float[3,2] d = {{1,2,3,4,5,6}}> {{ p = ai.onnx.ml.{} (x) c = MatMul (p, a) r = Relu (c) y = MatMul (r, d) }}", op));
+    const Structure s = Structure::analyse(text.load(), {});
+    CHECK(group_of(s, "a", 1).free_units() == 3);
+    CHECK(members_of(group_of(s, "a", 1)) == "a:1 d:0");
+  }
+}
