@@ -131,11 +131,10 @@ def nothing_to_learn(folder):
     """Without labels and without a dense model there is no loss; with labels that are all left out neither."""
     rows = [[(i * 7 + j * 3) % 11 / 11 for j in range(4)] for i in range(32)]
     table = "".join(",".join(map(str, row)) + "\n" for row in rows)
-    write(os.path.join(folder, "bare.csv"), "a,b,c,d\n" + table)
     write(os.path.join(folder, "out.csv"), "a,b,c,d,label\n" + "".join(line + ",-100\n" for line in table.splitlines()))
     write(os.path.join(folder, "m.onnx"), onnx.chain([([4, 8], [0.5 - i / 37 for i in range(32)]), ([8, 4], [0.3 - i / 41 for i in range(32)])])[0])
     tune = ["finetune", "m.onnx", "-o", "out.onnx", "--threads", "1", "--epochs", "1", "--overwrite"]
-    check_error(sparsify(*tune, "--train-data", "csv:bare.csv", cwd=folder), 2, "its own teacher", "train.distill.teacher", "--teacher")
+    check_error(sparsify(*tune, "--set", "data.train={format: random, limit: 32}", cwd=folder), 2, "its own teacher", "train.distill.teacher", "--teacher")
     check("out.onnx" not in listing(folder), "a model that learned nothing")
     run = succeeds(*tune, "--train-data", "csv:out.csv,label=label", cwd=folder)
     check("nothing to learn from" in run.stderr and "-100" in run.stderr, run.stderr)
