@@ -122,7 +122,7 @@ TEST_CASE("auc of labels shaped like the output is the mean over its columns", "
     }
     return std::string("accepted");
   };
-  CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 2}, std::vector<int64_t>(8, 0))) == "labels [4,2] do not fit the output [4,3]");
+  CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 2}, std::vector<int64_t>(8, 0))) == "labels [4, 2] do not fit the output [4, 3]");
   CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 3}, std::vector<int64_t>(12, 1))) == "no column of the labels has both a 0 and a 1 in 4 samples");
   CHECK(said(HostTensor::of<int64_t>(DType::Int64, {4, 3}, std::vector<int64_t>(12, 2))) == "label 2 is neither 0 nor 1");
 }
