@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "mask/scores.h"
 #include "pipeline/decide.h"
 #include "pipeline/figures.h"
 #include "support/catch.h"
