@@ -215,7 +215,8 @@ class Run {
       tensors_.push_back(one);
     }
     if (tensors_.empty()) {
-      throw ConfigError{{.what = "no selected tensor can take the patterns", .where = "--patterns", .fix = "see `sparsify inspect MODEL` for what each layer allows"}};
+      const std::string reason = report_.skipped.empty() ? "" : ": " + report_.skipped.back().second;
+      throw ConfigError{{.what = "no selected tensor can take the patterns" + reason, .where = "--patterns", .fix = "see `sparsify inspect MODEL` for what each layer allows"}};
     }
   }
 

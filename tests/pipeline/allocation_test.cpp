@@ -8,6 +8,7 @@
 
 #include "mask/scores.h"
 #include "base/error.h"
+#include "mask/scores.h"
 #include "pipeline/decide.h"
 #include "pipeline/figures.h"
 #include "support/catch.h"
