@@ -6,7 +6,6 @@
 #include <fstream>
 #include <numeric>
 
-#include "mask/scores.h"
 #include "base/error.h"
 #include "mask/scores.h"
 #include "pipeline/decide.h"
