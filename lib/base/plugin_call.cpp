@@ -20,10 +20,8 @@ void throw_as_plugins(const PluginName& plugin) {
     throw;
   } catch (const std::bad_alloc&) {
     throw;
-  } catch (const std::logic_error& error) {
-    if (!has_user_plugins()) throw;
-    text = error.what();
   } catch (const std::exception& error) {
+    if (!has_user_plugins()) throw;
     text = error.what();
   } catch (...) {
     text = "an exception that is no std::exception";

@@ -21,8 +21,8 @@ bool has_user_plugins();
 /// throws ConfigError
 [[noreturn]] void refuse_result(const PluginName& plugin, const std::string& what);
 
-/// Throws what a plugin threw that is no Error as one that names it. Memory that ran out stays what it is, and so does a broken
-/// invariant where there are no plugins but our own.
+/// Throws what a plugin threw that is no Error as one that names it. Memory that ran out stays what it is, and so does
+/// everything where there are no plugins but our own: users cannot mend those.
 /// Called while an exception is being handled.
 [[noreturn]] void throw_as_plugins(const PluginName& plugin);
 

@@ -85,7 +85,7 @@ class Planner {
         if (removed[unit] && group->unit_frozen[unit]) throw_other_graph(fmt::format("unit {} of \"{}\", free to go,", unit, kept.group));
       }
     }
-    const std::vector<Block> all = find_blocks(file_, plan_.structure->graph());
+    const std::vector<Block> all = find_blocks(file_, *plan_.structure);
     for (const std::string& name : blocks) {
       const auto block = std::find_if(all.begin(), all.end(), [&](const Block& one) { return one.name == name; });
       if (block == all.end()) throw_other_graph(fmt::format("block \"{}\"", name));

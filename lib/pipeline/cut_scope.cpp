@@ -111,7 +111,7 @@ std::vector<Block> CutScope::selected_blocks(const CutRule& rule) const {
   std::vector<Block> selected;
   std::vector<std::string> names;
   std::vector<std::string> refused;
-  for (Block& block : find_blocks(file_, structure_.graph(), &refused)) {
+  for (Block& block : find_blocks(file_, structure_, &refused)) {
     names.push_back(block.name);
     if (takes(select, block)) selected.push_back(std::move(block));
   }

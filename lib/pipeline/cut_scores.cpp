@@ -24,7 +24,7 @@ std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const ModelFile& file
   for (const Group& group : structure.groups()) {
     for (const Member& member : group.members) members.insert(member.tensor_id);
   }
-  for (const Block& block : find_blocks(file, structure.graph())) members.insert(block.tensors.begin(), block.tensors.end());
+  for (const Block& block : find_blocks(file, structure)) members.insert(block.tensors.begin(), block.tensors.end());
   for (const auto& [id, tensor] : scope.tensors()) {
     if (members.contains(id) && tensor.kind == "weight" && !tensor.nested) wish.layers.push_back(tensor);
   }

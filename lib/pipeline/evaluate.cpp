@@ -14,7 +14,7 @@ namespace {
 
 std::unique_ptr<Metric> make_metric(const EvaluateOptions& options, const DataSource& data, std::string& name) {
   name = options.metric;
-  if (name == "auto") name = data.has_class_labels() ? "top1" : "mse";
+  if (name == "auto") name = metric_for(data);
   std::unique_ptr<Metric> metric = Registry<Metric>::instance().make(name, Options());
   if (!data.has_labels() && !metric->wants_targets()) {
     throw ConfigError{{.what = fmt::format("the metric {} needs labels, and the data has none", name),

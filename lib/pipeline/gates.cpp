@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
-#include "data/loader.h"
-#include "onnx/model_file.h"
 #include "pipeline/metrics.h"
 
 namespace sparsify {
@@ -40,12 +38,12 @@ void require_judgeable(const Recipe& recipe) {
   }
 }
 
-void require_labels(const Recipe& recipe) {
+void require_labels(const Recipe& recipe, const DataSource& eval) {
   if (recipe.metric != "auto") return;
+  const std::string metric = metric_for(eval);
+  if (Registry<Metric>::instance().make(metric, Options())->higher_is_better()) return;
   for (const Gate& gate : recipe.gates) {
-    if (!needs_data(gate.name)) continue;
-    const ModelFile file = ModelFile::load(recipe.model, {.allow_linked_data = true});  // the run refuses it where it may not be
-    if (!DataSource("eval", recipe.data, file.model().graph.inputs, static_cast<uint64_t>(recipe.seed)).has_labels()) refuse_metric(gate, "mse");
+    if (needs_data(gate.name)) refuse_metric(gate, metric);
   }
 }
 

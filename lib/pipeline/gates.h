@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "config/recipe.h"
+#include "data/loader.h"
 #include "report/run_report.h"
 
 namespace sparsify {
@@ -11,9 +12,9 @@ namespace sparsify {
 /// throws ConfigError naming what is missing (`data.eval` for accuracy gates), and for accuracy gates with a metric of which lower is better
 void require_judgeable(const Recipe& recipe);
 
-/// Likewise, for `metric: auto`: without labels it is mse, of which lower is better. Opens the model and the data if there is an accuracy gate.
-/// throws ConfigError as above, and what opening throws
-void require_labels(const Recipe& recipe);
+/// Likewise, for `metric: auto`: without classes as labels it is mse, of which lower is better.
+/// throws ConfigError as above
+void require_labels(const Recipe& recipe, const DataSource& eval);
 
 /// The gates of the recipe on the figures of the report; accuracies in points, 100 for the whole.
 std::vector<GateResult> judge(const Recipe& recipe, const RunReport& report);

@@ -308,4 +308,7 @@ const Register<Metric, AreaUnderCurve> auc{
     "auc", "area under the ROC curve; mean of one-vs-rest for several classes or columns of labels"};
 
 }  // namespace
+
+std::string metric_for(const DataSource& data) { return data.has_class_labels() ? "top1" : "mse"; }
+
 }  // namespace sparsify

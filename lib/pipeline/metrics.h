@@ -6,6 +6,7 @@
 
 #include "base/registry.h"
 #include "config/options.h"
+#include "data/loader.h"
 #include "tensor/host_tensor.h"
 
 namespace sparsify {
@@ -33,5 +34,8 @@ class Metric {
   /// NaN when nothing was accumulated.
   virtual double value() const = 0;
 };
+
+/// What `metric: auto` is for this data: top1 with classes as labels, else mse.
+std::string metric_for(const DataSource& data);
 
 }  // namespace sparsify

@@ -108,6 +108,7 @@ class Run {
     std::optional<DataSource> data;
     if (!request_.dry_run && recipe_.data.contains("eval")) {
       data.emplace("eval", recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+      require_labels(recipe_, *data);
     }
     if (request_.plan.empty() && !request_.hold_zeros) {
       for (const std::string& warning : check_names(given, globs_of(recipe_), request_.input_shapes)) warn(warning);

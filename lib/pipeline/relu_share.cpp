@@ -23,6 +23,11 @@ bool has_relu(const ModelFile& file) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const FlatNode& node) { return node.node->domain.empty() && node.node->op_type == "Relu"; });
 }
 
+bool leaves_share_open(const Setting& solver) {
+  const NamedOptions named = split_name(solver, "solver");
+  return named.name == "gradual" && !named.options.has("relu");
+}
+
 Setting with_share(const Setting& solver, double share) {
   Setting chosen;
   if (solver.is_map()) chosen = solver;
@@ -42,17 +47,14 @@ DataSource fewer_samples(const ModelFile& file, const Recipe& recipe) {
 
 }  // namespace
 
-bool leaves_relu_open(const ModelFile& file, const Setting& solver) {
-  const NamedOptions named = split_name(solver, "solver");
-  return named.name == "gradual" && !named.options.has("relu") && has_relu(file);
-}
+bool leaves_relu_open(const ModelFile& file, const Setting& solver) { return leaves_share_open(solver) && has_relu(file); }
 
 std::string choose_relu_share_(CorrectionTask& task, const ModelFile& file, const Recipe& recipe, const DataSource& calibration) {
   std::vector<size_t> open;
   for (size_t i = 0; i < task.layers.size(); ++i) {
-    if (leaves_relu_open(file, task.layers[i].solver)) open.push_back(i);
+    if (leaves_share_open(task.layers[i].solver)) open.push_back(i);
   }
-  if (open.empty()) return "";
+  if (open.empty() || !has_relu(file)) return "";
   load_module("torch");
   std::optional<DataSource> fewer;
   if (calibration.size() > kShareSamples) fewer.emplace(fewer_samples(file, recipe));

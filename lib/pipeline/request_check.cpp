@@ -155,7 +155,6 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
   if (request.hold_zeros) require_held_zeros(recipe);
   if (trains(recipe)) require_sound_schedule(recipe);
   if (request.dry_run) return false;
-  require_labels(recipe);
   if (recipe.output.empty()) {
     throw ConfigError{{.what = "no output is named", .where = verb, .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
   }

@@ -2,11 +2,10 @@
 
 #include <fmt/core.h>
 
-#include <set>
-
 #include "base/error.h"
 #include "base/sha256.h"
 #include "config/precision.h"
+#include "data/selection.h"
 #include "data/source_files.h"
 #include "onnx/content_digest.h"
 #include "pipeline/cut_plan.h"
@@ -20,19 +19,12 @@ namespace {
 
 std::string digest(const std::string& text) { return sha256_of(std::as_bytes(std::span(text))); }
 
-/// The data sets of these names, and those that they draw from.
-std::string sets_of(const Setting& data, const std::vector<std::string>& names) {
-  std::string text;
-  for (std::string name : names) {
-    std::set<std::string> seen;  // a circle is refused elsewhere
-    for (const Setting* set = data.find(name); set != nullptr && seen.insert(name).second; set = data.find(name)) {
-      text += name + ": " + to_yaml(*set) + "\n";
-      const Setting* from = set->find("from");
-      if (from == nullptr || !from->is_text()) break;
-      name = from->text();
-    }
-  }
-  return text;
+/// What a data set is made of, wherever it is written.
+std::string text_of_set(const std::string& name, const std::map<std::string, Setting>& sets) {
+  const ResolvedSet set = resolve_set(name, sets);
+  std::string text = name + ": " + to_yaml(set.keys);
+  for (const ResolvedSet::Cut& cut : set.cuts) text += fmt::format(" {} {} {}", cut.skip, cut.limit, cut.samples);
+  return text + "\n";
 }
 
 /// What decides the course of a training beside the model. What the result is measured on, and by, is no part of it unless it chooses the epoch.
@@ -43,7 +35,9 @@ std::string recipe_digest(const Recipe& recipe, const std::string& validation) {
   for (const char* key : {"seed", "device", "threads", "precision", "prune", "initialise", "schedule", "train"}) {
     if (const Setting* part = whole.find(key)) text += std::string(key) + ": " + to_yaml(*part) + "\n";
   }
-  if (const Setting* data = whole.find("data")) text += sets_of(*data, {"train", "calibration", validation});
+  for (const std::string& name : {std::string("train"), std::string("calibration"), validation}) {
+    if (recipe.data.contains(name)) text += text_of_set(name, recipe.data);
+  }
   if (!validation.empty()) text += "metric: " + recipe.metric + "\n";
   return digest(text);
 }
@@ -87,7 +81,7 @@ TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMa
   validation_name_ = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
   if (!validation_name_.empty()) {
     validation_.emplace(validation_name_, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
-    metric_ = stage.recipe.metric == "auto" ? (validation_->has_class_labels() ? "top1" : "mse") : stage.recipe.metric;
+    metric_ = stage.recipe.metric == "auto" ? metric_for(*validation_) : stage.recipe.metric;
     higher_is_better_ = Registry<Metric>::instance().make(metric_, Options())->higher_is_better();
   }
   const bool teaches = settings_.distill.active || !data_.has_labels();

@@ -7,14 +7,14 @@
 #include <set>
 
 #include "base/error.h"
-#include "onnx/checker.h"
 
 namespace sparsify {
 namespace {
 
 class Finder {
  public:
-  Finder(const ModelFile& file, const FlatGraph& graph) : file_(file), graph_(graph) {
+  Finder(const ModelFile& file, const Structure& structure) : file_(file), structure_(structure), graph_(structure.graph()) {
+    const FlatGraph& graph = graph_;
     for (const Node& node : file.model().graph.nodes) main_.emplace(&node, node.index);
     for (const FlatTensor& tensor : graph.tensors) tensors_.emplace(tensor.value, tensor.tensor.id);
     for (const StoredTensor& tensor : file.model().graph.initializers) initializers_.insert(tensor.id);
@@ -25,7 +25,6 @@ class Finder {
       }
     }
     outputs_.insert(graph.outputs.begin(), graph.outputs.end());
-    values_ = infer_shapes(file);
   }
 
   std::vector<Block> run(std::vector<std::string>* refused) const {
@@ -60,13 +59,11 @@ class Finder {
 
   /// Whether a value is spread to the shape of the sum. Sizes that are not known count as equal: the proof looks at them.
   bool is_broadcast(const std::string& shortcut, const std::string& output) const {
-    const auto from = values_.find(shortcut), to = values_.find(output);
-    if (from == values_.end() || to == values_.end() || !from->second.shape || !to->second.shape) return false;
-    if (from->second.shape->size() != to->second.shape->size()) return true;
-    for (size_t axis = 0; axis < from->second.shape->size(); ++axis) {
-      const Dimension& own = (*from->second.shape)[axis];
-      const Dimension& whole = (*to->second.shape)[axis];
-      if (own.size >= 0 && whole.size >= 0 ? own.size != whole.size : own.size == 1) return true;
+    const Shape from = structure_.shape(shortcut), to = structure_.shape(output);
+    if (from.empty() || to.empty()) return false;
+    if (from.size() != to.size()) return true;
+    for (size_t axis = 0; axis < from.size(); ++axis) {
+      if (from[axis] >= 0 && to[axis] >= 0 ? from[axis] != to[axis] : from[axis] == 1) return true;
     }
     return false;
   }
@@ -196,6 +193,7 @@ class Finder {
   }
 
   const ModelFile& file_;
+  const Structure& structure_;
   const FlatGraph& graph_;
   std::map<const Node*, int> main_;
   std::map<std::string, int> tensors_;
@@ -203,12 +201,11 @@ class Finder {
   std::map<std::string, size_t> producer_;
   std::map<std::string, std::vector<size_t>> readers_;
   std::set<std::string> outputs_;
-  std::map<std::string, ValueInfo> values_;
 };
 
 }  // namespace
 
-std::vector<Block> find_blocks(const ModelFile& file, const FlatGraph& graph, std::vector<std::string>* refused) { return Finder(file, graph).run(refused); }
+std::vector<Block> find_blocks(const ModelFile& file, const Structure& structure, std::vector<std::string>* refused) { return Finder(file, structure).run(refused); }
 
 void remove_blocks_(const ModelFile& file, const std::vector<Block>& blocks, GraphEdits& edits) {
   std::map<std::string, std::string> instead;

@@ -25,7 +25,7 @@ struct Block {
 /// Blocks in node order. A branch qualifies when it has weights of its own (with more than one axis that is longer than 1), is zero once its last scale, or last weight and bias, are zero, when nothing
 /// outside reads its inner values, when y is no output of the graph, no loop or branch reads it, and s is not broadcast to it.
 ///   refused  null, or gets a line `"add": reason` for every sum of two computed values that is no such block
-std::vector<Block> find_blocks(const ModelFile& file, const FlatGraph& graph, std::vector<std::string>* refused = nullptr);
+std::vector<Block> find_blocks(const ModelFile& file, const Structure& structure, std::vector<std::string>* refused = nullptr);
 
 /// Removes blocks, added to other edits: nodes, their initializers and value_info go, readers of y read what remains of s.
 void remove_blocks_(const ModelFile& file, const std::vector<Block>& blocks, GraphEdits& edits);

@@ -1,4 +1,8 @@
+#include <fstream>
+
 #include "base/error.h"
+#include "base/fresh_folder.h"
+#include "onnx/model_file.h"
 #include "pipeline/gates.h"
 #include "support/catch.h"
 
@@ -13,7 +17,8 @@ Recipe recipe_of(const std::string& more) { return read_recipe(parse_yaml("model
 std::string refusal(const std::string& more) {
   try {
     require_judgeable(recipe_of(more));
-    require_labels(recipe_of(more));
+    const Recipe recipe = recipe_of(more);
+    require_labels(recipe, DataSource("eval", recipe.data, ModelFile::load(recipe.model).model().graph.inputs, 0));
   } catch (const ConfigError& error) {
     return error.problem().what;
   }
@@ -40,6 +45,16 @@ TEST_CASE("accuracy gates refuse metrics of which lower is better before any wor
   for (const std::string metric : {"auto", "top1", "auc"}) CHECK(refusal(kData + ("metric: " + metric) + "\ngates: {min_accuracy: 2}\n") == "judgeable");
   // Without labels `auto` is mse.
   CHECK(refusal("data: {eval: {format: random, limit: 8}}\ngates: {max_accuracy_drop: 1}\n") ==
+        "the gate max_accuracy_drop counts points of accuracy, and of the metric mse lower is better");
+  // And with labels that are values, not classes.
+  const Folder folder;
+  std::ofstream table(folder / "values.csv");
+  for (int i = 0; i < 64; ++i) table << "x" << i << ",";
+  table << "label\n";
+  for (int i = 0; i < 64; ++i) table << i << ",";
+  table << "0.25\n";
+  table.close();
+  CHECK(refusal("data: {eval: {format: csv, path: " + (folder / "values.csv") + "}}\ngates: {max_accuracy_drop: 1}\n") ==
         "the gate max_accuracy_drop counts points of accuracy, and of the metric mse lower is better");
 }
 
