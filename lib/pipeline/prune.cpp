@@ -156,6 +156,10 @@ class Run {
     for (const auto& [id, weight] : correction.tensors) changed.insert_or_assign(id, weight);
     if (trains_ && !request_.dry_run) {
       watch_.stage("train");
+      if (const std::string note = unfold_note(recipe_, file); !note.empty()) {
+        log_info("{}", note);
+        report_.notes.push_back(note);
+      }
       train(file, decisions, changed);
     }
     zeros_ = describe_decisions(report_, file, decisions, request_.input_shapes, kept_magnitudes_);

@@ -56,7 +56,7 @@ class Loop {
     state_.attach(objective_->run_options());
     state_.step = task.first_step;
     const bool resumed = task.resume && state_.restore();
-    if (!resumed && together_.is_first()) state_.measure();
+    if (!resumed && together_.is_first()) state_.begin();
     if (!together_.is_alone()) {
       together_.begin(task);
       Checkpoint own;

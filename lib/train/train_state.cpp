@@ -59,7 +59,6 @@ TrainState::TrainState(const TrainTask& task, Program& program) : task_(task), p
     if (fixed.contains(parameter.tensor_id)) fixed_norms_.push_back(parameter.tensor);
   }
   if (task.movement) scores_ = std::make_unique<MovementScores>(*task.movement, trainables_);
-  hold(task.masks);
 }
 
 TrainState::~TrainState() = default;
@@ -172,8 +171,9 @@ void TrainState::attach(RunOptions& options) {
   if (unfolding_) unfolding_->attach(options, trainables_);
 }
 
-void TrainState::measure() {
-  if (unfolding_) unfolding_->measure(program_, *task_.data, task_.settings, task_.bfloat16, trainables_);
+void TrainState::begin() {
+  if (unfolding_) unfolding_->measure(program_, *task_.data, task_.settings, task_.bfloat16, trainables_);  // before the masks: their normalisation was that of the dense network
+  hold(task_.masks);
 }
 
 void TrainState::finish_step(double clip_norm) {

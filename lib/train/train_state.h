@@ -86,8 +86,8 @@ class TrainState {
 
   /// What the trainer's runs of the graph need (unfolding).
   void attach(RunOptions& options);
-  /// Before the first step of a run that no checkpoint begins.
-  void measure();
+  /// Before the first step of a run that no checkpoint begins: measures what unfolding starts from and takes the task's masks over.
+  void begin();
 
   Checkpoint snapshot() const;
   /// For other processes, which read from the file what is not trained: that of the task's start.
