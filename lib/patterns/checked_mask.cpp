@@ -26,12 +26,8 @@ ScoreView checked_unit_scores(const Pattern& pattern, const PluginName& name, co
   return units;
 }
 
-BitMask checked_mask(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, ScoreView scores, int64_t keep) {
-  BitMask mask = call_plugin(name, [&] { return pattern.select(layer, scores, keep); });
-  if (mask.size() != layer.count()) {
-    refuse_result(name, fmt::format("gives a mask of {} elements for \"{}\", which has {}", mask.size(), layer.initializer, layer.count()));
-  }
-  if (pattern.fixed_sparsity(layer)) return mask;
+void require_kept(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, const BitMask& mask, int64_t keep) {
+  if (pattern.fixed_sparsity(layer)) return;
   const int64_t units = pattern.units(layer);
   const int64_t kept = mask.kept();
   const bool whole = units == layer.count();
@@ -39,6 +35,14 @@ BitMask checked_mask(const Pattern& pattern, const PluginName& name, const Pruna
   if (!right) {
     refuse_result(name, fmt::format("keeps {} weights of \"{}\", where {} of {} {} were asked for", kept, layer.initializer, keep, units, whole ? "weights" : "units"));
   }
+}
+
+BitMask checked_mask(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, ScoreView scores, int64_t keep) {
+  BitMask mask = call_plugin(name, [&] { return pattern.select(layer, scores, keep); });
+  if (mask.size() != layer.count()) {
+    refuse_result(name, fmt::format("gives a mask of {} elements for \"{}\", which has {}", mask.size(), layer.initializer, layer.count()));
+  }
+  require_kept(pattern, name, layer, mask, keep);
   return mask;
 }
 

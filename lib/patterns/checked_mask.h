@@ -15,8 +15,12 @@ int64_t checked_units(const Pattern& pattern, const PluginName& name, const Prun
 /// throws as above
 ScoreView checked_unit_scores(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, ScoreView scores, std::vector<float>& buffer);
 
-/// Pattern::select() with its mask checked: of the layer's size, and with as many units as were asked for. Of units of several
-/// weights it is known that each has at least one; a pattern that fixes its count is free in this.
+/// That a mask of the layer's size keeps as many units as were asked for. Of units of several weights it is known that each has
+/// at least one; a pattern that fixes its count is free in this.
+/// throws as above
+void require_kept(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, const BitMask& mask, int64_t keep);
+
+/// Pattern::select() with its mask checked: of the layer's size, and as require_kept() wants it.
 /// throws as above
 BitMask checked_mask(const Pattern& pattern, const PluginName& name, const PrunableTensor& layer, ScoreView scores, int64_t keep);
 

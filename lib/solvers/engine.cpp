@@ -16,6 +16,7 @@
 #include "base/progress.h"
 #include "solvers/correction.h"
 #include "solvers/affected.h"
+#include "solvers/checked_solution.h"
 #include "solvers/layer_fit.h"
 #include "solvers/reallocate.h"
 #include "solvers/state_file.h"
@@ -34,10 +35,17 @@ struct Layer {
   LinearSite site{};
   std::unique_ptr<Solver> solver{};
   std::unique_ptr<Pattern> pattern{};
+  PluginName solver_name{};  ///< for messages
+  PluginName pattern_name{};
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+template <class Interface>
+PluginName name_of(const Setting& setting, const std::string& path) {
+  return {.family = Interface::kFamily, .name = split_name(setting, path).name, .where = place_of(setting.mark(), path)};
 }
 
 at::Tensor bytes_of(const BitMask& mask, at::IntArrayRef shape) {
@@ -102,6 +110,8 @@ class Walk {
       // In a cut, what no weight reads is zero; elsewhere a weight that is gone says nothing of its input.
       if (!task_.held.empty()) layer.site.live_inputs = live_inputs(layer.site, task.mask);
       layer.pattern = make_pattern(task.pattern, "pattern");
+      layer.solver_name = name_of<Solver>(task.solver, task.solver_path);
+      layer.pattern_name = name_of<Pattern>(task.pattern, "pattern");
       layers_.push_back(std::move(layer));
     }
     std::sort(layers_.begin(), layers_.end(), [](const Layer& a, const Layer& b) { return a.site.step < b.site.step; });
@@ -189,6 +199,7 @@ class Walk {
     LayerFit fit(networks_, layer.site, layer.solver->target(), kCurveBatches);
     parts_[layer.index] = fit.own_part();
     LayerProblem problem = fit.problem();
+    problem.pattern_name = layer.pattern_name;
     ErrorCurve curve{.units = layer.pattern->units(task.tensor), .floor = task.floor, .densities = {1}, .errors = {0}};
     at::Tensor weights = problem.weights;
     for (double density = kCurveStep; density > kLeastDensity; density *= kCurveStep) {
@@ -261,10 +272,11 @@ class Walk {
       LayerFit fit(networks_, layer.site, layer.solver->target());
       LayerProblem problem = fit.problem();
       problem.pattern = layer.pattern.get();
+      problem.pattern_name = layer.pattern_name;
       problem.keep = row.keep;
       problem.mask = task.mask;
       row.error_before = fit.relative_error(problem.weights * problem.as_matrix(task.mask));
-      LayerSolution solution = layer.solver->solve(problem);
+      LayerSolution solution = checked_solution(*layer.solver, layer.solver_name, problem);
       row.error = fit.relative_error(solution.weights);
       row.mask = std::move(solution.mask);
       const std::vector<int> written = fit.write_(solution.weights);

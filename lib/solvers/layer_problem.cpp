@@ -6,6 +6,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include "config/option_check.h"
+#include "patterns/checked_mask.h"
 
 namespace sparsify {
 
@@ -37,7 +38,7 @@ BitMask LayerProblem::select(const Pattern& by, const at::Tensor& scores, int64_
   const at::Tensor stored = from_matrix(*site, scores.to(at::kFloat));
   const std::span<const float> view(stored.data_ptr<float>(), static_cast<size_t>(stored.numel()));
   std::vector<float> buffer;
-  return by.select(site->tensor, view, count);
+  return checked_mask(by, pattern_name, site->tensor, view, count);
 }
 
 at::Tensor LayerProblem::as_matrix(const BitMask& stored) const {

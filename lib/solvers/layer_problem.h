@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "base/plugin_call.h"
 #include "solvers/linear_site.h"
 #include "solvers/solver.h"
 #include "tensor/bit_mask.h"
@@ -16,6 +17,7 @@ namespace sparsify {
 struct LayerProblem {
   const LinearSite* site = nullptr;
   const Pattern* pattern = nullptr;
+  PluginName pattern_name{};   ///< for messages about it
   int64_t keep = 0;            ///< units (Pattern::units)
   BitMask mask{};              ///< the criterion's, in the stored layout
   at::Tensor weights{};        ///< [O, columns]: W0
@@ -29,6 +31,7 @@ struct LayerProblem {
   int64_t group_rows() const { return weights.size(0) / hessian.size(0); }
 
   /// The mask that keeps `keep` units of the pattern with the highest scores: [O, columns] -> mask in the stored layout.
+  /// throws ConfigError for a mask that is none (patterns/checked_mask.h)
   BitMask select(const Pattern& by, const at::Tensor& scores, int64_t count) const;
   /// [O, columns] bool.
   at::Tensor as_matrix(const BitMask& stored) const;

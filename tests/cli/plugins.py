@@ -57,6 +57,7 @@ def refuses(where):
     shutil.copy(EXAMPLE, "local.so")
     succeeds("list", "--plugin", "local.so")  # beside the caller, not in the system's folders
     check_error(sparsify("list", "--plugin", EXAMPLE, "--plugin", "local.so"), 2, what="channel_relative", where="local.so")
+    os.chdir(SOURCE)  # the folder goes, and MKL finds itself in no folder that is gone
 
 
 def documented(where):
@@ -69,6 +70,32 @@ def documented(where):
     equal(build.returncode, 0, build.stderr)
     check("channel_relative" in succeeds("list", "criterion", "--plugin", library).stdout, "the library built by the documented command adds nothing")
     equal(sorted(listing(where)), ["libchannel_relative.so"], "files")
+
+
+def solves(where):
+    """row_scale: the kept weights of one output times one number."""
+    library = os.path.join(FOLDER, "libplugin_solver.so")
+    data = ["--calibration-data", f"npz:{os.path.join(os.path.dirname(DIGITS), 'digits-train.npz')},scale=16,limit=256", "--set", "repair=none", "--sparsity", "0.7", "--allocation", "uniform"]
+    errors = {}
+    for name in ("row_scale", "least_squares"):
+        report = json.loads(succeeds("prune", DIGITS, "-o", os.path.join(where, f"{name}.onnx"), *data, "--solver", name, "--json", "--plugin", library).stdout)
+        check(all(check["passed"] for check in report["verification"]), "verification")
+        errors[name] = [(layer["error_before"], layer["error"]) for layer in report["layers"] if layer.get("error") is not None]
+    check(len(errors["row_scale"]) == 7, f"layers solved: {len(errors['row_scale'])}")
+    check(all(after < before for before, after in errors["row_scale"]), f"scaling does not help: {errors['row_scale']}")
+    check(errors["least_squares"][0][1] < errors["row_scale"][0][1], "one number an output is better than one a weight")
+
+
+def checks_solutions(where):
+    library = os.path.join(FOLDER, "libplugin_bad_solver.so")
+    data = ["--calibration-data", f"npz:{os.path.join(os.path.dirname(DIGITS), 'digits-train.npz')},scale=16,limit=64", "--sparsity", "0.5"]
+    for name, what in [("nan_weights", "that is not finite, at row 0, column 0"), ("outside_mask", "outside its mask that is not 0"), ("other_shape", "where Double [16, 144] was asked for"),
+                       ("single_precision", "that are Float [16, 144]"), ("no_weights", "that are none"), ("short_mask", "a mask of 3 elements"), ("other_mask", "(picks_mask)"),
+                       ("keeps_everything", "keeps 2304 weights"), ("solver_throws", "failed: boom")]:
+        run = sparsify("prune", DIGITS, "-o", os.path.join(where, "slim.onnx"), *data, "--solver", name, "--plugin", library)
+        check_error(run, 2, what=what, where="--solver", fix="mend the plugin")
+        check(f'the solver "{name}"' in run.stderr and "bug" not in run.stderr, f"the plugin is not named: {run.stderr}")
+        check("slim.onnx" not in listing(where), "a model was written")
 
 
 def checked(where):
@@ -105,5 +132,7 @@ case("the example plugin adds a criterion and an allocation with their options",
 case("a run with the example plugin is exact, verified and repeatable", prunes)
 case("libraries that are no fitting plugin are refused with the reason", refuses)
 case("what a plugin gives is checked, and what it throws is told as its own", checked)
+case("the example solver is used as the built-in ones are", solves)
+case("what a solver gives is checked", checks_solutions)
 case("the command that the documentation gives builds a plugin that loads", documented)
 finish()
