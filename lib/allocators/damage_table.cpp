@@ -36,6 +36,13 @@ const Setting::List& list_of(const Setting& map, const char* key, const std::str
   return value->list();
 }
 
+/// `block 4x1` as --patterns takes it: {block: [4, 1]}.
+std::string as_option(const std::string& pattern) {
+  const size_t by = pattern.find('x');
+  if (!pattern.starts_with("block ") || by == std::string::npos) return pattern;
+  return fmt::format("{{block: [{}, {}]}}", pattern.substr(6, by - 6), pattern.substr(by + 1));
+}
+
 /// Which key of a point is the cost, and how it is turned into one.
 class Cost {
  public:
@@ -88,15 +95,15 @@ std::vector<DamageCurve> read_damage_curves(const std::string& path, const std::
   std::set<std::string> patterns;
   double worst = 0;
   for (const Setting& layer : list_of(table, "layers", path)) {
-    by_name[text_of(layer, "initializer")] = &layer;
     for (const Setting& point : list_of(layer, "points", path)) {
       patterns.insert(text_of(point, "pattern"));
+      if (text_of(point, "pattern") == pattern) by_name[text_of(layer, "initializer")] = &layer;  // a group's row has the name of a tensor as well
       worst = std::max(worst, cost.of(point).value_or(0));
     }
   }
   if (!patterns.contains(pattern)) {
     refuse(path, fmt::format("the table has no points of the pattern {}, only of {}", pattern, join({patterns.begin(), patterns.end()})),
-           fmt::format("measure it: sparsify sensitivity ... --patterns '{}'", pattern));
+           fmt::format("measure it: sparsify sensitivity ... --patterns '{}'", as_option(pattern)));
   }
   std::vector<DamageCurve> curves;
   std::vector<std::string> absent;

@@ -123,6 +123,26 @@ Budget allocate(const ModelFile& file, const Recipe& recipe, const PruneRule& ru
   return chosen;
 }
 
+std::vector<std::string> table_warnings(const ModelFile& given, const Recipe& recipe) {
+  std::vector<std::string> warnings;
+  for (const PruneRule& rule : recipe.prune) {
+    const Setting* path = rule.allocation.is_map() ? rule.allocation.find("table") : nullptr;
+    if (path == nullptr || !path->is_text()) continue;
+    const Setting table = read_yaml_file(path->text());
+    const Setting* model = table.find("model");
+    const Setting* digest = model != nullptr && model->is_map() ? model->find("sha256") : nullptr;
+    if (digest != nullptr && digest->is_text() && digest->text() != given.sha256()) {
+      warnings.push_back(fmt::format("\"{}\" was measured on another model file: what its layers can lose is that model's", path->text()));
+    }
+    const std::string own = split_name(rule.criterion, "criterion").name;
+    const Setting* criterion = table.find("criterion");
+    if (criterion != nullptr && criterion->is_text() && criterion->text() != own) {
+      warnings.push_back(fmt::format("\"{}\" was measured with the criterion {}, and the rule's is {}: other weights go", path->text(), criterion->text(), own));
+    }
+  }
+  return warnings;
+}
+
 std::vector<std::string> allocation_warnings(const PruneRule& rule, const AllocationTask& task, const Budget& budget) {
   std::vector<std::string> warnings;
   int64_t units = 0;

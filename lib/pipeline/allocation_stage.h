@@ -29,6 +29,10 @@ void require_allocatable(const Recipe& recipe, const PruneRule& rule, const Crit
 Budget allocate(const ModelFile& file, const Recipe& recipe, const PruneRule& rule, const Allocator& allocator, AllocationTask& task,
                 const std::string& path, std::vector<std::string>& notes);
 
+/// Of tables of `sparsify sensitivity` that rules name: one measured on another model or with another criterion than the rule's.
+/// throws what reading the file throws
+std::vector<std::string> table_warnings(const ModelFile& given, const Recipe& recipe);
+
 /// What an allocation calls for a word about: layers at their floors, thin ones, empty ones, a target that limits moved.
 std::vector<std::string> allocation_warnings(const PruneRule& rule, const AllocationTask& task, const Budget& budget);
 

@@ -13,11 +13,15 @@ namespace sparsify {
 inline constexpr int64_t kCalibrationSamples = 1024;
 inline constexpr int64_t kCorrectionSamples = 2048;
 
+/// That a run which looks at data has some.
+///   wanted_by  `the criterion taylor`, for messages
+///   throws     ConfigError that says how to give calibration data
+void require_calibration(const Recipe& recipe, const std::string& wanted_by, int64_t samples = kCalibrationSamples);
+
 /// The data that a run may look at: `data.calibration`, else `samples` seeded samples of `data.train`. Never data.eval,
 /// unless data.calibration says `{from: eval}`: what was calibrated on the evaluation data cannot be measured on it.
 ///
-///   wanted_by  `the criterion taylor`, for messages
-///   throws     ConfigError that says how to give calibration data
+///   throws  as above
 DataSource open_calibration(const ModelFile& file, const Recipe& recipe, const std::string& wanted_by, int64_t samples = kCalibrationSamples);
 
 }  // namespace sparsify

@@ -9,9 +9,12 @@
 #include "base/module.h"
 #include "base/sha256.h"
 #include "config/option_check.h"
+#include "config/solver_name.h"
 #include "data/source_files.h"
 #include "onnx/content_digest.h"
 #include "pipeline/calibration.h"
+#include "pipeline/cut_plan.h"
+#include "pipeline/cut_repair.h"
 #include "pipeline/relu_share.h"
 
 namespace sparsify {
@@ -20,11 +23,6 @@ namespace {
 bool has_solver(const Decision& decision) { return split_name(decision.solver, "solver").name != "none"; }
 
 bool wants_repair(const Recipe& recipe, const Decisions& decisions) {
-  if (recipe.repair == "least_squares") {
-    throw ConfigError{{.what = "repair: least_squares is for what a cut leaves, and this run writes zeros",
-                       .where = "repair",
-                       .fix = "name a solver (`--solver gradual`), or use repair: auto, none, statistics"}};
-  }
   if (recipe.repair != "auto") return recipe.repair == "statistics";
   return (recipe.data.contains("calibration") || recipe.data.contains("train")) && recipe.train.is_null() &&
          std::none_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
@@ -63,6 +61,20 @@ std::string correction_fingerprint(const ModelFile& file, const Recipe& recipe, 
   text += to_yaml(resolved(relevant)) + decided;
   text += digest_of_files(files_of_set(recipe.data.contains("calibration") ? "calibration" : "train", recipe.data));  // as open_calibration() chooses
   return sha256_of(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+void require_correctable(const Recipe& recipe) {
+  const bool solves = std::any_of(recipe.prune.begin(), recipe.prune.end(), [](const PruneRule& rule) { return solver_name(rule) != "none"; });
+  if (cuts(recipe)) {
+    if (wants_cut_repair(recipe)) require_calibration(recipe, "repair after a cut", kCorrectionSamples);
+    return;
+  }
+  if (recipe.repair == "least_squares") {
+    throw ConfigError{{.what = "repair: least_squares is for what a cut leaves, and this run writes zeros",
+                       .where = "repair",
+                       .fix = "name a solver (`--solver gradual`), or use repair: auto, none, statistics"}};
+  }
+  if (solves || recipe.repair == "statistics") require_calibration(recipe, recipe.repair == "statistics" ? "statistics repair" : "a solver", kCorrectionSamples);
 }
 
 bool wants_correction(const Recipe& recipe, const Decisions& decisions) {

@@ -9,6 +9,10 @@
 
 namespace sparsify {
 
+/// Before any work: a repair that fits what the recipe does, and data for it and for solvers.
+/// throws ConfigError
+void require_correctable(const Recipe& recipe);
+
 /// A rule names a solver, or statistics are to be repaired.
 bool wants_correction(const Recipe& recipe, const Decisions& decisions);
 

@@ -16,12 +16,12 @@ namespace {
 void read_allocation(const PruneRule& rule, CutRule& made) {
   if (rule.allocation.is_null()) return;
   const NamedOptions named = split_name(rule.allocation, made.path + ".allocation");
-  named.options.reject_unread();
   if (named.name == "uniform") made.options.scope = "layer";
   else if (named.name != "global") {
     refuse_setting(rule.allocation.mark(), made.path + ".allocation", fmt::format("the pattern {} ranks units itself, not by \"{}\"", made.kind, named.name),
            "use global or uniform, or `pattern: {" + made.kind + ": {scope: global | layer | isomorphic}}`");
   }
+  named.options.reject_unread();
 }
 
 void read_criterion(const PruneRule& rule, CutRule& made) {

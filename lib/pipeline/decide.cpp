@@ -14,6 +14,7 @@
 #include "criteria/checked_scores.h"
 #include "patterns/checked_mask.h"
 #include "pipeline/allocation_stage.h"
+#include "pipeline/calibration.h"
 #include "pipeline/channel_scores.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/stored_weights.h"
@@ -164,16 +165,14 @@ class Decider {
  public:
   Decider(const ModelFile& file, const Recipe& recipe) : file_(file), recipe_(recipe), evidence_(file, recipe) {}
 
-  Decisions run() {
-    std::vector<RulePlugins> plugins;
-    for (size_t i = 0; i < recipe_.prune.size(); ++i) {
-      plugins.push_back(plugins_of(recipe_.prune[i], i, recipe_));
-      if (plugins[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins[i].criterion, *plugins[i].allocator, fmt::format("prune.{}", i));
+  void require() {
+    for (const RuleTask& task : prepare()) {
+      if (needs(task.wish.kinds, kFromData)) require_calibration(recipe_, task.wish.wanted_by);
     }
-    Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
-    result_.skipped = std::move(selections.skipped);
-    std::vector<RuleTask> tasks;
-    for (size_t i = 0; i < plugins.size(); ++i) tasks.push_back(task_of(i, plugins[i], selections.selected));
+  }
+
+  Decisions run() {
+    std::vector<RuleTask> tasks = prepare();
     collect_evidence(tasks);
     for (RuleTask& task : tasks) decide_rule(task);
     result_.warnings.insert(result_.warnings.end(), evidence_.warnings().begin(), evidence_.warnings().end());
@@ -192,6 +191,19 @@ class Decider {
     std::vector<LayerEvidence> evidence{};  ///< parallel to allocation.layers
     EvidenceWish wish{};
   };
+
+  /// Everything that can be refused without a look at data.
+  std::vector<RuleTask> prepare() {
+    for (size_t i = 0; i < recipe_.prune.size(); ++i) {
+      plugins_.push_back(plugins_of(recipe_.prune[i], i, recipe_));
+      if (plugins_[i].allocator) require_allocatable(recipe_, recipe_.prune[i], *plugins_[i].criterion, *plugins_[i].allocator, fmt::format("prune.{}", i));
+    }
+    Selections selections = select_tensors(find_tensors(file_), recipe_.prune);
+    result_.skipped = std::move(selections.skipped);
+    std::vector<RuleTask> tasks;
+    for (size_t i = 0; i < plugins_.size(); ++i) tasks.push_back(task_of(i, plugins_[i], selections.selected));
+    return tasks;
+  }
 
   RuleTask task_of(size_t index, const RulePlugins& plugins, const std::vector<Selected>& selected) {
     RuleTask task{.index = index, .plugins = &plugins};
@@ -395,10 +407,13 @@ class Decider {
   const ModelFile& file_;
   const Recipe& recipe_;
   EvidenceStage evidence_;
+  std::vector<RulePlugins> plugins_;
   Decisions result_;
 };
 
 }  // namespace
+
+void require_decidable(const ModelFile& file, const Recipe& recipe) { Decider(file, recipe).require(); }
 
 Decisions decide(const ModelFile& file, const Recipe& recipe) { return Decider(file, recipe).run(); }
 

@@ -37,6 +37,10 @@ struct Decisions {
   std::shared_ptr<const CutPlan> cut{};
 };
 
+/// Before long work that comes first: every reason for which decide() would refuse the rules, and that data which a criterion needs is named.
+/// throws ConfigError
+void require_decidable(const ModelFile& file, const Recipe& recipe);
+
 /// Score, allocate, select: for every rule of the recipe. Reads weights, changes nothing.
 /// throws ConfigError for a rule that cannot be carried out (before any weight is read), ResourceError for weights that
 ///        are not finite

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "pipeline/advice.h"
+#include "pipeline/allocation_stage.h"
 #include "pipeline/assist.h"
 #include "pipeline/check_output.h"
 #include "pipeline/correct.h"
@@ -112,6 +113,7 @@ class Run {
     }
     if (request_.plan.empty() && !request_.hold_zeros) {
       for (const std::string& warning : check_names(given, globs_of(recipe_), request_.input_shapes)) warn(warning);
+      for (const std::string& warning : table_warnings(given, recipe_)) warn(warning);
     }
     const std::string solver_note = choose_solver_(recipe_, given, request_.plan.empty() && !request_.hold_zeros, request_.input_shapes);
     if (!solver_note.empty()) log_info("{}", solver_note);
@@ -250,6 +252,7 @@ class Run {
                                  .seed = static_cast<uint64_t>(recipe_.seed),
                                  .threads = static_cast<int>(recipe_.threads),
                                  .device = recipe_.device};
+    if (!replays) require_decidable(given, recipe_);  // before a search of minutes
     if (!replays) orders = find_permutation(given, recipe_, request);
     if (orders.empty()) return warn("permute: no order of the channels was found in which the layers keep more magnitude");
     if (!request_.dry_run) {

@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "config/solver_name.h"
+#include "pipeline/correct.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/gates.h"
 #include "pipeline/initialise_stage.h"
@@ -155,6 +156,7 @@ bool check_request(const PruneRequest& request, const std::string& folder) {
   if (request.hold_zeros) require_held_zeros(recipe);
   if (trains(recipe)) require_sound_schedule(recipe);
   if (request.dry_run) return false;
+  if (!request.hold_zeros && request.plan.empty()) require_correctable(recipe);
   if (recipe.output.empty()) {
     throw ConfigError{{.what = "no output is named", .where = verb, .fix = "name it: -o slim.onnx, or `output:` in the recipe"}};
   }

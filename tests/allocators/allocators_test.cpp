@@ -370,6 +370,16 @@ TEST_CASE("the sensitivity allocator refuses tables that do not fit", "[allocato
   CHECK(read(good, "metric").at(0).at(0.5) == Approx(10));
   CHECK_THROWS_WITH(read(good, "loss"), Catch::Contains("has no loss"));
   CHECK_THROWS_WITH(read(good, "auto", "2:4"), Catch::Contains("no points of the pattern 2:4, only of unstructured"));
+  CHECK_THROWS_WITH(read(good, "auto", "block 4x1"), Catch::Contains("no points of the pattern block 4x1"));
+  try {
+    read(good, "auto", "block 4x1");
+  } catch (const ConfigError& error) {
+    CHECK(error.problem().fix == "measure it: sparsify sensitivity ... --patterns '{block: [4, 1]}'");
+  }
+  // A group has the name of one of its tensors: its row is none of that tensor's.
+  const std::string both = head + R"("layers": [{"initializer": "w", "weights": 10, "points": [{"pattern": "unstructured", "sparsity": 0.5, "relative_error": 0.5}]},
+                                              {"initializer": "w", "weights": 4, "points": [{"pattern": "channel", "sparsity": 0.5, "relative_error": 1}]}]})";
+  CHECK(read(both).at(0).at(0.5) == Approx(0.25));
   CHECK_THROWS_WITH(read("{}"), Catch::Contains("no sensitivity table"));
   CHECK_THROWS_WITH(read(R"({"kind": "sensitivity", "schema_version": 2, "layers": []})"), Catch::Contains("schema_version 2"));
   CHECK_THROWS_WITH(read(head + R"("layers": [{"initializer": "w", "weights": 11, "points": [{"pattern": "unstructured", "sparsity": 0.5, "divergence": 1}]}]})"),

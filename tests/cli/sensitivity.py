@@ -62,6 +62,21 @@ def refuses(where):
     check_error(sparsify("sensitivity", "--data", EVAL), 2, what="model")
 
 
+def feeds_the_allocator(where):
+    """Groups and weights in one table; a word where the table is of another model or criterion."""
+    folder = os.path.join(where, "s")
+    succeeds("sensitivity", DIGITS, *QUICK, "--sparsities", "0.5,0.9", "--patterns", "unstructured,channel", "-o", folder)
+    table = "{name: sensitivity, table: " + os.path.join(folder, "sensitivity.json") + "}"
+    rule = ["--sparsity", "0.6", "--include", "*conv1*", "--allocation", table]
+    run = succeeds("prune", DIGITS, "-o", os.path.join(where, "a.onnx"), *rule)
+    check("was measured" not in run.stderr, f"a word about the right table: {run.stderr}")
+    run = succeeds("prune", os.path.join(where, "a.onnx"), "-o", os.path.join(where, "b.onnx"), *rule, "--criterion", "random")
+    check("was measured on another model file" in run.stderr, f"nothing of the other model: {run.stderr}")
+    check("with the criterion magnitude, and the rule's is random" in run.stderr, f"nothing of the other criterion: {run.stderr}")
+    check_error(sparsify("prune", DIGITS, "-o", os.path.join(where, "c.onnx"), "--pattern", "channel", "--sparsity", "0.5", "--allocation", table), 2,
+                what='ranks units itself, not by "sensitivity"', where="--allocation", fix="scope")
+
+
 def interrupted(where):
     out = os.path.join(where, "s")
     many = ",".join(f"{i / 1000:.3f}" for i in range(1, 1000))  # more than any machine measures in two seconds
@@ -76,5 +91,6 @@ def interrupted(where):
 case("sensitivity writes the same figures as JSON, CSV and a page", writes)
 case("sensitivity prints one JSON document and writes nothing without -o", prints_json)
 case("sensitivity refuses bad flags, files and folders, with the place and the fix", refuses)
+case("a table of sensitivity feeds the allocator of that name", feeds_the_allocator)
 case("an interrupted sensitivity leaves nothing", interrupted)
 finish()

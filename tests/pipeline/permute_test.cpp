@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "pipeline/cut.h"
+#include "pipeline/decide.h"
 #include "pipeline/plan_file.h"
 #include "pipeline/prune.h"
 #include "pipeline/random_graph.h"
@@ -219,6 +220,13 @@ TEST_CASE("graphs of the zoo compute the same with their channels reordered", "[
 TEST_CASE("permute without N:M is refused, and a run reports what it gained and replays its plan", "[pipeline][permute]") {
   CHECK_THROWS_WITH(permutes(recipe_of("{sparsity: 0.5, permute: true}")), Contains("permute reorders channels for groups of N:M") && Contains("unstructured"));
   CHECK_FALSE(permutes(recipe_of("{pattern: '2:4'}")));
+  // What the rules cannot do is said before the search for an order.
+  const TextModel refused(residual_model());
+  for (const auto& [rule, reason] : {std::pair{"criterion: apoz", "one score"}, {"allocation: lamp", "leaves nothing to allocate"}, {"sparsity: {macs: 0.5}", "fixes the sparsity itself"},
+                                     {"criterion: wanda", "wanda needs calibration data"}}) {
+    CHECK_THROWS_WITH(require_decidable(refused.load(), recipe_of(fmt::format("{{pattern: '2:4', permute: true, {}}}", rule))), Contains(reason));
+  }
+  CHECK_NOTHROW(require_decidable(refused.load(), recipe_of("{pattern: '2:4', permute: true}")));
 
   const TextModel text(residual_model());
   const std::string output = text.path() + ".slim.onnx";
