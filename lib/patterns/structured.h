@@ -17,7 +17,7 @@ struct StructuredOptions {
   int64_t steps = 1;      ///< removes in so many steps, scored again after each
   double power = 0;       ///< scores of weights are raised to it before they are summed over a slice; 0: 2 for |weight|, else 1
   std::string aggregate = "mean";    ///< over the members of a group: mean, sum, max
-  std::string normalise = "mean";    ///< of a group's scores, before groups are compared: mean, sum, max, none
+  std::string normalise = "max";     ///< of a group's scores, before groups are compared: mean, sum, max, none
   std::string scope = "global";      ///< what is ranked together: global, layer (each group), isomorphic (groups alike)
 };
 
@@ -31,7 +31,7 @@ class StructuredPattern : public Pattern {
     read_.steps = options.integer("steps", 1, {.min = 1, .max = 1000}, "removes in so many steps and scores again after each");
     read_.power = options.number("power", 0, {.min = 0, .max = 8}, "scores of weights are raised to it before they are summed; 0: 2 for magnitude, else 1");
     read_.aggregate = options.choice("aggregate", "mean", {"mean", "sum", "max"}, "how the members of a group are joined to one score");
-    read_.normalise = options.choice("normalise", "mean", {"mean", "sum", "max", "none"}, "what a group's scores are divided by before groups are compared");
+    read_.normalise = options.choice("normalise", "max", {"mean", "sum", "max", "none"}, "what a group's scores are divided by before groups are compared");
     read_.scope = options.choice("scope", "global", {"global", "layer", "isomorphic"}, "which groups are ranked together");
   }
 

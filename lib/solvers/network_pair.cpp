@@ -1,9 +1,25 @@
 #include "solvers/network_pair.h"
 
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
 #include "base/error.h"
 #include "base/interrupt.h"
 
 namespace sparsify {
+
+int64_t NetworkPair::waiting_memory() {
+  int64_t mebibytes = 512;
+  const char* text = std::getenv("SPARSIFY_WAITING_MIB");
+  if (text == nullptr || *text == 0) return mebibytes << 20;
+  const char* end = text + std::strlen(text);
+  const auto [read, error] = std::from_chars(text, end, mebibytes);
+  if (error == std::errc() && read == end && mebibytes >= 0 && mebibytes <= int64_t{1} << 30) return mebibytes << 20;
+  throw ConfigError{{.what = fmt::format("\"{}\" is no count of MiB", text), .where = "$SPARSIFY_WAITING_MIB", .fix = "give the memory for activations that wait, as 64, or 0 for the disk alone"}};
+}
 
 NetworkPair::NetworkPair(const ModelFile& file, const std::string& device, bool dense, int64_t memory)
     : memory_(memory), pruned_(Program::build(file, {.device = device})), dense_(dense ? Program::build(file, {.device = device}) : nullptr) {}

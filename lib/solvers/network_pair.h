@@ -16,10 +16,11 @@ namespace sparsify {
 /// more; the rest is on disk until its batch is looked at.
 class NetworkPair {
  public:
-  static constexpr int64_t kMemory = int64_t{1} << 29;
-
   ///   dense  false: only the pruned network runs
-  NetworkPair(const ModelFile& file, const std::string& device, bool dense, int64_t memory = kMemory);
+  NetworkPair(const ModelFile& file, const std::string& device, bool dense, int64_t memory = waiting_memory());
+
+  /// 512 MiB, or as many as $SPARSIFY_WAITING_MIB says. throws ConfigError for what is no count
+  static int64_t waiting_memory();
 
   Program& pruned() const { return *pruned_; }
   /// A weight of the dense network.

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Channels of ResNet-56 cut to a share of the MACs: Torch-Pruning's importances against `sparsify prune`, raw; with --epochs Torch-Pruning's cut
 after a fine-tuning on the labels instead (SGD 0.9, lr 0.01, cosine, batch 128, crop and flip, all 50,000 training images).
+Last, what `sparsify` does with it when training images (no labels) are named: configs/results/resnet56_channels.yaml.
 
     tests/benchmarks/prune_torch.py --sparsify build/bin/sparsify --model resnet56-bn.onnx --cifar FOLDER [--macs 0.5 0.39] [--images 10000] [--importance L2] [--epochs 1]
 
 Same weights, same test images, same count of MACs (convolutions and the last layer, on the shapes of what is left). Torch-Pruning gets
-the channels inside the blocks only, because it cuts option-A shortcuts wrongly; `sparsify` is shown with those and with all channels.
+the channels inside the blocks only, because it cuts option-A shortcuts wrongly; `sparsify` is shown with those and with all channels,
+and with group norms divided by a group's largest (`normalise: max`, as Torch-Pruning's group norm) instead of its mean.
 Prints one row of a table each. Needs torch, onnx and torch-pruning, as tests/benchmarks/setup_peers installs them."""
 import argparse
 import copy
@@ -77,12 +79,15 @@ def torch_pruning(model, importance, share):
     return model
 
 
+RECIPE = pathlib.Path(__file__).resolve().parents[2] / "configs/results/resnet56_channels.yaml"
+
+
 def sparsify(arguments, extra, share, folder):
     output = pathlib.Path(folder) / "cut.onnx"
     data = f"cifar10:{arguments.cifar},split=test,scale=255,limit={arguments.images},mean={list(MEAN)},std={list(STD)}"
     start = time.monotonic()
-    run = subprocess.run([arguments.sparsify, "prune", arguments.model, "-o", output, "--overwrite", "--pattern", "channel", "--set", f"prune.0.sparsity={{macs: {share}}}",
-                          "--set", "threads=1", "--input", "input:1,3,32,32", *extra, "--json"], capture_output=True, text=True, check=True)
+    run = subprocess.run([arguments.sparsify, "prune", arguments.model, "-o", output, "--overwrite", *extra, "--set", f"prune.0.sparsity={{macs: {share}}}",
+                          "--set", "threads=1", "--input", "input:1,3,32,32", "--json"], capture_output=True, text=True, check=True)
     seconds = time.monotonic() - start
     report = json.loads(run.stdout)
     run = subprocess.run([arguments.sparsify, "eval", output, "--data", data, "--json"], capture_output=True, text=True, check=True)
@@ -105,8 +110,11 @@ def main():
     whole = macs_of(dense)
     print("| what | MACs | params | top-1 | s |\n|---|---|---|---|---|")
     print(f"| dense | {whole / 1e6:.1f} M | {sum(p.numel() for p in dense.parameters()):,} | {top1(dense, images, labels):.2f} | |", flush=True)
-    inner = ["--set", "prune.0.select.include=[layer*conv1*]"]
-    ours = {"sparsify magnitude, inside blocks": inner, "sparsify magnitude, all channels": []}
+    inner = ["--set", "prune.0.select.include=[/layer*conv1*]"]
+    channel, by_largest = ["--pattern", "channel"], ["--pattern", "{channel: {normalise: max}}"]
+    ours = {"sparsify magnitude, inside blocks": [*channel, *inner], "sparsify magnitude / largest, inside blocks": [*by_largest, *inner],
+            "sparsify magnitude, all channels": channel, "sparsify magnitude / largest, all channels": by_largest,
+            "sparsify reconstruction, repaired, inside blocks": ["--config", RECIPE, "--set", f"data.calibration.path={pathlib.Path(arguments.cifar).resolve()}"]}
     with tempfile.TemporaryDirectory() as folder:
         for share in arguments.macs:
             for importance in arguments.importance:

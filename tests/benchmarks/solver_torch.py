@@ -4,9 +4,9 @@
   tests/benchmarks/solver_torch.py --sparsify build/bin/sparsify --model resnet20-bn.onnx --cifar FOLDER [--images 1024] [--threads 1]
     [--solver gradual gradual_linear least_squares sparsegpt obs] [--repeat 3] [--memory]
 
-`gradual` is the default with its targets in front of Relu, `gradual_linear` the same with `relu: false`. Prints one JSON line a solver: CPU seconds of both (medians of
-runs in turn; a busy machine hardly moves them), their ratio, and the mean relative error over the layers of both, which must agree to a few per cent (other
-random images). With --memory nothing is timed: the peak memory of `sparsify` with each solver over that of a run without one, at these images and at twice
+`gradual` has its targets in front of Relu (`relu: true`), `gradual_linear` has not (`relu: false`). Prints one JSON line a solver: CPU seconds of both (medians of
+runs in turn; a busy machine hardly moves them), their ratio, the mean relative error over the layers of both, which must agree to a few per cent (other
+random images), and the seconds on the clock of every layer alone with the ratios' median and least. With --memory nothing is timed: the peak memory of `sparsify` with each solver over that of a run without one, at these images and at twice
 as many: the first is a layer's Hessian with what is made of it, a batch, and the activations of all images at one place; the difference is those activations.
 Needs torch and onnx, as tests/benchmarks/setup_peers installs them."""
 import argparse
@@ -208,6 +208,14 @@ def fit(convolution, inputs, stride, sums, skips, density, solver):
 
 
 def run(network, batches, density, solver):
+    """Mean relative error of the layers, and the seconds on the clock of each with the forward passes that lead to it."""
+    ends = [time.perf_counter()]
+
+    def fit_timed(*task):
+        error = fit(*task)
+        ends.append(time.perf_counter())
+        return error
+
     pruned = [list(convolution) for convolution in network]
     before = lambda net, i, x, stride=1: F.conv2d(x, net[i][0] * net[i][1].view(-1, 1, 1, 1), net[i][2], stride=stride, padding=1)
     dense_x = [F.relu(before(network, 0, x)) for x in batches]
@@ -218,19 +226,19 @@ def run(network, batches, density, solver):
         shortcut = lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, x.shape[1] // 2, x.shape[1] // 2)) if stride == 2 else x
         first, second = 1 + 2 * block, 2 + 2 * block
         targets = [before(network, first, x, stride) for x in dense_x]
-        errors.append(fit(pruned[first], pruned_x, stride, targets, None, density, solver))
+        errors.append(fit_timed(pruned[first], pruned_x, stride, targets, None, density, solver))
         pruned_y = [F.relu(before(pruned, first, x, stride)) for x in pruned_x]
         sums = [before(network, second, F.relu(target)) + shortcut(x) for target, x in zip(targets, dense_x)]
         skips = [shortcut(x) for x in pruned_x]
-        errors.append(fit(pruned[second], pruned_y, 1, sums, skips, density, solver))
+        errors.append(fit_timed(pruned[second], pruned_y, 1, sums, skips, density, solver))
         dense_x = [F.relu(total) for total in sums]
         pruned_x = [F.relu(before(pruned, second, y) + skip) for y, skip in zip(pruned_y, skips)]
-    return sum(errors) / len(errors)
+    return sum(errors) / len(errors), [end - start for start, end in zip(ends, ends[1:])]
 
 
 def prune(arguments, solver, images, criterion="magnitude"):
     """The report, CPU seconds and peak memory in MiB of one run."""
-    options = {"gradual_linear": {"name": "gradual", "relu": False}}.get(solver, {"name": solver})
+    options = {"gradual": {"name": "gradual", "relu": True}, "gradual_linear": {"name": "gradual", "relu": False}}.get(solver, {"name": solver})
     with tempfile.TemporaryDirectory() as folder:
         calibration = {"format": "cifar10", "path": str(arguments.cifar.resolve()), "split": "train", "samples": images, "scale": 255,
                        "mean": [.485, .456, .406], "std": [.229, .224, .225], "augment": [{"random_crop": 4}]}
@@ -270,17 +278,23 @@ def main():
         return
     network, batches = read_network(arguments.model), images(arguments.cifar, arguments.images, 0)
     for solver in arguments.solver:
-        torch_seconds, own_seconds = [], []
+        torch_seconds, own_seconds, torch_layers, own_layers = [], [], [], []
         for _ in range(arguments.repeat):
             start = time.process_time()
-            torch_error = run(network, batches, 1 - arguments.sparsity, solver)
+            torch_error, layers = run(network, batches, 1 - arguments.sparsity, solver)
+            torch_layers.append(layers)
             torch_seconds.append(time.process_time() - start)
             report, seconds, _ = prune(arguments, solver, arguments.images)
             own_seconds.append(seconds - start_up)
+            own_layers.append([layer["solve_s"] for layer in report["layers"] if layer.get("error") is not None])
+        per_layer = [[statistics.median(times) for times in zip(*runs)] for runs in (torch_layers, own_layers)]
+        ratios = sorted(theirs / ours for theirs, ours in zip(*per_layer))
         errors = [layer["error"] for layer in report["layers"] if layer.get("error") is not None]
         line = {"solver": solver, "images": arguments.images, "threads": arguments.threads, "torch_s": round(statistics.median(torch_seconds), 2),
                 "sparsify_s": round(statistics.median(own_seconds), 2), "ratio": round(statistics.median(torch_seconds) / statistics.median(own_seconds), 2),
-                "torch_error": round(torch_error, 5), "sparsify_error": round(sum(errors) / len(errors), 5)}
+                "torch_error": round(torch_error, 5), "sparsify_error": round(sum(errors) / len(errors), 5),
+                "layer_ratio_least": round(ratios[0], 2), "layer_ratio_median": round(statistics.median(ratios), 2),
+                "torch_layers_s": [round(value, 3) for value in per_layer[0]], "sparsify_layers_s": [round(value, 3) for value in per_layer[1]]}
         print(json.dumps(line), flush=True)
 
 

@@ -1,5 +1,9 @@
 #include "solvers/network_pair.h"
 
+#include <cstdlib>
+
+#include "base/error.h"
+
 #include <fmt/core.h>
 
 #include "program/model_text.h"
@@ -40,4 +44,18 @@ TEST_CASE("two networks that may hold nothing in memory give the values of those
   }
   for (NetworkPair* networks : {&whole, &parked}) networks->drop({r}, {r});
   for (size_t batch = 0; batch < 4; ++batch) CHECK(parked.dense_value(batch, y).equal(whole.dense_value(batch, y)));
+}
+
+TEST_CASE("the memory for values that wait is what the environment says, and nothing but a count", "[solvers][network_pair]") {
+  const char* name = "SPARSIFY_WAITING_MIB";
+  CHECK(NetworkPair::waiting_memory() == int64_t{512} << 20);
+  for (const auto& [text, mebibytes] : {std::pair{"0", 0}, {"64", 64}, {"", 512}}) {
+    ::setenv(name, text, 1);
+    CHECK(NetworkPair::waiting_memory() == int64_t{mebibytes} << 20);
+  }
+  for (const char* text : {"-1", "half", "64M", " 64"}) {
+    ::setenv(name, text, 1);
+    CHECK_THROWS_AS(NetworkPair::waiting_memory(), ConfigError);
+  }
+  ::unsetenv(name);
 }
