@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "solvers/layer_problem.h"
+#include "solvers/n_of_m_steps.h"
 
 using namespace sparsify;
 
@@ -182,6 +183,21 @@ TEST_CASE("The gradual solver in one step is least squares on the magnitude mask
   REQUIRE(gradual.mask == four.problem.mask);
   REQUIRE(gradual.weights.equal(four.solve("least_squares").weights));
   REQUIRE(four.loss(four.solve("gradual").weights) <= four.loss(gradual.weights) + 1e-12);
+}
+
+TEST_CASE("N:M goes one weight of M at a time, long groups in at most 63 steps", "[solvers][gradual]") {
+  const auto steps_of = [](const NOfMNumbers& target) {
+    std::vector<std::string> steps;
+    for (const auto& step : n_of_m_steps(target)) steps.push_back(step->describe());
+    REQUIRE(static_cast<int64_t>(steps.size()) == n_of_m_step_count(target));
+    return steps;
+  };
+  REQUIRE(steps_of({2, 4}) == std::vector<std::string>{"3:4", "2:4"});
+  REQUIRE(steps_of({1, 64}).size() == 63);
+  const auto wide = steps_of({64, 1024});  // 960 weights go, 16 a step
+  REQUIRE(wide.size() == 60);
+  REQUIRE(wide.front() == "1008:1024");
+  REQUIRE(wide.back() == "64:1024");
 }
 
 TEST_CASE("A singular Hessian is an error that says what to do", "[solvers]") {
