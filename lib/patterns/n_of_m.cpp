@@ -17,8 +17,8 @@ namespace {
 class NOfM final : public Pattern {
  public:
   explicit NOfM(const Options& options)
-      : n_(static_cast<int>(options.integer("n", 2, {.min = 1, .max = kMaxGroupSize - 1}, "weights kept in a group"))),
-        m_(static_cast<int>(options.integer("m", 4, {.min = 2, .max = kMaxGroupSize}, "weights in a group"))),
+      : m_(static_cast<int>(options.integer("m", 4, {.min = 2, .max = kMaxGroupSize}, "weights in a group"))),
+        n_(static_cast<int>(options.integer("n", 2, {.min = 1, .max = kMaxGroupSize - 1}, "weights kept in a group"))),
         transposable_(options.flag("transposable", false, "N of every M along the outputs as well; M of at most 4")) {
     if (n_ >= m_) {
       throw ConfigError{{.what = fmt::format("{}:{} keeps {} of {}, so it prunes nothing", n_, m_, n_, m_),
@@ -75,8 +75,8 @@ class NOfM final : public Pattern {
  private:
   int64_t kept(const PrunableTensor& layer) const { return n_of_m_kept(layer.shape, layer.input_axis, n_, m_); }
 
+  int m_;  // read first: of 70000:80000 it is M that is too large
   int n_;
-  int m_;
   bool transposable_;
 };
 

@@ -156,6 +156,11 @@ class Planner {
       plan_.warnings.push_back(fmt::format("group \"{}\" is left alone: {}", structure.groups()[index].name, why));
       for (const Member& member : structure.groups()[index].members) plan_.unscored.try_emplace(member.tensor_id, why);
     }
+    if (task.groups.empty() && !rule.plugin && !reconstruction) {  // of the others weight_scores() says it, before it collects
+      refuse_setting(rule.rule->criterion.mark(), rule.path + ".criterion",
+                     fmt::format("the criterion {} can score no group: \"{}\" has nothing that it looks at", rule.criterion, structure.groups()[cuttable.front()].name),
+                     "choose a criterion that scores every kind of layer: magnitude, taylor");
+    }
     if (rule.budget) {
       task.budget = rule.budget->kind;
       const int64_t before = costs_->cost(task.budget, structure.nothing_removed());

@@ -29,8 +29,16 @@ std::shared_ptr<std::map<int, LayerEvidence>> evidence_for(const ModelFile& file
     if (members.contains(id) && tensor.kind == "weight" && !tensor.nested) wish.layers.push_back(tensor);
   }
   const std::vector<LayerSurroundings> surroundings = find_surroundings(file, wish.layers);
+  std::string refused;  // of the first weight
   for (size_t i = wish.layers.size(); i-- > 0;) {
-    if (!rule.plugin->refuses(wish.layers[i], surroundings[i]).empty()) wish.layers.erase(wish.layers.begin() + static_cast<std::ptrdiff_t>(i));
+    const std::string reason = rule.plugin->refuses(wish.layers[i], surroundings[i]);
+    if (reason.empty()) continue;
+    refused = fmt::format("\"{}\": {}", wish.layers[i].initializer, reason);
+    wish.layers.erase(wish.layers.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (wish.layers.empty() && !refused.empty()) {
+    refuse_setting(rule.rule->criterion.mark(), rule.path + ".criterion", fmt::format("the criterion {} can score no weight of any group; {}", rule.criterion, refused),
+                   "choose a criterion that scores every kind of layer: magnitude, taylor");
   }
   std::vector<LayerEvidence> found = std::move(stage->collect({wish}).front());
   auto all = std::make_shared<std::map<int, LayerEvidence>>();

@@ -15,6 +15,7 @@
 #include "pipeline/calibration.h"
 #include "pipeline/figures.h"
 #include "pipeline/relu_share.h"
+#include "solvers/n_of_m_steps.h"
 
 namespace sparsify {
 namespace {
@@ -40,7 +41,7 @@ double density_of(const PruneRule& rule, const Pattern& pattern, const PrunableT
   return budget ? budget->fraction : 1;
 }
 
-SolverLayer layer_of(const PrunableTensor& tensor, int64_t macs, double density, bool fixed) {
+SolverLayer layer_of(const PrunableTensor& tensor, int64_t macs, double density, const Pattern& pattern) {
   SolverLayer layer{.density = density};
   const bool product = tensor.op == "MatMul" || tensor.op == "Gemm";
   layer.rows = std::max<int64_t>(1, tensor.output_channels());
@@ -48,7 +49,7 @@ SolverLayer layer_of(const PrunableTensor& tensor, int64_t macs, double density,
   if (product) layer.rows = std::max<int64_t>(1, tensor.count() / layer.columns);
   layer.groups = std::max<int64_t>(1, tensor.groups);
   layer.positions = std::max<int64_t>(1, macs / std::max<int64_t>(1, tensor.count()));
-  if (fixed) layer.steps = 2;  // N:M drops one of M a step
+  if (const auto n_of_m = parse_n_of_m(pattern.describe())) layer.steps = n_of_m_step_count(*n_of_m);
   layer.convolves = tensor.op == "Conv";
   if (layer.convolves && tensor.shape.size() == 4 && tensor.shape[2] == 3 && tensor.shape[3] == 3) layer.gram = 13.0 / 81;
   return layer;
@@ -69,7 +70,7 @@ std::optional<SolverWork> work_of(const ModelFile& file, const Recipe& recipe, i
     for (const std::string& user : one.tensor.used_by) own += macs.contains(user) ? macs.at(user) : 0;
     const auto pattern = make_pattern(rule.pattern, fmt::format("prune.{}.pattern", one.rule));
     if (!pattern->refuses(one.tensor).empty()) continue;
-    layers.push_back(layer_of(one.tensor, own, density_of(rule, *pattern, one.tensor), pattern->fixed_sparsity(one.tensor).has_value()));
+    layers.push_back(layer_of(one.tensor, own, density_of(rule, *pattern, one.tensor), *pattern));
   }
   const int64_t tried = leaves_relu_open(file, Setting("gradual")) ? 2 * std::min(samples, kShareSamples) : 0;
   return gradual_work(layers, samples + tried, static_cast<double>(counts.sum));

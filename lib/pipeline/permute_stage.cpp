@@ -312,7 +312,12 @@ bool permutes(const Recipe& recipe) {
     if (!rule.permute) continue;
     any = true;
     const std::string path = fmt::format("prune.{}.pattern", i);
-    if (n_of_m_of(rule, path)) continue;
+    if (const auto numbers = n_of_m_of(rule, path)) {
+      if (numbers->m <= kMaxPermutedGroup) continue;
+      throw ConfigError{{.what = fmt::format("permute searches groups of at most {} channels, and the pattern is {}:{}", kMaxPermutedGroup, numbers->n, numbers->m),
+                         .where = fmt::format("{} (prune.{}.permute)", rule.mark.text(), i),
+                         .fix = "give a smaller M, or remove permute"}};
+    }
     throw ConfigError{{.what = fmt::format("permute reorders channels for groups of N:M, and the pattern is {}", make_pattern(rule.pattern, path)->describe()),
                        .where = fmt::format("{} (prune.{}.permute)", rule.mark.text(), i),
                        .fix = "give an N:M pattern, such as 2:4, or remove permute"}};

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "base/error.h"
@@ -11,6 +12,10 @@
 
 namespace sparsify {
 namespace {
+
+/// The longest group that the kernels take.
+constexpr int kKernelGroup = 64;
+static_assert(std::has_single_bit(static_cast<unsigned>(kMaxGroupSize)), "an index in a group is the low bits of its key");
 
 /// The tensor seen as [outer, length, inner]; groups run along the middle.
 struct Layout {
@@ -21,7 +26,7 @@ struct Layout {
 
 Layout layout_of(const Shape& shape, int axis, int n, int m) {
   invariant(axis >= 0 && axis < static_cast<int>(shape.size()), "an N:M axis is one of the tensor's");
-  invariant(n >= 1 && n < m && m <= kMaxGroupSize, "N:M has 1 <= N < M <= 64");
+  invariant(n >= 1 && n < m && m <= kMaxGroupSize, "N:M has 1 <= N < M <= 65536");
   Layout layout;
   for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
     const int64_t size = shape[static_cast<size_t>(i)];
@@ -51,7 +56,9 @@ class Selection {
   void select_rows(int64_t begin, int64_t end) {
     const int64_t row_size = layout_.length * layout_.inner;
     const int64_t rest = layout_.length % m_;
-    if (layout_.inner == 1 && rest == 0) {
+    if (m_ > kKernelGroup) {
+      for (int64_t row = begin; row < end; ++row) select_long(row * row_size);
+    } else if (layout_.inner == 1 && rest == 0) {
       select_groups(begin * row_size, (end - begin) * layout_.length / m_);  // groups of all rows follow each other
     } else if (layout_.inner <= 64 && rest == 0) {
       select_blocks(begin * row_size, (end - begin) * layout_.length / m_);
@@ -133,7 +140,7 @@ class Selection {
   }
 
   void select_wide(int64_t first, int m) {
-    std::array<uint64_t, kMaxGroupSize> kept;
+    std::array<uint64_t, kKernelGroup> kept;
     for (int64_t column = 0; column < layout_.inner; column += 64) {
       const int width = static_cast<int>(std::min<int64_t>(64, layout_.inner - column));
       note(kernels().wide_columns(at(first + column), scores_.by_magnitude(), m, layout_.inner, width, n_, kept.data()));
@@ -150,7 +157,7 @@ class Selection {
 
   /// One group of `size` > n elements.
   void select_one(int64_t first, int size, int64_t stride) {
-    std::array<int32_t, kMaxGroupSize> keys;
+    std::array<int32_t, kKernelGroup> keys;
     for (int i = 0; i < size; ++i) {
       keys[static_cast<size_t>(i)] = score_key(scores_[first + i * stride]);
       note(std::abs(keys[static_cast<size_t>(i)]));
@@ -166,12 +173,36 @@ class Selection {
     }
   }
 
+  /// The row of the outer axes that begins at element `first`, in groups of any length.
+  void select_long(int64_t first) {
+    for (int64_t group = 0; group < layout_.length; group += m_) {
+      const int64_t size = std::min<int64_t>(m_, layout_.length - group);
+      for (int64_t column = 0; column < layout_.inner; ++column) select_any(first + group * layout_.inner + column, size, layout_.inner);
+    }
+  }
+
+  /// One group: the keys are ordered by score, then by index from the last to the first, so no two are equal.
+  void select_any(int64_t first, int64_t size, int64_t stride) {
+    long_keys_.resize(static_cast<size_t>(size));
+    for (int64_t i = 0; i < size; ++i) {
+      const int32_t key = score_key(scores_[first + i * stride]);
+      note(std::abs(key));
+      long_keys_[static_cast<size_t>(i)] = int64_t{key} * kMaxGroupSize + (size - 1 - i);
+    }
+    const int64_t keep = std::min<int64_t>(n_, size);
+    if (keep < size) std::nth_element(long_keys_.begin(), long_keys_.begin() + keep, long_keys_.end(), std::greater<>());
+    for (int64_t i = 0; i < keep; ++i) {
+      mask_.keep(first + (size - 1 - (long_keys_[static_cast<size_t>(i)] & (kMaxGroupSize - 1))) * stride);
+    }
+  }
+
   ScoreView scores_;
   Layout layout_;
   int n_;
   int m_;
   BitMask mask_;
   int32_t largest_ = 0;
+  std::vector<int64_t> long_keys_;
 };
 
 }  // namespace

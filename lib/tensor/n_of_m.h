@@ -11,7 +11,7 @@
 namespace sparsify {
 
 /// The longest group of an N:M pattern.
-inline constexpr int kMaxGroupSize = 64;
+inline constexpr int kMaxGroupSize = 65536;
 
 /// N:M along one axis of a row-major tensor: of every `m` consecutive indices of `axis` (all other
 /// indices fixed) the `n` highest scores are kept; among equal scores the lower index.
@@ -19,7 +19,8 @@ inline constexpr int kMaxGroupSize = 64;
 /// 1 <= n < m <= kMaxGroupSize.
 ///
 ///   scores  product(shape) values; NaN throws std::logic_error
-///   cost    one read of the scores; m - 1 comparisons a score, eight at a time
+///   cost    one read of the scores; up to m = 64, m - 1 comparisons a score, eight at a time; beyond, every group is copied
+///           and divided at its n-th highest score, in linear time
 BitMask select_n_of_m(ScoreView scores, const Shape& shape, int axis, int n, int m);
 
 /// select_n_of_m by the magnitude of the weights, which are cleared where they are pruned: a block of rows at a time,

@@ -417,7 +417,7 @@ double kept_magnitude(std::span<const float> magnitudes, int64_t rows, const std
 
 ColumnPermutation permute_columns(std::span<const float> magnitudes, int64_t rows, int64_t columns, int n, int m,
                                   const PermutationSearch& search) {
-  invariant(1 <= n && n < m && m <= 64, "N:M has 1 <= N < M <= 64");
+  invariant(1 <= n && n < m && m <= kMaxPermutedGroup, "a permuted N:M has 1 <= N < M <= 64");
   invariant(static_cast<int64_t>(magnitudes.size()) == rows * columns, "the matrix has rows times columns elements");
   ColumnPermutation result;
   result.order.resize(static_cast<size_t>(columns));

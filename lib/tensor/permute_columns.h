@@ -6,6 +6,9 @@
 
 namespace sparsify {
 
+/// The longest group that is searched.
+inline constexpr int kMaxPermutedGroup = 64;
+
 struct PermutationSearch {
   double effort = 1;  ///< of the annealing, in units of about half a second; 0: none
   uint64_t seed = 0;

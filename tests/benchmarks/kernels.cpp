@@ -73,7 +73,7 @@ class Suite {
     target_ = weights_;
     const auto size = static_cast<int64_t>(weights_.size());
     add("memcpy", size, [this] { std::memcpy(target_.data(), weights_.data(), 4 * weights_.size()); });
-    for (const auto& [n, m] : {std::pair{2, 4}, {4, 8}, {8, 16}, {1, 2}, {3, 7}}) {
+    for (const auto& [n, m] : {std::pair{2, 4}, {4, 8}, {8, 16}, {1, 2}, {3, 7}, {32, 64}, {64, 128}}) {
       add_n_of_m(fmt::format("{}:{} of rows", n, m), {rows_, 11008 / m * m}, 1, n, m);
     }
     const int64_t channels = rows_ / 16 * 16 / 4;

@@ -1,14 +1,19 @@
 """plugins.py PROGRAM [NAME]: user plugins, the example of docs/ first."""
+import csv
 import json
+import math
 import os
 import re
 import shutil
+import struct
 import subprocess
 
+import tiny_onnx as onnx
 from harness import DIGITS, PROGRAM, SOURCE, case, check, check_error, equal, finish, listing, read, sparsify, succeeds, write
 
 FOLDER = os.path.join(os.path.dirname(PROGRAM), "..", "lib", "plugins")
 EXAMPLE = os.path.join(FOLDER, "libplugin_example.so")
+ROWS = os.path.join(FOLDER, "libplugin_pattern.so")
 
 
 def adds(where):
@@ -39,6 +44,61 @@ def prunes(where):
     equal(read(by_power), read(magnitude), "the model by power 0")
     check_error(sparsify("prune", DIGITS, "-o", out, "--overwrite", "--sparsity", "0.7", "--plugin", EXAMPLE, "--criterion", "{name: channel_relative, power: 3}"),
                 2, what="power is 3", fix="[0, 2]")
+
+
+def kernel_rows(path):
+    """name -> the weights of every kernel row, of the layers that are pruned by default."""
+    return {name: [w.values()[i:i + 3] for i in range(0, len(w.values()), 3)]
+            for name, w in onnx.weights_of(path).items() if w.shape[2:] == [3, 3] and name != "stem.weight"}
+
+
+def keeps_rows(where):
+    """The highest rows of every layer, found here by sorting, are the ones that stay, and nothing else is touched."""
+    out = os.path.join(where, "rows.onnx")
+    report = json.loads(succeeds("prune", DIGITS, "-o", out, "--sparsity", "0.7", "--pattern", "kernel_row", "--allocation", "uniform", "--json", "--plugin", ROWS).stdout)
+    check(report["verification"] and all(check["passed"] for check in report["verification"]), "verification")
+    before, after = kernel_rows(DIGITS), kernel_rows(out)
+    equal(len(before), 7, "layers of 3x3 kernels")
+    pruned = 0
+    for name, rows in before.items():
+        check(all(weight != 0 for row in rows for weight in row), f"{name} has zeros of its own")
+        single = [struct.unpack("<f", struct.pack("<f", sum(abs(weight) for weight in row)))[0] for row in rows]
+        keep = len(rows) - int(0.7 * len(rows) + 0.5)
+        kept = set(sorted(range(len(rows)), key=lambda i: (-single[i], i))[:keep])
+        equal(after[name], [row if i in kept else [0, 0, 0] for i, row in enumerate(rows)], f"rows of {name}")
+        pruned += 3 * (len(rows) - keep)
+    equal(report["result"]["pruned"], pruned, "pruned weights")
+
+    verified = succeeds("verify", out, "--pattern", "kernel_row", "--plugin", ROWS)
+    check("0 break it" in verified.stdout and "1 cannot take it" in verified.stdout, f"the classifier has no kernel: {verified.stdout}")
+    single_weights = os.path.join(where, "weights.onnx")
+    succeeds("prune", DIGITS, "-o", single_weights, "--sparsity", "0.7")
+    broken = sparsify("verify", single_weights, "--pattern", "kernel_row", "--plugin", ROWS)
+    check_error(broken, 4, what="7 tensors break the pattern kernel_row", where="weights.onnx")
+    check("is neither kept nor pruned as a whole" in broken.stdout, f"the broken row is not named: {broken.stdout}")
+    named = sparsify("prune", DIGITS, "-o", out, "--overwrite", "--sparsity", "0.7", "--pattern", "kernel_row", "--include", "classifier", "--plugin", ROWS)
+    check_error(named, 2, what="no kernel of height and width")
+
+
+def rises(where):
+    """cosine_rise while kernel rows are pruned: every change of the masks has the sparsity of the formula, the last one the target's."""
+    out = os.path.join(where, "slim.onnx")
+    data = ["--train-data", f"npz:{os.path.join(os.path.dirname(DIGITS), 'digits-train.npz')},scale=16", "--set", "train.steps=16", "--set", "train.log_every=1"]
+    succeeds("prune", DIGITS, "-o", out, "--sparsity", "0.6", "--pattern", "kernel_row", "--set", "schedule={name: cosine_rise, every: 2}", *data, "--plugin", ROWS)
+    report = json.loads(read(os.path.join(where, "slim.sparsify", "report.json")))
+    check(report["verification"] and all(check["passed"] for check in report["verification"]), "verification")
+    with open(os.path.join(where, "slim.sparsify", "training.csv")) as file:
+        curve = [float(line["sparsity"]) for line in csv.DictReader(file) if line["kind"] == "step"]
+    equal(len(curve), 16, "steps")
+    for step, sparsity in enumerate(curve):
+        position = min(step // 2 * 2 / 16 / 0.75, 1)  # the masks change every second step; the program ends at 0.75 unless told
+        formula = 0.6 * (1 - math.cos(math.pi * position)) / 2
+        check(abs(sparsity - formula) < 1 / 15360, f"step {step + 1}: sparsity {sparsity} instead of {formula}")  # one of 15,360 rows
+    rows = [row for of_layer in kernel_rows(out).values() for row in of_layer]
+    check(all(all(weight == 0 for weight in row) or all(weight != 0 for weight in row) for row in rows), "a row is neither kept nor pruned as a whole")
+    equal(sum(row == [0, 0, 0] for row in rows), int(0.6 * len(rows) + 0.5), "pruned rows")
+    check_error(sparsify("prune", DIGITS, "-o", out, "--overwrite", "--sparsity", "0.6", "--set", "schedule={name: cosine_rise, end: 0}", *data, "--plugin", ROWS),
+                2, what="end is 0")
 
 
 def refuses(where):
@@ -130,6 +190,8 @@ def checked(where):
 
 case("the example plugin adds a criterion and an allocation with their options", adds)
 case("a run with the example plugin is exact, verified and repeatable", prunes)
+case("the example pattern keeps the highest kernel rows and is verified", keeps_rows)
+case("the example schedule raises the sparsity as its formula says", rises)
 case("libraries that are no fitting plugin are refused with the reason", refuses)
 case("what a plugin gives is checked, and what it throws is told as its own", checked)
 case("the example solver is used as the built-in ones are", solves)

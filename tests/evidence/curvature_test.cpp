@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "evidence/collecting.h"
 #include "evidence/inverse_fisher.h"
 
@@ -63,6 +65,20 @@ TEST_CASE("WoodFisher's recursion inverts the damped Fisher matrix", "[evidence]
   // OBS: w^2 / (2 diag) for w = (1, 2)
   CHECK(1 / (2 * found.layers[0].inverse_fisher[0]) == Approx(0.916667).epsilon(1e-5));
   CHECK(4 / (2 * found.layers[0].inverse_fisher[1]) == Approx(2.75).epsilon(1e-5));
+}
+
+TEST_CASE("A gradient takes the square of its product with the inverse Fisher matrix from the diagonal", "[evidence][woodfisher]") {
+  // The same F^-1, v = (1, 2), p = F^-1 v = (2/11, 14/11), M-FAC's product: p^2 / (N + v . p), N + v . p = 2 + 30/11
+  InverseFisher fisher(conv_layer({1, 2}), 0, 1, 2);
+  fisher.add(std::vector<double>{1, 0});
+  fisher.add(std::vector<double>{1, 1});
+  const auto before = fisher.diagonal();
+  fisher.add(std::vector<double>{1, 2});
+  const auto after = fisher.diagonal();
+  CHECK(std::sqrt((before[0] - after[0]) * 52 / 11) == Approx(2.0 / 11));
+  CHECK(std::sqrt((before[1] - after[1]) * 52 / 11) == Approx(14.0 / 11));
+  CHECK(after[0] == Approx(7.0 / 13));  // [[2.5, 1.5], [1.5, 3.5]] inverted
+  CHECK(after[1] == Approx(5.0 / 13));
 }
 
 TEST_CASE("blocks of the inverse Fisher matrix stay within an output channel", "[evidence][woodfisher]") {

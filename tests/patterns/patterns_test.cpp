@@ -32,6 +32,7 @@ TEST_CASE("a pattern is written as in the recipe", "[patterns]") {
   CHECK(make_pattern(Setting(), "pattern")->describe() == "unstructured");
   CHECK(pattern_of("unstructured")->describe() == "unstructured");
   CHECK(pattern_of("2:4")->describe() == "2:4");
+  CHECK(pattern_of("64:128")->describe() == "64:128");
   CHECK(pattern_of("\"1:16\"")->describe() == "1:16");
   CHECK(pattern_of("{name: n_of_m, n: 4, m: 8}")->describe() == "4:8");
   CHECK(pattern_of("{block: [2, 3]}")->describe() == "block 2x3");
@@ -43,7 +44,9 @@ TEST_CASE("a pattern with impossible numbers is refused with what, where and fix
   CHECK_THAT(refusal("4:4").where, Contains("r.yaml:1") && Contains("prune.0.pattern"));
   CHECK_THAT(refusal("4:2").fix, Contains("N < M"));
   CHECK_THAT(refusal("0:4").what, Contains("n is 0"));
-  CHECK_THAT(refusal("2:65").what, Contains("m is 65"));
+  CHECK_THAT(refusal("2:65537").what, Contains("m is 65537"));
+  CHECK_THAT(refusal("2:65537").fix, Contains("[2, 65536]"));
+  CHECK_THAT(refusal("70000:80000").what, Contains("m is 80000"));
   CHECK_THAT(refusal("{block: [0, 4]}").what, Contains("0"));
   CHECK_THAT(refusal("{block: [4]}").what, Contains("a block has 1 sizes"));
   CHECK_THAT(refusal("\"2:\"").what, Contains("no pattern is named \"2:\""));

@@ -219,6 +219,7 @@ TEST_CASE("graphs of the zoo compute the same with their channels reordered", "[
 
 TEST_CASE("permute without N:M is refused, and a run reports what it gained and replays its plan", "[pipeline][permute]") {
   CHECK_THROWS_WITH(permutes(recipe_of("{sparsity: 0.5, permute: true}")), Contains("permute reorders channels for groups of N:M") && Contains("unstructured"));
+  CHECK_THROWS_WITH(permutes(recipe_of("{pattern: '64:128', permute: true}")), Contains("at most 64 channels") && Contains("64:128"));
   CHECK_FALSE(permutes(recipe_of("{pattern: '2:4'}")));
   // What the rules cannot do is said before the search for an order.
   const TextModel refused(residual_model());

@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "solvers/layer_problem.h"
+#include "solvers/n_of_m_steps.h"
 
 using namespace sparsify;
 
@@ -143,6 +144,34 @@ TEST_CASE("Least squares keeps the given mask and solves the rest jointly", "[so
   require_row(alps.solve("least_squares").weights, {1.45, 0});
 }
 
+TEST_CASE("Solving on all weights gives M-FAC's product with the inverse Fisher matrix", "[solvers][gold]") {
+  const at::Tensor fisher = matrix({2, .5, .5, 1.5}).unsqueeze(0);  // E5: F^-1 = [[6/11, -2/11], [-2/11, 8/11]]
+  require_row(solve_on_support(fisher, row({1, 2}).view({1, 2}), at::ones({1, 2}, at::kBool)), {2.0 / 11, 14.0 / 11});
+}
+
+// ALPS (arXiv:2406.07831) is none of the solvers: issue C names four others, of which `gradual` ends in the same exact solve on its support. Its two steps are
+// ours as well, a damped solve and a selection of the largest; only V += rho (W - D) is computed by the test.
+TEST_CASE("The solve and the selection give the iterates of ALPS", "[solvers][gold]") {
+  const RowProblem alps(matrix({2, 1, 1, 2}), row({1, .9}), "unstructured", 1);  // E30: rho = 1
+  const at::Tensor damped = alps.problem.hessian + at::eye(2, at::kDouble);
+  const auto solved = [&](const at::Tensor& d, const at::Tensor& v) {  // (H + rho I)^-1 (H W0 - V + rho D)
+    return solve_on_support(damped, alps.problem.cross - v + d, at::ones({1, 2}, at::kBool));
+  };
+  const auto selected = [&](const at::Tensor& w) {  // the k largest of |W + V / rho|
+    return w * alps.problem.as_matrix(alps.problem.select(*alps.pattern, w.abs(), 1));
+  };
+  const at::Tensor none = at::zeros({1, 2}, at::kDouble);
+  const at::Tensor w1 = solved(alps.problem.weights, none);
+  require_row(w1, {1, .9});
+  const at::Tensor d1 = selected(w1);
+  require_row(d1, {1, 0});
+  const at::Tensor v1 = w1 - d1;
+  require_row(v1, {0, .9});
+  const at::Tensor w2 = solved(d1, v1);
+  require_row(w2, {1.225, .225});
+  require_row(selected(w2 + v1), {1.225, 0});
+}
+
 TEST_CASE("The gradual solver in one step is least squares on the magnitude mask", "[solvers][gradual]") {
   RowProblem four(matrix(kFourInputs), row({1, -2, 2.5, .5}), "unstructured", 2);
   four.problem.mask.prune(0);
@@ -154,6 +183,21 @@ TEST_CASE("The gradual solver in one step is least squares on the magnitude mask
   REQUIRE(gradual.mask == four.problem.mask);
   REQUIRE(gradual.weights.equal(four.solve("least_squares").weights));
   REQUIRE(four.loss(four.solve("gradual").weights) <= four.loss(gradual.weights) + 1e-12);
+}
+
+TEST_CASE("N:M goes one weight of M at a time, long groups in at most 63 steps", "[solvers][gradual]") {
+  const auto steps_of = [](const NOfMNumbers& target) {
+    std::vector<std::string> steps;
+    for (const auto& step : n_of_m_steps(target)) steps.push_back(step->describe());
+    REQUIRE(static_cast<int64_t>(steps.size()) == n_of_m_step_count(target));
+    return steps;
+  };
+  REQUIRE(steps_of({2, 4}) == std::vector<std::string>{"3:4", "2:4"});
+  REQUIRE(steps_of({1, 64}).size() == 63);
+  const auto wide = steps_of({64, 1024});  // 960 weights go, 16 a step
+  REQUIRE(wide.size() == 60);
+  REQUIRE(wide.front() == "1008:1024");
+  REQUIRE(wide.back() == "64:1024");
 }
 
 TEST_CASE("A singular Hessian is an error that says what to do", "[solvers]") {

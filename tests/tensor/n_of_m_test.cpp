@@ -122,6 +122,28 @@ TEST_CASE("N:M agrees with sorting every group for all layouts", "[tensor][n_of_
   compare_with_naive(random, {1}, 0, 1, 2);
 }
 
+TEST_CASE("groups longer than 64 agree with sorting, and with the kernels where they are cut short", "[tensor][n_of_m]") {
+  std::mt19937 random(13);
+  const auto any = [&](int64_t limit) { return static_cast<int64_t>(random() % static_cast<uint64_t>(limit)); };
+  for (const auto& [n, m] : {std::pair{1, 65}, {64, 128}, {100, 300}, {127, 128}, {65, 66}, {7, 1000}}) {
+    for (int round = 0; round < 3; ++round) {
+      compare_with_naive(random, {1 + any(4), m * (1 + any(3))}, 1, n, m);
+      compare_with_naive(random, {1 + any(4), 1 + any(700)}, 1, n, m);
+      compare_with_naive(random, {1 + any(3), 1 + any(300), 3, 3}, 1, n, m);
+      compare_with_naive(random, {1 + any(300), 65 + any(40)}, 0, n, m);
+    }
+  }
+  // A row of 64 is one short group of N:128, which keeps what N:64 keeps.
+  for (const Shape& shape : {Shape{30, 64}, Shape{5, 64, 9}, Shape{2, 64, 100}}) {
+    const std::vector<float> scores = awkward_scores(random, element_count(shape));
+    for (const int n : {1, 20, 63}) CHECK(select_n_of_m(scores, shape, 1, n, 128) == select_n_of_m(scores, shape, 1, n, 64));
+  }
+  // The longest group: equal scores keep the lower index.
+  const BitMask longest = select_n_of_m(std::vector<float>(70000, 1.0F), {70000}, 0, 3, kMaxGroupSize);
+  CHECK(longest.kept() == 6);
+  for (const int64_t at : {0, 1, 2, kMaxGroupSize, kMaxGroupSize + 1, kMaxGroupSize + 2}) CHECK(longest[at]);
+}
+
 TEST_CASE("a group with too many kept elements is found by its first element", "[tensor][n_of_m]") {
   BitMask mask(24, /*kept=*/false);  // [2, 6, 2]
   for (const int64_t element : {13, 15, 17}) mask.keep(element);  // row 1, channels 0..2, column 1
@@ -154,7 +176,8 @@ TEST_CASE("N:M of normal weights keeps what order statistics say", "[tensor][n_o
 TEST_CASE("N:M refuses NaN in every layout", "[tensor][n_of_m]") {
   for (const auto& [shape, axis, m] : {std::tuple{Shape{4, 64}, 1, 4}, std::tuple{Shape{4, 64}, 1, 8},
                                        std::tuple{Shape{4, 63}, 1, 7}, std::tuple{Shape{2, 8, 16}, 1, 4},
-                                       std::tuple{Shape{4, 64}, 1, 64}, std::tuple{Shape{4, 65}, 0, 4}}) {
+                                       std::tuple{Shape{4, 64}, 1, 64}, std::tuple{Shape{4, 65}, 0, 4},
+                                       std::tuple{Shape{4, 65}, 1, 65}, std::tuple{Shape{2, 65, 2}, 1, 200}}) {
     std::vector<float> scores(4 * 65, 1.0f);
     int64_t size = 1;
     for (const int64_t dimension : shape) size *= dimension;
