@@ -169,3 +169,20 @@ TEST_CASE("an embedding of integers is found behind its lookup, with its scale a
   CHECK(named(tensors, "k").scale_axis == 1);
   CHECK(std::none_of(tensors.begin(), tensors.end(), [](const PrunableTensor& one) { return one.initializer == "counts"; }));
 }
+
+TEST_CASE("a single number that is added is a bias only behind a layer with one output", "[mask][prunable]") {
+  const TextModel text(
+      "<ir_version: 8, opset_import: [\"\": 17]> graph (float[N,3] x) => (float[N,1] y, float[N] v, float[N,3] n, float[N,3] s)"
+      "<float[3,1] w = {1, 2, 3}, float[1] b = {1}, float[3] d = {1, 2, 3}, float[1] c = {1}, float two = {2}, float[1] e = {0.001}, float epsilon = {0.001},"
+      " float[3,3] q = {1, 2, 3, 4, 5, 6, 7, 8, 9}, float[1] one = {1}, float[3] shift = {1, 2, 3}, int64[1] flat = {-1}>"
+      "{ m = MatMul (x, w) y = Add (b, m) k = MatMul (x, d) l = Reshape (k, flat) v = Add (l, c) p = Pow (x, two) r = ReduceMean <axes = [-1]> (p) a = Add (r, e)"
+      " a2 = Add (a, epsilon) t = Sqrt (a2) n = Div (x, t) h = MatMul (x, q) i = Add (h, one) s = Add (i, shift) }");
+  const ModelFile file = text.load();
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+  CHECK(named(tensors, "b").kind == "bias");
+  CHECK(named(tensors, "c").kind == "bias");
+  CHECK(named(tensors, "shift").kind == "bias");
+  CHECK(named(tensors, "e").kind == "other");
+  CHECK(named(tensors, "epsilon").kind == "other");
+  CHECK(named(tensors, "one").kind == "other");  // the layer has three outputs
+}
