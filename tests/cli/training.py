@@ -118,6 +118,31 @@ def frozen_layers(folder):
     check(0 in after, "frozen weights are pruned")
 
 
+def texts(folder):
+    """Mean of three embeddings, a layer with a bias of zeros, a layer; and a table of token ids with their class."""
+    wave = lambda count, by: [math.sin(by * i + 1) for i in range(count)]
+    nodes = [onnx.node("Gather", ["e", "x"], ["rows"], "lookup"), onnx.node("ReduceMean", ["rows"], ["mean"], "mean", axes=[1], keepdims=0),
+             onnx.node("MatMul", ["mean", "w0"], ["m"], "fc0"), onnx.node("Add", ["m", "b0"], ["a"], "add"), onnx.node("Relu", ["a"], ["r"], "relu"),
+             onnx.node("MatMul", ["r", "w1"], ["y"], "fc1")]
+    tensors = [onnx.tensor("e", [6, 4], [0.0] * 4 + wave(20, 37)), onnx.tensor("w0", [4, 8], wave(32, 11)), onnx.tensor("b0", [8], [0.0] * 8), onnx.tensor("w1", [8, 3], wave(24, 5))]
+    model = write(os.path.join(folder, "texts.onnx"), onnx.model(nodes, tensors, [onnx.value("x", ["N", 3], onnx.INT64)], [onnx.value("y", ["N", 3])]))
+    table = write(os.path.join(folder, "texts.csv"), "a,b,c,label\n" + "".join(f"{i % 6},{i * i % 6},{i // 3 % 6},{i % 3}\n" for i in range(48)))
+    return model, ["--train-data", f"csv:{table},label=label", "--threads", "1", "--epochs", "2", "--lr", "0.1"]
+
+
+def finetune_embeddings(folder):
+    """Pruned embeddings stay pruned, and the row of a padding token stays zero."""
+    model, train = texts(folder)
+    slim, out = os.path.join(folder, "slim.onnx"), os.path.join(folder, "out.onnx")
+    succeeds("prune", model, "-o", slim, "--sparsity", "0.5", "--include", "e", "--set", "prune.0.select.ops=[Gather]", "--set", "prune.0.select.kinds=[embedding]")
+    succeeds("finetune", slim, "-o", out, *train)
+    before, after = (zeros_of(path)["e"] for path in (slim, out))
+    equal(len(before), 12, "pruned embeddings")
+    check(set(range(4)) <= set(before), "the row of zeros")
+    equal(after, before, "zeros of the embedding")
+    check(onnx.weights_of(out)["e"].values() != onnx.weights_of(slim)["e"].values(), "the rest of it is trained")
+
+
 def finetune_cut(folder):
     cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
     succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
@@ -400,7 +425,7 @@ def plan_without_a_solver(folder):
 
 
 for name, function in (("refused before training", refused_before_training), ("another measurement", other_measurement), ("a failed run keeps earlier evidence", failed_run_keeps_evidence), ("float targets", targets_of_floats),
-                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
+                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("finetune holds zeros of embeddings", finetune_embeddings), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()
