@@ -195,11 +195,11 @@ class Run {
                                          .data = data ? &*data : nullptr,
                                          .notes = &report_.notes});
       cut = {};
-      describe_cut_output(report_, written, recipe_.output, request_.input_shapes);
+      describe_cut_output(report_, written, recipe_.output, decisions, request_.input_shapes, changed);
     } else {
       const OutputCheck check = check_output(file, written, decisions, changed);
       report_.verification = check.results;
-      describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_);
+      describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_, changed);
     }
     if (permuted_) report_.verification.insert(report_.verification.begin(), permuted_->checks.begin(), permuted_->checks.end());
     if (data) {

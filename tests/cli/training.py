@@ -143,6 +143,25 @@ def finetune_embeddings(folder):
     check(onnx.weights_of(out)["e"].values() != onnx.weights_of(slim)["e"].values(), "the rest of it is trained")
 
 
+def counts_what_was_written(folder):
+    """Biases that begin as zeros and learn are counted as they came out, in the figures, the rows and the gates."""
+    model, train = texts(folder)
+    for name, extra in (("kept", []), ("pruned", ["--set", "prune.0.select.first_last=true", "--sparsity", "0.5"]), ("cut", ["--pattern", "channel", "--sparsity", "0.5"])):
+        out = os.path.join(folder, name + ".onnx")
+        succeeds(*(["finetune"] if name == "kept" else ["prune"]), model, "-o", out, *extra, *train)
+        zeros = zeros_of(out)
+        check(len(zeros["b0"]) < 8, f"the bias learned: {zeros['b0']}")
+        left = report(out)
+        written = sum(len(weight.values()) - len(zeros[key]) for key, weight in onnx.weights_of(out).items() if key in zeros)
+        equal(left["result"]["nonzero"], written, f"numbers that are not zero, {name}")
+        rows = {row["initializer"]: row for row in left["layers"]}
+        if name != "cut":
+            equal(rows["b0"]["sparsity"], len(zeros["b0"]) / 8, f"the row of the bias, {name}")
+            for gate, code in ((written, 0), (written - 1, 4)):
+                run = sparsify(*(["finetune"] if name == "kept" else ["prune"]), model, "-o", out, "--overwrite", *extra, *train, "--set", f"gates.max_params={gate}")
+                equal(run.returncode, code, run.stderr)
+
+
 def finetune_cut(folder):
     cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
     succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
@@ -425,7 +444,7 @@ def plan_without_a_solver(folder):
 
 
 for name, function in (("refused before training", refused_before_training), ("another measurement", other_measurement), ("a failed run keeps earlier evidence", failed_run_keeps_evidence), ("float targets", targets_of_floats),
-                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("finetune holds zeros of embeddings", finetune_embeddings), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
+                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("finetune holds zeros of embeddings", finetune_embeddings), ("counts what was written", counts_what_was_written), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()
