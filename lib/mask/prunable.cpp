@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "mask/normalised.h"
 #include "mask/weight_use.h"
 
 namespace sparsify {
@@ -58,7 +59,7 @@ size_t zero_point_input(const std::string& op, size_t position) {
 
 class Finder {
  public:
-  explicit Finder(const ModelFile& file) : file_(file), flat_(flatten(file.model())) {}
+  explicit Finder(const ModelFile& file) : file_(file), flat_(flatten(file.model())), normalised_(find_normalised_values(file, flat_)) {}
 
   std::vector<PrunableTensor> run() {
     for (size_t i = 0; i < flat_.tensors.size(); ++i) {
@@ -250,6 +251,7 @@ class Finder {
       if (use.kind != "weight") return;
       use.kind = "integer weight";
     }
+    if (use.kind == "other" && !quantised && is_written_norm(flat, position, alias.shape)) use.kind = "norm";
     const auto stored_axis = [&](int axis) { return axis < 0 ? -1 : alias.axes[static_cast<size_t>(axis)]; };
     const auto [entry, fresh] = found_.try_emplace(stored.id);
     PrunableTensor& tensor = entry->second;
@@ -284,6 +286,15 @@ class Finder {
     if (use.kind == "weight" || use.kind == "embedding") layer_nodes_[&flat].push_back(stored.id);
     const bool one_added = use.kind == "bias" && !is_layer_op(*flat.node) && element_count(stored.shape) == 1;
     if (one_added && flat.inputs.size() == 2) single_numbers_.emplace_back(stored.id, flat.inputs[1 - position]);
+  }
+
+  /// Scale and shift of a normalisation that was exported as small operators. A shift of one axis counts as a bias already.
+  bool is_written_norm(const FlatNode& flat, size_t position, const Shape& shape) const {
+    const std::string& op = flat.node->op_type;
+    if (flat.inputs.size() != 2 || !is_one_a_channel(shape)) return false;
+    const auto other = normalised_.find(flat.inputs[1 - position]);
+    if (other == normalised_.end()) return false;
+    return op == "Mul" ? other->second == AfterNorm::Normalised : (op == "Add" || op == "Sub") && other->second == AfterNorm::Scaled;
   }
 
   /// One number that is added is the bias of a layer with one output, or a constant of a formula, such as an epsilon.
@@ -384,6 +395,7 @@ class Finder {
 
   const ModelFile& file_;
   FlatGraph flat_;
+  std::map<std::string, AfterNorm> normalised_;
   Aliases aliases_;
   std::unordered_map<std::string, Table> tables_;
   std::set<std::string> constant_values_;

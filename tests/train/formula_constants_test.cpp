@@ -51,6 +51,12 @@ TEST_CASE("epsilons and other numbers of formulas come back byte for byte", "[tr
       }
       CHECK(numbers > 0);
       CHECK(moved > 10);
+      for (const PrunableTensor& tensor : find_tensors(file)) {
+        if (tensor.kind != "norm") continue;
+        INFO(tensor.initializer);
+        REQUIRE(result.weights.contains(tensor.id));  // also where a normalisation is written out: its scale learns
+        CHECK_FALSE(std::ranges::equal(result.weights.at(tensor.id).bytes(), file.tensor_data(tensor.id).bytes()));
+      }
     }
   }
 }
