@@ -160,6 +160,10 @@ class Run {
         log_info("{}", note);
         report_.notes.push_back(note);
       }
+      if (const std::string note = untrained_note(file, read_train_settings(recipe_.train)); !note.empty()) {
+        log_info("{}", note);
+        report_.notes.push_back(note);
+      }
       train(file, decisions, changed);
     }
     zeros_ = describe_decisions(report_, file, decisions, request_.input_shapes, kept_magnitudes_);
