@@ -86,7 +86,8 @@ void settle_alternatives_(Setting& map, const std::string& path, const std::stri
   if (typed(*first) == typed(*second)) return;
   const std::string stands = typed(*first) ? one : other;
   const std::string goes = typed(*first) ? other : one;
-  log_info("{} {}: {}.{} of {} is left out", map.find(stands)->mark().source, stands, path, goes, map.find(goes)->mark().text());
+  const std::string& source = map.find(stands)->mark().source;
+  log_info("{}: {}.{} of {} is left out", source == "--set" ? source + " " + path + "." + stands : source, path, goes, map.find(goes)->mark().text());
   std::erase_if(map.map(), [&](const auto& element) { return element.first == goes; });
 }
 
