@@ -162,6 +162,21 @@ def counts_what_was_written(folder):
                 equal(run.returncode, code, run.stderr)
 
 
+def wrong_label(folder):
+    """Found before the first step, by the record's place; what is left out (-100) is no wrong label."""
+    model, _ = texts(folder)
+    run = ["finetune", model, "-o", os.path.join(folder, "out.onnx"), "--threads", "1", "--epochs", "1"]
+    for label, fits in (("3", False), ("-1", False), ("-100", True)):
+        rows = "".join(f"1,2,{i % 6},{label if i == 37 else i % 3}\n" for i in range(48))
+        table = write(os.path.join(folder, "labels.csv"), "a,b,c,label\n" + rows)
+        one = sparsify(*run, "--train-data", f"csv:{table},label=label", "--set", "train.checkpoint_steps=1", "--set", "train.batch_size=1", "--overwrite")
+        if fits:
+            equal(one.returncode, 0, one.stderr)
+            continue
+        check_error(one, 3, f"the label is {label}, the classes are 0 to 2", ("data.train", "labels.csv", "39"), "the model's")
+        check("out.sparsify" not in os.listdir(folder), "no step was taken: there is no checkpoint")
+
+
 def finetune_cut(folder):
     cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
     succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
@@ -444,7 +459,7 @@ def plan_without_a_solver(folder):
 
 
 for name, function in (("refused before training", refused_before_training), ("another measurement", other_measurement), ("a failed run keeps earlier evidence", failed_run_keeps_evidence), ("float targets", targets_of_floats),
-                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("finetune holds zeros of embeddings", finetune_embeddings), ("counts what was written", counts_what_was_written), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
+                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("finetune holds zeros of embeddings", finetune_embeddings), ("counts what was written", counts_what_was_written), ("a wrong label", wrong_label), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()
