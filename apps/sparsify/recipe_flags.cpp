@@ -153,6 +153,7 @@ Recipe RecipeFlags::recipe() const {
   if (!lr.empty()) name_optimizer(tree);
   set_train(epochs, "epochs", "--epochs");
   set_train(lr, "optimizer.lr", "--lr");
+  if (Setting* train = tree.find("train")) settle_alternatives_(*train, "train", "epochs", "steps");
   if (!loss.empty()) {
     const Setting* train = tree.find("train");
     const Setting* before = train == nullptr ? nullptr : train->find("loss");

@@ -77,6 +77,20 @@ Setting flag_over_recipe(const Setting* given, const Setting& flag, const std::s
   return merged;
 }
 
+void settle_alternatives_(Setting& map, const std::string& path, const std::string& one, const std::string& other) {
+  if (!map.is_map()) return;
+  const Setting* first = map.find(one);
+  const Setting* second = map.find(other);
+  if (first == nullptr || second == nullptr || first->is_null() || second->is_null()) return;
+  const auto typed = [](const Setting& value) { return value.mark().source.starts_with("--"); };
+  if (typed(*first) == typed(*second)) return;
+  const std::string stands = typed(*first) ? one : other;
+  const std::string goes = typed(*first) ? other : one;
+  const std::string& source = map.find(stands)->mark().source;
+  log_info("{}: {}.{} of {} is left out", source == "--set" ? source + " " + path + "." + stands : source, path, goes, map.find(goes)->mark().text());
+  std::erase_if(map.map(), [&](const auto& element) { return element.first == goes; });
+}
+
 Setting with_set_options(const Setting* given, Setting flag) {
   if (given == nullptr || !given->is_map() || !flag.is_map()) return flag;
   for (const auto& [key, value] : given->map()) {

@@ -20,6 +20,11 @@ namespace sparsify {
 Setting flag_over_recipe(const Setting* given, const Setting& flag, const std::string& flag_name,
                          const std::function<bool(const std::string&)>& is_plugin);
 
+/// Of two keys of `map` that say the same in two ways (`epochs`, `steps`), the one that the command line gives stands and the recipe's goes,
+/// which the log says. Both from the same place stay, for their reader to refuse.
+///   path  `train`
+void settle_alternatives_(Setting& map, const std::string& path, const std::string& one, const std::string& other);
+
 /// Keys that `--set` gave to a map which a flag replaces (`--data`); the flag's own win.
 Setting with_set_options(const Setting* given, Setting flag);
 

@@ -6,9 +6,12 @@
 #include <cstring>
 
 #include "data/convert.h"
+#include "data/label_source.h"
 
 namespace sparsify {
 namespace {
+
+constexpr int64_t kLeftOut = -100;  // a label that says that there is none
 
 Shape with_batch_axis(int64_t size, const Shape& shape) {
   Shape batch{size};
@@ -38,14 +41,12 @@ void require_same_shape(const HostTensor& batch, const Shape& shape) {
 
 Batcher::Batcher(std::unique_ptr<Dataset> dataset, const InputSignature& signature,
                  const Options& options, const std::string& path, uint64_t seed)
-    : dataset_(std::move(dataset)), seed_(seed) {
+    : dataset_(std::move(dataset)), path_(path), seed_(seed) {
   dataset_->bind(signature, seed);
   const std::string place = fmt::format("{} ({})", path, dataset_->describe());
   if (!dataset_->is_batched()) find_fixed_batch(signature, place);
-  if (dataset_->has_labels()) {
-    classes_ = options.optional_integer("classes", {.min = 1}, "labels must lie in [0, classes)")
-                   .value_or(-1);
-  }
+  classes_ = options.optional_integer("classes", {.min = 1}, "labels must lie in [0, classes)")
+                 .value_or(-1);
   if (dataset_->is_ready()) return;
 
   const std::vector<ArrayInfo> arrays = dataset_->arrays();
@@ -88,6 +89,21 @@ void Batcher::find_fixed_batch(const InputSignature& signature, const std::strin
     if (size > 0) {
       fixed = &input;
       fixed_batch_ = size;
+    }
+  }
+}
+
+void Batcher::check_labels(std::span<const int64_t> records) const {
+  const auto* labels = dynamic_cast<const LabelSource*>(dataset_.get());
+  if (classes_ < 0 || labels == nullptr || !dataset_->has_labels()) return;
+  for (const int64_t record : records) {
+    const HostTensor label = labels->label(record);
+    if (label.type() != DType::Int64) return;  // targets
+    try {
+      check_label(label);
+    } catch (Error& error) {
+      error.set_where(fmt::format("{}, {}", path_, dataset_->place(record)));
+      throw;
     }
   }
 }
@@ -165,11 +181,11 @@ void Batcher::place_label(const Sample& sample, int64_t position, int64_t size,
 void Batcher::check_label(const HostTensor& label) const {
   if (classes_ < 0 || label.type() != DType::Int64) return;
   for (const int64_t value : label.to_integers()) {
-    if (value >= 0 && value < classes_) continue;
+    if ((value >= 0 && value < classes_) || value == kLeftOut) continue;
     throw ResourceError{
         {.what = fmt::format("the label is {}, the classes are 0 to {}", value, classes_ - 1),
          .where = "",
-         .fix = "correct the record, or the key classes"}};
+         .fix = "correct the record, or use data whose classes are the model's (key classes)"}};
   }
 }
 

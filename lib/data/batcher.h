@@ -23,6 +23,10 @@ class Batcher {
   /// The model's own batch size; 0 where its batch axis is free.
   int64_t fixed_batch() const { return fixed_batch_; }
 
+  /// Looks at the labels of these records where the format has them at hand and `classes` is given; those that it has not are looked at in make().
+  /// throws ResourceError naming the first record with a label outside [0, classes), -100 (left out) excepted
+  void check_labels(std::span<const int64_t> records) const;
+
   /// `records` are indices into the dataset; one of a batched source. Thread-safe.
   Batch make(std::span<const int64_t> records, uint64_t epoch) const;
 
@@ -34,6 +38,7 @@ class Batcher {
   void place_label(const Sample& sample, int64_t position, int64_t size, Batch& batch) const;
 
   std::unique_ptr<Dataset> dataset_;
+  std::string path_;
   std::vector<InputTransform> transforms_;  ///< empty if the dataset is ready
   int64_t fixed_batch_ = 0;
   int64_t classes_ = -1;  ///< -1: not known

@@ -92,6 +92,7 @@ DataSource::DataSource(const std::string& name, const std::map<std::string, Sett
   reject_path(options, format);
   options.reject_unread();
   impl->records = select_records(set, impl->batcher->dataset().size(), seed);
+  impl->batcher->check_labels(impl->records);
   impl_ = std::move(impl);
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "mask/normalised.h"
 #include "mask/weight_use.h"
 
 namespace sparsify {
@@ -58,7 +59,7 @@ size_t zero_point_input(const std::string& op, size_t position) {
 
 class Finder {
  public:
-  explicit Finder(const ModelFile& file) : file_(file), flat_(flatten(file.model())) {}
+  explicit Finder(const ModelFile& file) : file_(file), flat_(flatten(file.model())), normalised_(find_normalised_values(file, flat_)) {}
 
   std::vector<PrunableTensor> run() {
     for (size_t i = 0; i < flat_.tensors.size(); ++i) {
@@ -69,6 +70,7 @@ class Finder {
       constant_values_.insert(flat_.tensors[i].value);
     }
     for (size_t n = 0; n < flat_.nodes.size(); ++n) visit(flat_.nodes[n], static_cast<int>(n));
+    drop_single_numbers();
     mark_first_layers();
     mark_last_layers();
     add_unused();
@@ -86,6 +88,7 @@ class Finder {
       return name.empty() || constant_values_.contains(name);
     });
     if (constant && !flat.inputs.empty()) constant_values_.insert(flat.outputs.begin(), flat.outputs.end());
+    for (const std::string& output : flat.outputs) producers_.emplace(output, &flat);
     for (size_t position = 0; position < flat.inputs.size(); ++position) {
       const auto alias = aliases_.find(flat.inputs[position]);
       if (alias == aliases_.end()) continue;
@@ -248,6 +251,7 @@ class Finder {
       if (use.kind != "weight") return;
       use.kind = "integer weight";
     }
+    if (use.kind == "other" && !quantised && is_written_norm(flat, position, alias.shape)) use.kind = "norm";
     const auto stored_axis = [&](int axis) { return axis < 0 ? -1 : alias.axes[static_cast<size_t>(axis)]; };
     const auto [entry, fresh] = found_.try_emplace(stored.id);
     PrunableTensor& tensor = entry->second;
@@ -280,6 +284,40 @@ class Finder {
       tensor.used_by.push_back(flat.label);
     }
     if (use.kind == "weight" || use.kind == "embedding") layer_nodes_[&flat].push_back(stored.id);
+    const bool one_added = use.kind == "bias" && !is_layer_op(*flat.node) && element_count(stored.shape) == 1;
+    if (one_added && flat.inputs.size() == 2) single_numbers_.emplace_back(stored.id, flat.inputs[1 - position]);
+  }
+
+  /// Scale and shift of a normalisation that was exported as small operators. A shift of one axis counts as a bias already.
+  bool is_written_norm(const FlatNode& flat, size_t position, const Shape& shape) const {
+    const std::string& op = flat.node->op_type;
+    if (flat.inputs.size() != 2 || !is_one_a_channel(shape)) return false;
+    const auto other = normalised_.find(flat.inputs[1 - position]);
+    if (other == normalised_.end()) return false;
+    return op == "Mul" ? other->second == AfterNorm::Normalised : (op == "Add" || op == "Sub") && other->second == AfterNorm::Scaled;
+  }
+
+  /// One number that is added is the bias of a layer with one output, or a constant of a formula, such as an epsilon.
+  void drop_single_numbers() {
+    for (const auto& [id, added_to] : single_numbers_) {
+      PrunableTensor& tensor = found_.at(id);
+      if (tensor.kind == "bias" && !is_one_output(added_to)) tensor.kind = "other";
+    }
+  }
+
+  bool is_one_output(const std::string& value) const {
+    auto from = producers_.find(value);
+    while (from != producers_.end() && (only_moves(*from->second->node) || from->second->node->op_type == "Cast") && !from->second->inputs.empty()) {
+      if (layer_nodes_.contains(from->second)) return false;  // a lookup
+      from = producers_.find(from->second->inputs[0]);
+    }
+    if (from == producers_.end() || !is_layer(*from->second)) return false;
+    for (const int id : layer_nodes_.at(from->second)) {
+      const PrunableTensor& weight = found_.at(id);
+      const bool vector = weight.shape.size() == 1;  // all of it is contracted
+      if (weight.output_axis < 0 ? !vector : weight.output_channels() != 1) return false;
+    }
+    return true;
   }
 
   bool is_layer(const FlatNode& flat) const { return layer_nodes_.contains(&flat) && is_layer_op(*flat.node); }
@@ -357,11 +395,14 @@ class Finder {
 
   const ModelFile& file_;
   FlatGraph flat_;
+  std::map<std::string, AfterNorm> normalised_;
   Aliases aliases_;
   std::unordered_map<std::string, Table> tables_;
   std::set<std::string> constant_values_;
   std::map<int, PrunableTensor> found_;
   std::map<const FlatNode*, std::vector<int>> layer_nodes_;
+  std::unordered_map<std::string, const FlatNode*> producers_;
+  std::vector<std::pair<int, std::string>> single_numbers_;  ///< added numbers and what they are added to
 };
 
 }  // namespace

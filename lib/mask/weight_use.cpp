@@ -109,7 +109,7 @@ WeightUse use_of(const FlatNode& flat, size_t position, int rank, bool other_is_
   }
   if (is_normalisation(op)) return position == 0 ? kOther : kNorm;
   if (op == "Gather" && position == 0 && rank >= 2) return {.kind = "embedding"};
-  if ((op == "Add" || op == "Sub" || op == "BiasGelu" || op == "FastGelu") && rank <= 1) return kBias;
+  if ((op == "Add" || op == "Sub" || op == "BiasGelu" || op == "FastGelu") && rank == 1) return kBias;
   return kOther;
 }
 

@@ -77,8 +77,13 @@ std::map<int, int64_t> describe_decisions(RunReport& report, const ModelFile& fi
 }
 
 void describe_output(RunReport& report, const ModelFile& written, const std::string& path, const Decisions& decisions,
-                     const std::map<int, int64_t>& written_zeros, std::map<int, int64_t> all_zeros) {
+                     const std::map<int, int64_t>& written_zeros, std::map<int, int64_t> all_zeros, const std::map<int, HostTensor>& changed) {
   // Verification has shown that all other tensors are those of the input.
+  for (const auto& [id, tensor] : changed) {
+    if (written_zeros.contains(id)) continue;
+    all_zeros[id] = count_zeros(written.tensor_data(id));
+    written.release_tensor_data(id);
+  }
   int64_t total = 0;
   std::map<std::string, int64_t> zeros;
   for (const auto& [id, count] : written_zeros) {
@@ -88,15 +93,28 @@ void describe_output(RunReport& report, const ModelFile& written, const std::str
   }
   report.result = figures_of(written, all_tensors(decisions), all_zeros, report.model.macs);
   report.result->path = path;
+  std::map<std::string, int64_t> others;
+  for (const Skipped& skipped : decisions.skipped) others[skipped.tensor.initializer] = all_zeros.at(skipped.tensor.id);
   for (LayerRow& row : report.layers) {
-    const auto found = zeros.find(row.initializer);
-    if (found != zeros.end() && row.prunable > 0) row.sparsity = static_cast<double>(found->second) / static_cast<double>(row.params);
+    const std::map<std::string, int64_t>& own = row.prunable > 0 ? zeros : others;
+    const auto found = own.find(row.initializer);
+    if (found != own.end() && row.params > 0) row.sparsity = static_cast<double>(found->second) / static_cast<double>(row.params);
   }
   report.sparsity = report.prunable == 0 ? 0 : static_cast<double>(total) / static_cast<double>(report.prunable);
 }
 
-void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path,
-                         const std::map<std::string, Shape>& inputs) {
+void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path, const Decisions& decisions,
+                         const std::map<std::string, Shape>& inputs, const std::map<int, HostTensor>& changed) {
+  std::map<std::string, double> sparsities;  // of what no mask touches, and which is written whole
+  for (const Skipped& skipped : decisions.skipped) {
+    const auto found = changed.find(skipped.tensor.id);
+    if (found == changed.end() || found->second.count() == 0 || decisions.cut->masks.contains(skipped.tensor.id)) continue;
+    sparsities[skipped.tensor.initializer] = static_cast<double>(count_zeros(found->second)) / static_cast<double>(found->second.count());
+  }
+  for (LayerRow& row : report.layers) {
+    const auto found = sparsities.find(row.initializer);
+    if (found != sparsities.end() && row.prunable == 0) row.sparsity = found->second;
+  }
   const std::vector<PrunableTensor> tensors = find_tensors(written);
   report.result = figures_of(written, tensors, count_all_zeros(written, tensors), count_macs(written, inputs).total());
   report.result->path = path;

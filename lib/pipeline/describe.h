@@ -18,12 +18,12 @@ std::map<int, int64_t> describe_decisions(RunReport& report, const ModelFile& fi
                                           const std::vector<KeptMagnitude>& kept_magnitudes);
 
 /// What the written file holds: zeros that were there before count as well.
-///   written_zeros  of the tensors that were verified; `all_zeros`: what describe_decisions() returned
+///   written_zeros  of the tensors that have masks; `all_zeros`: what describe_decisions() returned; `changed`: what the stages changed
 void describe_output(RunReport& report, const ModelFile& written, const std::string& path, const Decisions& decisions,
-                     const std::map<int, int64_t>& written_zeros, std::map<int, int64_t> all_zeros);
+                     const std::map<int, int64_t>& written_zeros, std::map<int, int64_t> all_zeros, const std::map<int, HostTensor>& changed);
 
 /// Of a graph that became smaller: everything is counted on the new file.
-void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path,
-                         const std::map<std::string, Shape>& inputs);
+void describe_cut_output(RunReport& report, const ModelFile& written, const std::string& path, const Decisions& decisions,
+                         const std::map<std::string, Shape>& inputs, const std::map<int, HostTensor>& changed);
 
 }  // namespace sparsify

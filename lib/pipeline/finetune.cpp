@@ -36,7 +36,8 @@ std::string rule_of(const PrunableTensor& tensor, const BitMask& mask) {
 Decisions hold_zeros(const ModelFile& file) {
   Decisions decisions;
   for (const PrunableTensor& tensor : find_tensors(file)) {
-    if (tensor.kind != "weight" || tensor.scale_id >= 0 || !is_prunable_float(tensor.type)) {
+    const bool prunable = tensor.kind == "weight" || tensor.kind == "embedding";  // a bias may well begin as zeros
+    if (!prunable || tensor.scale_id >= 0 || !is_prunable_float(tensor.type)) {
       decisions.skipped.push_back({tensor, tensor.scale_id >= 0 ? "quantised: not trained" : tensor.kind + ": zeros are not held"});
       continue;
     }

@@ -71,6 +71,7 @@ FreshWeights fresh_weights(const ModelFile& file, const Recipe& recipe) {
   FreshWeights fresh;
   int64_t drawn = 0;
   int64_t zeroed = 0;
+  size_t written_out = 0;
   std::vector<std::string> kept;
   for (const PrunableTensor& tensor : find_tensors(file)) {
     if (tensor.scale_id >= 0 || !is_prunable_float(tensor.type)) {
@@ -87,13 +88,16 @@ FreshWeights fresh_weights(const ModelFile& file, const Recipe& recipe) {
     } else if (tensor.kind == "bias" && !tensor.shape.empty()) {
       fresh.tensors.emplace(tensor.id, filled(tensor.type, tensor.shape, 0));
       ++zeroed;
+    } else if (tensor.kind == "norm" && (tensor.op == "Mul" || tensor.op == "Add" || tensor.op == "Sub")) {  // written out in small operators
+      fresh.tensors.emplace(tensor.id, filled(tensor.type, tensor.shape, tensor.op == "Mul" ? 1 : 0));
+      ++written_out;
     } else if (tensor.count() > 1) {
       kept.push_back(tensor.initializer);
     }
   }
   const std::string name = split_name(initialise_of(recipe), "initialise").name;
   fresh.note = fmt::format("Fresh weights ({} {}): {} tensors drawn, {} biases 0, {} tensors of normalisations reset", name, initialiser->describe(seed), drawn, zeroed,
-                           normals.size());
+                           normals.size() + written_out);
   if (!kept.empty()) fresh.note += fmt::format("; constants stay: {}", join(kept));
   return fresh;
 }

@@ -162,6 +162,10 @@ class Run {
         log_info("{}", note);
         report_.notes.push_back(note);
       }
+      if (const std::string note = untrained_note(file, read_train_settings(recipe_.train)); !note.empty()) {
+        log_info("{}", note);
+        report_.notes.push_back(note);
+      }
       train(file, decisions, changed);
     }
     zeros_ = describe_decisions(report_, file, decisions, request_.input_shapes, kept_magnitudes_);
@@ -197,11 +201,11 @@ class Run {
                                          .data = data ? &*data : nullptr,
                                          .notes = &report_.notes});
       cut = {};
-      describe_cut_output(report_, written, recipe_.output, request_.input_shapes);
+      describe_cut_output(report_, written, recipe_.output, decisions, request_.input_shapes, changed);
     } else {
       const OutputCheck check = check_output(file, written, decisions, changed);
       report_.verification = check.results;
-      describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_);
+      describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_, changed);
     }
     if (permuted_) report_.verification.insert(report_.verification.begin(), permuted_->checks.begin(), permuted_->checks.end());
     if (data) {

@@ -13,6 +13,7 @@
 #include "pipeline/evaluate.h"
 #include "pipeline/metrics.h"
 #include "pipeline/precision.h"
+#include "pipeline/train_classes.h"
 
 namespace sparsify {
 namespace {
@@ -75,7 +76,7 @@ TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMa
       start_(start),
       settings_(read_train_settings(stage.recipe.train)),
       schedule_(schedule_for_training(stage.recipe)),
-      data_("train", stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)),
+      data_("train", with_stated_classes(stage.recipe, settings_, stage.file), stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)),
       processes_(process_group()) {
   if (processes_ != nullptr) settings_.processes = processes_->size();
   validation_name_ = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";

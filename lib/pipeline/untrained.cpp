@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/names.h"
 #include "patterns/pattern.h"
 #include "pipeline/cut_plan.h"
 #include "pipeline/stored_weights.h"
@@ -41,6 +42,38 @@ void require_trained(const ModelFile& file, const Recipe& recipe) {
                        .where = fmt::format("{} (prune.{}.select)", rule.mark.text(), one.rule),
                        .fix = fmt::format("leave it out of the rule (select: {{exclude: [\"{}\"]}}), train it, or use schedule: one_shot", one.tensor.initializer)}};
   }
+}
+
+std::string untrained_note(const ModelFile& file, const TrainSettings& settings) {
+  constexpr size_t kNamed = 6;  // of one reason
+  const std::vector<int> moved = find_running_statistics(file);
+  const std::set<int> statistics(moved.begin(), moved.end());
+  std::vector<std::pair<std::string, std::vector<std::string>>> by_reason;
+  int64_t numbers = 0;
+  bool constants = false;
+  for (const PrunableTensor& tensor : find_tensors(file)) {
+    std::string reason = reason_untrained(settings, tensor);
+    if (reason.empty() || tensor.kind == "unused" || statistics.contains(tensor.id)) continue;
+    const bool constant = tensor.scale_id < 0 && freezing_of(settings, tensor).group < 0;
+    if (constant && tensor.count() == 1) {
+      ++numbers;
+      continue;
+    }
+    constants = constants || constant;
+    if (constant) reason = "operand of " + tensor.op;
+    auto found = std::find_if(by_reason.begin(), by_reason.end(), [&](const auto& one) { return one.first == reason; });
+    if (found == by_reason.end()) found = by_reason.insert(found, {reason, {}});
+    found->second.push_back(fmt::format("\"{}\" {}", tensor.initializer, to_text(tensor.shape)));
+  }
+  if (by_reason.empty()) return "";
+  std::vector<std::string> parts;
+  for (auto& [reason, names] : by_reason) {
+    const size_t more = names.size() > kNamed ? names.size() - kNamed : 0;
+    names.resize(names.size() - more);
+    parts.push_back(fmt::format("{} ({}{})", join(names), reason, more > 0 ? fmt::format("; and {} more", more) : ""));
+  }
+  if (numbers > 0) parts.push_back(fmt::format("{} single number{} of formulas", numbers, numbers == 1 ? "" : "s"));
+  return fmt::format("Not trained: {}{}", join(parts, "; "), constants ? "; a group with an lr of its own trains an operand (train.groups)" : "");
 }
 
 WeightMap with_untrained_masked(const ModelFile& file, const TrainSettings& settings, const MaskMap& masks, const WeightMap& start, bool cuts) {

@@ -99,6 +99,11 @@ TrainSettings read_from(const Options& options) {
   TrainSettings read;
   read.epochs = options.integer("epochs", read.epochs, {.min = 1, .max = 1 << 20}, "passes over data.train");
   read.steps = options.optional_integer("steps", {.min = 1}, "optimizer steps instead of epochs");
+  if (read.steps && options.has("epochs")) {
+    throw ConfigError{{.what = "epochs and steps both say how long the training is",
+                       .where = options.where("steps"),
+                       .fix = "give one of the two"}};
+  }
   if (const auto size = options.optional_integer("batch_size", {.min = 1, .max = 1 << 24}, "by default that of data.train")) read.batch_size = *size;
   read.accumulate = options.integer("accumulate", 1, {.min = 1, .max = 1 << 20}, "batches an optimizer step");
   read.optimizer = read_optimizer(options.value("optimizer", "sgd, adam, adamw; {name: sgd, lr: 0.01, momentum: 0.9, weight_decay: 5e-4}"));

@@ -219,6 +219,18 @@ def flags_over_sets():
             "label_smoothing is 2", "--set (train.loss.label_smoothing)")
     refused("an output of --set beside --loss is read", 2, [*train, "--loss", "cross_entropy", "--set", "train.loss.output=nope"], "nope", "train.loss")
 
+    refused("two lengths of a training on one command line", 2, [*train, "--epochs", "3"], "epochs and steps both", "--set (train.steps)", "one of the two")
+
+    def length(folder):
+        write(os.path.join(folder, "r.yaml"), "prune: {sparsity: 0.5}\ntrain: {steps: 2}\n")
+        run = succeeds("prune", DIGITS, "-o", "o.onnx", "--config", "r.yaml", "--epochs", "3", "--print-config", "--json", cwd=folder)
+        equal(json.loads(run.stdout)["train"], {"epochs": 3}, "the flag decides")
+        check("train.steps of r.yaml:2 is left out" in run.stderr, run.stderr)
+        write(os.path.join(folder, "r.yaml"), "prune: {sparsity: 0.5}\ntrain: {epochs: 1, steps: 2}\n")
+        check_error(sparsify("prune", DIGITS, "-o", "o.onnx", "--config", "r.yaml", "--train-data", EVAL, cwd=folder), 2, "epochs and steps both", "r.yaml:2 (train.steps)")
+
+    case("a flag's length of a training stands over the recipe's", length)
+
     def kept(folder):
         write(os.path.join(folder, "r.yaml"), "prune: {criterion: {name: taylor, order: 2}, sparsity: 0.5}\n")
         same = succeeds("prune", DIGITS, "-o", "o.onnx", "--config", "r.yaml", "--criterion", "taylor", "--print-config", cwd=folder)

@@ -158,6 +158,39 @@ def interrupted_and_resumed(folder):
     check_error(sparsify(*prune, "--resume"), 2, "another number of processes")
 
 
+def ranks_of(run):
+    """Process ids of the program's processes, however they were started."""
+    if isinstance(run, ByVariables):
+        return [process.pid for process in run.processes]
+    return [int(pid) for pid in read(f"/proc/{run.pid}/task/{run.pid}/children").split()]
+
+
+def one_killed_and_resumed(folder):
+    """Whichever process dies, all end, the checkpoint is whole, and the resumed run gives the bytes of the undisturbed one."""
+    def prune(name):
+        return ["prune", DIGITS, "-o", os.path.join(folder, name + ".onnx"), "--sparsity", "0.8", "--train-data", TRAIN, "--threads", "1", "--set", "train.epochs=2", "--set", "train.batch_size=32",
+                "--set", "train.checkpoint_steps=2"]
+    undisturbed = in_processes(2, *prune("whole"))
+    equal(undisturbed.returncode, 0, undisturbed.stderr)
+    for rank in (0, 1):
+        name = f"killed{rank}"
+        checkpoints = os.path.join(folder, name + ".sparsify", "checkpoints", "training")
+        run = start(2, *prune(name))
+        for _ in range(6000):
+            if os.path.exists(os.path.join(checkpoints, "latest.json")) or run.poll() is not None:
+                break
+            time.sleep(0.01)
+        equal(len(ranks_of(run)), 2, "processes that run")
+        os.kill(ranks_of(run)[rank], signal.SIGKILL)
+        said = run.communicate(timeout=120)[1]
+        check(run.returncode != 0, said)
+        check(os.path.exists(os.path.join(checkpoints, "latest.json")) and not os.path.exists(os.path.join(folder, name + ".onnx")), "killed after a checkpoint and before the end")
+        resumed = in_processes(2, *prune(name), "--resume")
+        equal(resumed.returncode, 0, resumed.stderr)
+        check(read(os.path.join(folder, name + ".onnx")) == read(os.path.join(folder, "whole.onnx")), f"the bytes after process {rank} was killed")
+        equal(report(os.path.join(folder, name + ".onnx"))["training"]["resumed"], 1, "times resumed")
+
+
 def not_built_in(folder):
     """Said, not ignored: processes that each train alone would all write one file."""
     alone = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMI"))}
@@ -167,7 +200,7 @@ def not_built_in(folder):
 
 
 for launcher, launch in LAUNCHERS.items():
-    for name, function in (("two processes, half the batch", twice_the_batch), ("errors are said once", errors_are_said_once), ("interrupted and resumed", interrupted_and_resumed)):
+    for name, function in (("two processes, half the batch", twice_the_batch), ("errors are said once", errors_are_said_once), ("interrupted and resumed", interrupted_and_resumed), ("one process killed and resumed", one_killed_and_resumed)):
         case(f"{launcher}: {name}", function)
 if "torchrun" not in LAUNCHERS:
     case("torchrun: not built in", not_built_in)

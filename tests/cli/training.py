@@ -118,6 +118,65 @@ def frozen_layers(folder):
     check(0 in after, "frozen weights are pruned")
 
 
+def texts(folder):
+    """Mean of three embeddings, a layer with a bias of zeros, a layer; and a table of token ids with their class."""
+    wave = lambda count, by: [math.sin(by * i + 1) for i in range(count)]
+    nodes = [onnx.node("Gather", ["e", "x"], ["rows"], "lookup"), onnx.node("ReduceMean", ["rows"], ["mean"], "mean", axes=[1], keepdims=0),
+             onnx.node("MatMul", ["mean", "w0"], ["m"], "fc0"), onnx.node("Add", ["m", "b0"], ["a"], "add"), onnx.node("Relu", ["a"], ["r"], "relu"),
+             onnx.node("MatMul", ["r", "w1"], ["y"], "fc1")]
+    tensors = [onnx.tensor("e", [6, 4], [0.0] * 4 + wave(20, 37)), onnx.tensor("w0", [4, 8], wave(32, 11)), onnx.tensor("b0", [8], [0.0] * 8), onnx.tensor("w1", [8, 3], wave(24, 5))]
+    model = write(os.path.join(folder, "texts.onnx"), onnx.model(nodes, tensors, [onnx.value("x", ["N", 3], onnx.INT64)], [onnx.value("y", ["N", 3])]))
+    table = write(os.path.join(folder, "texts.csv"), "a,b,c,label\n" + "".join(f"{i % 6},{i * i % 6},{i // 3 % 6},{i % 3}\n" for i in range(48)))
+    return model, ["--train-data", f"csv:{table},label=label", "--threads", "1", "--epochs", "2", "--lr", "0.1"]
+
+
+def finetune_embeddings(folder):
+    """Pruned embeddings stay pruned, and the row of a padding token stays zero."""
+    model, train = texts(folder)
+    slim, out = os.path.join(folder, "slim.onnx"), os.path.join(folder, "out.onnx")
+    succeeds("prune", model, "-o", slim, "--sparsity", "0.5", "--include", "e", "--set", "prune.0.select.ops=[Gather]", "--set", "prune.0.select.kinds=[embedding]")
+    succeeds("finetune", slim, "-o", out, *train)
+    before, after = (zeros_of(path)["e"] for path in (slim, out))
+    equal(len(before), 12, "pruned embeddings")
+    check(set(range(4)) <= set(before), "the row of zeros")
+    equal(after, before, "zeros of the embedding")
+    check(onnx.weights_of(out)["e"].values() != onnx.weights_of(slim)["e"].values(), "the rest of it is trained")
+
+
+def counts_what_was_written(folder):
+    """Biases that begin as zeros and learn are counted as they came out, in the figures, the rows and the gates."""
+    model, train = texts(folder)
+    for name, extra in (("kept", []), ("pruned", ["--set", "prune.0.select.first_last=true", "--sparsity", "0.5"]), ("cut", ["--pattern", "channel", "--sparsity", "0.5"])):
+        out = os.path.join(folder, name + ".onnx")
+        succeeds(*(["finetune"] if name == "kept" else ["prune"]), model, "-o", out, *extra, *train)
+        zeros = zeros_of(out)
+        check(len(zeros["b0"]) < 8, f"the bias learned: {zeros['b0']}")
+        left = report(out)
+        written = sum(len(weight.values()) - len(zeros[key]) for key, weight in onnx.weights_of(out).items() if key in zeros)
+        equal(left["result"]["nonzero"], written, f"numbers that are not zero, {name}")
+        rows = {row["initializer"]: row for row in left["layers"]}
+        if name != "cut":
+            equal(rows["b0"]["sparsity"], len(zeros["b0"]) / 8, f"the row of the bias, {name}")
+            for gate, code in ((written, 0), (written - 1, 4)):
+                run = sparsify(*(["finetune"] if name == "kept" else ["prune"]), model, "-o", out, "--overwrite", *extra, *train, "--set", f"gates.max_params={gate}")
+                equal(run.returncode, code, run.stderr)
+
+
+def wrong_label(folder):
+    """Found before the first step, by the record's place; what is left out (-100) is no wrong label."""
+    model, _ = texts(folder)
+    run = ["finetune", model, "-o", os.path.join(folder, "out.onnx"), "--threads", "1", "--epochs", "1"]
+    for label, fits in (("3", False), ("-1", False), ("-100", True)):
+        rows = "".join(f"1,2,{i % 6},{label if i == 37 else i % 3}\n" for i in range(48))
+        table = write(os.path.join(folder, "labels.csv"), "a,b,c,label\n" + rows)
+        one = sparsify(*run, "--train-data", f"csv:{table},label=label", "--set", "train.checkpoint_steps=1", "--set", "train.batch_size=1", "--overwrite")
+        if fits:
+            equal(one.returncode, 0, one.stderr)
+            continue
+        check_error(one, 3, f"the label is {label}, the classes are 0 to 2", ("data.train", "labels.csv", "39"), "the model's")
+        check("out.sparsify" not in os.listdir(folder), "no step was taken: there is no checkpoint")
+
+
 def finetune_cut(folder):
     cut, out = os.path.join(folder, "cut.onnx"), os.path.join(folder, "out.onnx")
     succeeds("prune", DIGITS, "-o", cut, "--pattern", "channel", "--sparsity", "0.5")
@@ -400,7 +459,7 @@ def plan_without_a_solver(folder):
 
 
 for name, function in (("refused before training", refused_before_training), ("another measurement", other_measurement), ("a failed run keeps earlier evidence", failed_run_keeps_evidence), ("float targets", targets_of_floats),
-                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
+                       ("a plan without a solver", plan_without_a_solver), ("prune and train", prune_and_train), ("same recipe, same bytes", same_bytes), ("finetune holds 2:4", finetune), ("finetune trains a cut model", finetune_cut), ("finetune holds zeros of embeddings", finetune_embeddings), ("counts what was written", counts_what_was_written), ("a wrong label", wrong_label), ("nothing to learn from", nothing_to_learn), ("frozen layers are pruned while the rest trains", frozen_layers), ("schedules", schedules), ("movement criteria", movement_criteria),
                        ("bad input", bad_input), ("bf16", bfloat16), ("a reordered model with external data", permuted_beside_its_data), ("the last good checkpoint stays", keeps_the_last_good_checkpoint), ("changed data", changed_data), ("rounds count together", counts_all_rounds), ("interrupted", interrupted)):
     case(name, function)
 finish()

@@ -58,3 +58,18 @@ TEST_CASE("keys that --set gives stay beside a flag for the whole map", "[config
   const Setting merged = with_set_options(root.find("d"), flag);
   CHECK(to_yaml(merged) == "format: csv\npath: b\nlimit: 8\n");
 }
+
+TEST_CASE("of two keys that say the same, the command line's stands and the recipe's goes", "[config][set]") {
+  const auto left_of = [](const std::string& yaml, const std::vector<std::pair<std::string, std::string>>& typed) {
+    Setting root = parse_yaml(yaml, "r.yaml");
+    for (const auto& [assignment, source] : typed) set_path(root, assignment, source);
+    settle_alternatives_(*root.find("train"), "train", "epochs", "steps");
+    return to_yaml(*root.find("train"));
+  };
+  CHECK(left_of("train: {steps: 2, workers: 1}", {{"train.epochs=3", "--epochs"}}) == "workers: 1\nepochs: 3\n");
+  CHECK(left_of("train: {epochs: 3}", {{"train.steps=2", "--set"}}) == "steps: 2\n");
+  CHECK(left_of("train: {epochs: 3, steps: 2}", {}) == "epochs: 3\nsteps: 2\n");
+  CHECK(left_of("train: {epochs: 1, steps: 2}", {{"train.epochs=3", "--epochs"}}) == "epochs: 3\n");
+  CHECK(left_of("train: {}", {{"train.steps=2", "--set"}, {"train.epochs=3", "--epochs"}}) == "steps: 2\nepochs: 3\n");
+  CHECK(left_of("train: {epochs: 3}", {{"train.steps=2", "--set"}, {"train.epochs=null", "--set"}}) == "epochs: null\nsteps: 2\n");
+}

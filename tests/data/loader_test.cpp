@@ -207,9 +207,25 @@ TEST_CASE("inputs without a common batch axis are refused", "[data][loader]") {
 TEST_CASE("labels outside the declared classes are named with their record", "[data][loader]") {
   const Table records(5);
   const Problem problem = problem_of<ResourceError>(
-      [&] { read_all(open_source("eval: " + records.keys(", classes: 4"), kModel)); });
+      [&] { open_source("eval: " + records.keys(", classes: 4"), kModel); });
   CHECK(problem.what == "the label is 4, the classes are 0 to 3");
-  CHECK(problem.where == records.folder.path("a.csv") + ":5, record 4");
+  CHECK(problem.where == "data.eval, " + records.folder.path("a.csv") + ":5, record 4");
+  CHECK(open_source("eval: " + records.keys(", classes: 4, limit: 4"), kModel).size() == 4);  // of the records that are used
+
+  records.folder.write("a.csv", "0,1\n1,-100\n");
+  CHECK(read_labels(open_source("eval: " + records.keys(", classes: 4"), kModel)) == std::vector<int64_t>{1, -100});
+  records.folder.write("a.csv", "0,1\n1,-1\n");
+  CHECK_THROWS_WITH(open_source("eval: " + records.keys(", classes: 4"), kModel), Catch::Contains("the label is -1"));
+}
+
+TEST_CASE("labels outside the declared classes are found without decoding pictures", "[data][image_folder]") {
+  const TemporaryFolder folder;
+  for (const char* name : {"a/1.png", "b/2.png", "c/3.png"}) folder.write(name, "no picture at all");
+  const Problem problem = problem_of<ResourceError>([&] {
+    open_source("train: {format: image_folder, classes: 2, path: " + folder.path() + "}", {model_input("x", DType::Float32, {-1, 3, 4, 4})}, "train");
+  });
+  CHECK(problem.what == "the label is 2, the classes are 0 to 1");
+  CHECK(problem.where == "data.train, " + folder.path("c/3.png") + ", record 2");
 }
 
 TEST_CASE("image folders give classes in sorted order and name pictures that do not fit",

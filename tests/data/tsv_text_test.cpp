@@ -124,7 +124,7 @@ TEST_CASE("labels are classes, values, names or not there", "[data][text]") {
   CHECK(contains(column.fix, "did you mean \"labels\"?"));
   const Problem range = problem_of<ResourceError>([&] { read_all(texts.open("text\tlabel\ngood\t0\nbad\t2\n", ", classes: 2")); });
   CHECK(range.what == "the label is 2, the classes are 0 to 1");
-  CHECK(range.where == texts.path("dev.tsv") + ":3, record 1");
+  CHECK(range.where == "data.eval, " + texts.path("dev.tsv") + ":3, record 1");
 }
 
 TEST_CASE("damaged TSV files name the line", "[data][text]") {

@@ -169,3 +169,48 @@ TEST_CASE("an embedding of integers is found behind its lookup, with its scale a
   CHECK(named(tensors, "k").scale_axis == 1);
   CHECK(std::none_of(tensors.begin(), tensors.end(), [](const PrunableTensor& one) { return one.initializer == "counts"; }));
 }
+
+TEST_CASE("a single number that is added is a bias only behind a layer with one output", "[mask][prunable]") {
+  const TextModel text(
+      "<ir_version: 8, opset_import: [\"\": 17]> graph (float[N,3] x) => (float[N,1] y, float[N] v, float[N,3] n, float[N,3] s)"
+      "<float[3,1] w = {1, 2, 3}, float[1] b = {1}, float[3] d = {1, 2, 3}, float[1] c = {1}, float two = {2}, float[1] e = {0.001}, float epsilon = {0.001},"
+      " float[3,3] q = {1, 2, 3, 4, 5, 6, 7, 8, 9}, float[1] one = {1}, float[3] shift = {1, 2, 3}, int64[1] flat = {-1}>"
+      "{ m = MatMul (x, w) y = Add (b, m) k = MatMul (x, d) l = Reshape (k, flat) v = Add (l, c) p = Pow (x, two) r = ReduceMean <axes = [-1]> (p) a = Add (r, e)"
+      " a2 = Add (a, epsilon) t = Sqrt (a2) n = Div (x, t) h = MatMul (x, q) i = Add (h, one) s = Add (i, shift) }");
+  const ModelFile file = text.load();
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+  CHECK(named(tensors, "b").kind == "bias");
+  CHECK(named(tensors, "c").kind == "bias");
+  CHECK(named(tensors, "shift").kind == "bias");
+  CHECK(named(tensors, "e").kind == "other");
+  CHECK(named(tensors, "epsilon").kind == "other");
+  CHECK(named(tensors, "one").kind == "other");  // the layer has three outputs
+}
+
+TEST_CASE("scale and shift of a normalisation in small operators are its norm, other factors stay constants", "[mask][prunable]") {
+  const TextModel text(
+      "<ir_version: 8, opset_import: [\"\": 17]> graph (float[N,4] x, float[N,4,3,3] i) => (float[N,4] y, float[N,4] z, float[N,4] u, float[N,4,3,3] v, float[N,4] w, float[N,4,3,3] k)"
+      "<float two = {2}, float half = {-0.5}, float one = {1}, float epsilon = {0.001}, float[4] rms = {1, 2, 3, 4}, float[4] power = {1, 2, 3, 4}, float[4] scale = {1, 2, 3, 4},"
+      " float[4] shift = {1, 2, 3, 4}, float[4] layer = {1, 2, 3, 4}, float[1] gain = {2}, float[4,1,1] group = {1, 2, 3, 4}, float[4,1,1] offset = {1, 2, 3, 4},"
+      " float[2] ones = {1, 1}, float[2] zeros = {0, 0}, int64[3] halves = {0, 2, -1}, int64[4] whole = {-1, 4, 3, 3}, float[1,4,1,1] response = {1, 2, 3, 4},"
+      " float[1,4,1,1] beta = {1, 2, 3, 4}, float[4] squared = {1, 2, 3, 4}>"
+      "{ p = Pow (x, two) m = ReduceMean <axes = [-1]> (p) e = Add (m, epsilon)"
+      "  s = Sqrt (e) r = Div (one, s) n = Mul (x, r) y = Mul (n, rms)"
+      "  q = Pow (e, half) l = Mul (x, q) c = Cast <to = 1> (l) z = Mul (power, c)"
+      "  a = ReduceMean <axes = [-1]> (x) d = Sub (x, a) d2 = Mul (d, d) b = ReduceMean <axes = [-1]> (d2) b2 = Add (b, epsilon) t = Sqrt (b2) f = Div (d, t)"
+      "  g = Mul (f, gain) h = Mul (g, scale) j = Add (h, shift) u = Mul (j, layer)"
+      "  i2 = Reshape (i, halves) i3 = InstanceNormalization (i2, ones, zeros) i4 = Reshape (i3, whole) i5 = Mul (i4, group) v = Add (i5, offset)"
+      "  o = Pow (e, two) o2 = Mul (x, o) w = Mul (o2, squared)"
+      "  k1 = ReduceL2 <axes = [2, 3]> (i) k2 = ReduceMean <axes = [1]> (k1) k3 = Add (k2, epsilon) k4 = Div (k1, k3) k5 = Mul (i, k4) k6 = Mul (response, k5) k = Add (k6, beta) }");
+  const ModelFile file = text.load();
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+  for (const char* name : {"rms", "power", "scale", "group", "offset", "response", "beta", "ones"}) {
+    INFO(name);
+    CHECK(named(tensors, name).kind == "norm");
+  }
+  CHECK(named(tensors, "shift").kind == "bias");
+  for (const char* name : {"layer", "gain", "squared", "epsilon", "one", "half"}) {
+    INFO(name);
+    CHECK(named(tensors, name).kind == "other");
+  }
+}

@@ -58,3 +58,18 @@ TEST_CASE("initialise takes the run's seed where it has none of its own, and rea
   CHECK_FALSE(initialises(recipe_of("{seed: 1}")));
   CHECK_FALSE(initialises(recipe_of("{initialise: null}")));
 }
+
+TEST_CASE("normalisations in small operators are reset as well", "[pipeline][initialise]") {
+  const TextModel text(
+      "<ir_version: 8, opset_import: [\"\": 17]> graph (float[N,2] x) => (float[N,2] y)"
+      "<float[2,2] w = {9, 9, 9, 9}, float[2] scale = {9, 9}, float[1,2] shift = {9, 9}, float[2] layer = {9, 9}, float epsilon = {0.001}>"
+      "{ s = Mul (x, x) m = ReduceMean <axes = [-1]> (s) e = Add (m, epsilon) r = Sqrt (e) d = Div (x, r) k = Mul (d, scale) b = Add (k, shift) l = Mul (b, layer) y = MatMul (l, w) }");
+  const ModelFile file = text.load();
+  const FreshWeights fresh = fresh_weights(file, recipe_of("{initialise: kaiming}"));
+  std::map<std::string, std::vector<float>> values;
+  for (const auto& [id, tensor] : fresh.tensors) values[file.tensor(id).name] = tensor.to_floats();
+  CHECK(values.at("scale") == std::vector<float>{1, 1});
+  CHECK(values.at("shift") == std::vector<float>{0, 0});
+  CHECK(values.size() == 3);
+  CHECK_THAT(fresh.note, Contains("2 tensors of normalisations reset; constants stay: layer"));
+}

@@ -28,6 +28,8 @@ TEST_CASE("the keys of train are read with their defaults", "[train][settings]")
 TEST_CASE("wrong keys of train are refused with their place", "[train][settings]") {
   CHECK_THROWS_WITH(read("{epoch: 5}"), Catch::Contains("epochs"));
   CHECK_THROWS_WITH(read("{epochs: 0}"), Catch::Contains("train.epochs"));
+  CHECK_THROWS_WITH(read("{epochs: 3, steps: 2}"), Catch::Contains("epochs and steps both") && Catch::Contains("train.steps"));
+  CHECK(read("{epochs: null, steps: 2}").steps == 2);
   CHECK_THROWS_WITH(read("{optimizer: sdg}"), Catch::Contains("no optimizer is named \"sdg\"") && Catch::Contains("sgd"));
   CHECK_THROWS_WITH(read("{optimizer: {name: adam, momentum: 0.9}}"), Catch::Contains("momentum"));
   CHECK_THROWS_WITH(read("{optimizer: {name: sgd, momentum: 0, nesterov: true}}"), Catch::Contains("Nesterov"));

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/label_source.h"
 #include "data/source_files.h"
 
 namespace sparsify {
@@ -17,7 +18,7 @@ constexpr int64_t kPixels = 3 * 32 * 32;
 constexpr int64_t kRecord = 1 + kPixels;
 constexpr int64_t kClasses = 10;
 
-class Cifar10 final : public Dataset, public FileSource {
+class Cifar10 final : public Dataset, public FileSource, public LabelSource {
  public:
   explicit Cifar10(const Options& options)
       : source_(read_folder_and_split(options,
@@ -57,18 +58,22 @@ class Cifar10 final : public Dataset, public FileSource {
   Sample read(int64_t index) const override {
     const Part& part = part_of(index);
     const std::byte* record = part.bytes->data() + (index - part.first) * kRecord;
-    const auto label = static_cast<int64_t>(record[0]);
-    if (label >= kClasses) {
+    Sample sample;
+    sample.label = label(index);
+    sample.inputs.emplace_back(DType::UInt8, Shape{3, 32, 32}, std::span(record + 1, kPixels),
+                               part.bytes);
+    return sample;
+  }
+  HostTensor label(int64_t index) const override {
+    const Part& part = part_of(index);
+    const auto value = static_cast<int64_t>((*part.bytes)[static_cast<size_t>((index - part.first) * kRecord)]);
+    if (value >= kClasses) {
       throw ResourceError{
-          {.what = fmt::format("the label is {}, CIFAR-10 has classes 0 to 9", label),
+          {.what = fmt::format("the label is {}, CIFAR-10 has classes 0 to 9", value),
            .where = place(index),
            .fix = "unpack the file again"}};
     }
-    Sample sample;
-    sample.inputs.emplace_back(DType::UInt8, Shape{3, 32, 32}, std::span(record + 1, kPixels),
-                               part.bytes);
-    sample.label = class_label(label);
-    return sample;
+    return class_label(value);
   }
 
  private:

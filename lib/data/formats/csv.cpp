@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/label_source.h"
 #include "data/source_files.h"
 
 namespace sparsify {
@@ -42,7 +43,7 @@ double number_in(std::string_view field) {
   return error == std::errc{} && end == field.data() + field.size() ? value : std::nan("");
 }
 
-class Csv final : public Dataset, public FileSource {
+class Csv final : public Dataset, public FileSource, public LabelSource {
  public:
   explicit Csv(const Options& options)
       : delimiter_(read_delimiter(options)),
@@ -74,12 +75,13 @@ class Csv final : public Dataset, public FileSource {
   Sample read(int64_t index) const override {
     Sample sample;
     sample.inputs.push_back(features_.at(index));
-    if (!has_labels()) return sample;
-    const double label = labels_[index];
-    sample.label = is_class_
-                       ? class_label(static_cast<int64_t>(label))
-                       : HostTensor::of<float>(DType::Float32, {}, {static_cast<float>(label)});
+    if (has_labels()) sample.label = label(index);
     return sample;
+  }
+  HostTensor label(int64_t index) const override {
+    const double value = labels_[index];
+    return is_class_ ? class_label(static_cast<int64_t>(value))
+                     : HostTensor::of<float>(DType::Float32, {}, {static_cast<float>(value)});
   }
 
  private:

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/label_source.h"
 #include "data/source_files.h"
 
 namespace sparsify {
@@ -66,7 +67,7 @@ HostTensor read_idx(const fs::path& path) {
   return tensor;
 }
 
-class Idx final : public Dataset, public FileSource {
+class Idx final : public Dataset, public FileSource, public LabelSource {
  public:
   explicit Idx(const Options& options)
       : images_(options.optional_text("images",
@@ -123,9 +124,10 @@ class Idx final : public Dataset, public FileSource {
   Sample read(int64_t index) const override {
     Sample sample;
     sample.inputs.push_back(images_rows_.at(index));
-    if (has_labels()) sample.label = class_label(label_values_[index]);
+    if (has_labels()) sample.label = label(index);
     return sample;
   }
+  HostTensor label(int64_t index) const override { return class_label(label_values_[index]); }
 
  private:
   bool has_labels_file() const { return labels_ || !images_; }

@@ -10,6 +10,7 @@
 #include "data/decode.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/label_source.h"
 #include "data/source_files.h"
 
 namespace sparsify {
@@ -24,7 +25,7 @@ bool is_image_name(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-class ImageFolder final : public Dataset, public FileSource {
+class ImageFolder final : public Dataset, public FileSource, public LabelSource {
  public:
   explicit ImageFolder(const Options& options) {
     const auto split = options.optional_text("split", "subfolder of path: train, val ...");
@@ -56,9 +57,10 @@ class ImageFolder final : public Dataset, public FileSource {
   Sample read(int64_t index) const override {
     Sample sample;
     sample.inputs.push_back(decode_image(read_file(records_[index].path), place(index)));
-    sample.label = class_label(records_[index].label);
+    sample.label = label(index);
     return sample;
   }
+  HostTensor label(int64_t index) const override { return class_label(records_[index].label); }
 
  private:
   struct Record {

@@ -8,6 +8,7 @@
 #include "data/files.h"
 #include "data/npy.h"
 #include "data/rows.h"
+#include "data/label_source.h"
 #include "data/source_files.h"
 
 namespace sparsify {
@@ -15,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Npz final : public Dataset, public FileSource {
+class Npz final : public Dataset, public FileSource, public LabelSource {
  public:
   explicit Npz(const Options& options)
       : split_(options.text("split", "",
@@ -73,9 +74,10 @@ class Npz final : public Dataset, public FileSource {
   Sample read(int64_t index) const override {
     Sample sample;
     for (const Rows& rows : inputs_) sample.inputs.push_back(rows.at(index));
-    if (labels_) sample.label = labels_->at(index);
+    if (labels_) sample.label = label(index);
     return sample;
   }
+  HostTensor label(int64_t index) const override { return labels_->at(index); }
 
  private:
   static HostTensor read_array(const ZipArchive& archive, const std::string& name) {

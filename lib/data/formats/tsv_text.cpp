@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "data/files.h"
 #include "data/rows.h"
+#include "data/label_source.h"
 #include "data/source_files.h"
 #include "data/text/token_row.h"
 #include "data/text/tokenizer.h"
@@ -46,7 +47,7 @@ bool is_integer(std::string_view field) {
   return error == std::errc{} && end == field.data() + field.size();
 }
 
-class TsvText final : public Dataset, public FileSource {
+class TsvText final : public Dataset, public FileSource, public LabelSource {
  public:
   explicit TsvText(const Options& options)
       : text_(options.texts("text", {},
@@ -108,12 +109,12 @@ class TsvText final : public Dataset, public FileSource {
       sample.inputs.push_back(feed.type == DType::Int32 ? HostTensor::of<int32_t>(feed.type, {length_}, {values.begin(), values.end()})
                                                         : HostTensor::of<int64_t>(feed.type, {length_}, values));
     }
-    if (has_labels()) {
-      const double label = labels_[static_cast<size_t>(index)];
-      sample.label = is_class_ ? class_label(static_cast<int64_t>(label))
-                               : HostTensor::of<float>(DType::Float32, {}, {static_cast<float>(label)});
-    }
+    if (has_labels()) sample.label = label(index);
     return sample;
+  }
+  HostTensor label(int64_t index) const override {
+    const double value = labels_[static_cast<size_t>(index)];
+    return is_class_ ? class_label(static_cast<int64_t>(value)) : HostTensor::of<float>(DType::Float32, {}, {static_cast<float>(value)});
   }
 
  private:
