@@ -407,3 +407,22 @@ TEST_CASE("a plan cuts the same units again", "[pipeline][cut]") {
   CHECK(again.after.macs == plan.after.macs);
   CHECK_THROWS_WITH(replay_cut(file, {{"nobody", 4, {0}}}, {}), Contains("another graph"));
 }
+
+TEST_CASE("heads of a transformer whose batch is open go, and the rest computes the same", "[pipeline][cut]") {
+  const std::string path = shared_or_skip("zoo/torch_transformer_encoder/torch_transformer_encoder.onnx", "heads with an open batch");
+  if (path.empty()) return;
+  const std::string copy = std::filesystem::temp_directory_path() / "heads_with_an_open_batch.cut.onnx";
+  for (const char* sparsity : {"0.25", "0.5"}) {
+    ModelFile file = ModelFile::load(path);
+    const CutPlan plan = plan_cut(file, recipe_of(std::string("{pattern: head, sparsity: ") + sparsity + "}"));
+    CHECK_FALSE(plan.cut.tensors.empty());
+    const CutOutput output = write_cut(file, plan, {}, copy, true);
+    const ModelFile written = output.writer->reopen();
+    const std::vector<VerificationResult> checks = verify_cut(*output.masked, written, plan, {});
+    CHECK(checks.back().check == "outputs_equal_batch");
+    for (const VerificationResult& check : checks) {
+      INFO(sparsity << " " << check.check << ": " << check.detail);
+      CHECK(check.passed);
+    }
+  }
+}
