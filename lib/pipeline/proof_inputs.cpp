@@ -30,7 +30,7 @@ std::map<std::string, Shape> shapes_of(const ModelFile& model, const std::map<st
 
 std::optional<VerificationResult> prove_on_drawn(const ModelFile& masked, const ModelFile& written, const CutPlan& plan, const CutProof& proof, double tolerance,
                                                  ProofInputs& inputs) {
-  const ProofOptions options{.threads = proof.threads, .device = proof.device};
+  const ProofOptions options{.threads = proof.threads, .device = proof.device, .plan = &plan};
   inputs = random_inputs(masked, *plan.structure, proof.seed);
   try {
     return prove_equal(masked, written, inputs, tolerance, options);

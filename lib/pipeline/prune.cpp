@@ -202,11 +202,13 @@ class Run {
       describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_);
     }
     if (permuted_) report_.verification.insert(report_.verification.begin(), permuted_->checks.begin(), permuted_->checks.end());
-    if (data) {
-      watch_.stage("measure_after");
-      measure(written, file, *data, /*before=*/false);
+    if (all_passed()) {  // a file that failed its checks may not run, and is not going to be anybody's
+      if (data) {
+        watch_.stage("measure_after");
+        measure(written, file, *data, /*before=*/false);
+      }
+      report_.gates = judge(recipe_, report_);
     }
-    report_.gates = judge(recipe_, report_);
     for (std::string& note : speed_notes(decisions, report_.sparsity)) report_.notes.push_back(std::move(note));
     if (std::string note = data_note(recipe_, decisions); !note.empty()) report_.notes.push_back(std::move(note));
     const bool passed = all_passed();
