@@ -178,6 +178,13 @@ CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, Ho
   return result;
 }
 
+std::string proof_set(const Recipe& recipe) {
+  for (const char* name : {"eval", "calibration", "train"}) {
+    if (recipe.data.contains(name)) return name;
+  }
+  return "";
+}
+
 std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelFile& written, const CutPlan& plan, const CutProof& proof) {
   std::vector<VerificationResult> results = check_cut(masked, written, plan, proof.inputs);
   const bool sound = std::all_of(results.begin(), results.end(), [](const VerificationResult& result) { return result.passed; });
@@ -199,10 +206,14 @@ std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelF
     result.check = "outputs_equal_on_data";
     results.push_back(std::move(result));
   }
-  if (proof.notes == nullptr) return results;
-  SecondOpinion opinion = prove_elsewhere(masked, written, random, real, tolerance, proof.threads);
-  for (VerificationResult& result : opinion.results) results.push_back(std::move(result));
-  if (!opinion.note.empty()) proof.notes->push_back(std::move(opinion.note));
+  if (proof.notes != nullptr) {
+    SecondOpinion opinion = prove_elsewhere(masked, written, random, real, tolerance, proof.threads);
+    for (VerificationResult& result : opinion.results) results.push_back(std::move(result));
+    if (!opinion.note.empty()) proof.notes->push_back(std::move(opinion.note));
+  }
+  for (VerificationResult& result : results) {
+    if (result.check.ends_with("_on_data")) result.detail += fmt::format("; the first batch of {}: {}", proof.data_name, proof.data->describe());
+  }
   return results;
 }
 

@@ -45,7 +45,7 @@ std::optional<VerificationResult> prove_on_drawn(const ModelFile& masked, const 
     if (proof.data == nullptr) {
       throw ResourceError{{.what = fmt::format("the model does not run on drawn inputs, so that the cut cannot be proven: {}", problem.what),
                            .where = problem.where,
-                           .fix = "state the sizes that it takes (--input NAME:SIZES), or give it inputs that it runs on (--data)"}};
+                           .fix = "state the sizes that it takes (--input NAME:SIZES), or give it inputs that it runs on (--data, --calibration-data or --train-data)"}};
     }
     if (proof.notes != nullptr) {
       proof.notes->push_back(fmt::format("The cut was proven on the data alone, because the uncut model does not run on drawn inputs: {}.", problem.what));

@@ -138,6 +138,9 @@ class Run {
       if (!note.empty()) report_.notes.push_back(note);
     }
     if (!fresh.note.empty()) report_.notes.push_back(fresh.note);
+    const std::string proven_on = decisions.cut && !request_.dry_run ? proof_set(recipe_) : "";
+    std::optional<DataSource> proof_data;  // opened before hours of training, as the evaluation data is
+    if (!proven_on.empty() && !data) proof_data.emplace(proven_on, recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
     const bool scores = !request_.hold_zeros && request_.plan.empty() && scores_by_gradients(recipe_);
     if (!request_.dry_run && (trains_ || scores)) report_.gradient_cuts = gradient_cuts_of(file);
     if (!request_.dry_run && trains_) {
@@ -192,7 +195,8 @@ class Run {
                                          .seed = static_cast<uint64_t>(recipe_.seed),
                                          .threads = static_cast<int>(recipe_.threads),
                                          .device = recipe_.device,
-                                         .data = data ? &*data : nullptr,
+                                         .data = data ? &*data : proof_data ? &*proof_data : nullptr,
+                                         .data_name = "data." + proven_on,
                                          .notes = &report_.notes});
       cut = {};
       describe_cut_output(report_, written, recipe_.output, request_.input_shapes);
