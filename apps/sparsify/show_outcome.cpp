@@ -1,7 +1,7 @@
 #include "sparsify/show_outcome.h"
 
 #include "base/error.h"
-#include "base/names.h"
+#include "pipeline/failed_proof.h"
 #include "report/renderers.h"
 
 namespace sparsify {
@@ -18,16 +18,7 @@ int show_outcome(const PruneOutcome& outcome, const Context& context) {
                                        .html_path = outcome.html_path}));
   }
   if (outcome.passed) return kDone;
-  std::vector<std::string> failed;
-  for (const GateResult& gate : outcome.report.gates) {
-    if (!gate.passed) failed.push_back("gate " + gate.name);
-  }
-  for (const VerificationResult& check : outcome.report.verification) {
-    if (!check.passed) failed.push_back("verification " + check.check);
-  }
-  throw GateError{{.what = "no model was written: " + join(failed) + " failed",
-                   .where = outcome.folder,
-                   .fix = "prune less, choose other layers, or change the gate; the report there has the numbers"}};
+  throw GateError(problem_of_failure(outcome.report, outcome.folder));
 }
 
 }  // namespace sparsify

@@ -35,7 +35,14 @@ Setting read_plugin(const Options& options, std::string_view key, const Setting&
   return value;
 }
 
-SparsityBudget read_budget(const Setting& map, const std::string& path) {
+/// What a rule of this pattern takes; all of them where the pattern is not known.
+std::vector<std::string> budgets_of(const std::string& pattern) {
+  if (pattern.empty()) return budget_kinds();
+  if (pattern == "channel" || pattern == "head" || pattern == "layer") return {"macs", "params", "bytes", "memory"};
+  return {"macs", "params", "bytes"};
+}
+
+SparsityBudget read_budget(const Setting& map, const std::string& path, const std::string& pattern = "") {
   const Options options(map, path);
   SparsityBudget budget;
   std::vector<std::string> given;
@@ -52,7 +59,7 @@ SparsityBudget read_budget(const Setting& map, const std::string& path) {
     throw ConfigError{{.what = given.empty() ? "the budget names nothing"
                                              : "the budget names " + join(given, " and "),
                        .where = options.where(given.empty() ? "" : given.back()),
-                       .fix = "give one of: " + join(budget_kinds())}};
+                       .fix = "give one of: " + join(budgets_of(pattern))}};
   }
   if (!budget.runtime.empty() && budget.kind != "latency") {
     throw ConfigError{{.what = fmt::format("a budget of {} names the runtime \"{}\"", budget.kind,
@@ -63,12 +70,12 @@ SparsityBudget read_budget(const Setting& map, const std::string& path) {
   return budget;
 }
 
-Setting read_sparsity(const Options& rule, const std::string& path) {
+Setting read_sparsity(const Options& rule, const std::string& path, const Setting& pattern) {
   Setting value =
       rule.value("sparsity", "fraction of zeros in [0, 1), or a budget such as {macs: 0.5}");
   if (value.is_null()) return value;
   if (value.is_map()) {
-    read_budget(value, path + ".sparsity");
+    read_budget(value, path + ".sparsity", pattern.is_null() ? "" : split_name(pattern, path + ".pattern").name);
     return value;
   }
   const double sparsity = value.is_number() ? value.number() : -1;
@@ -93,7 +100,7 @@ PruneRule read_rule(const Options& options, const std::string& path) {
                              "which weights stand or fall together", path + ".pattern");
   rule.allocation =
       read_plugin(options, "allocation", {}, "how many each layer keeps", path + ".allocation");
-  rule.sparsity = read_sparsity(options, path);
+  rule.sparsity = read_sparsity(options, path, rule.pattern);
   rule.solver = read_plugin(options, "solver", Setting("auto"), "corrects the weights that stay",
                             path + ".solver");
   rule.min_density = options.number("min_density", rule.min_density, {.min = 0, .max = 1},

@@ -12,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/rng.h"
 #include "onnx/checker.h"
+#include "pipeline/failed_proof.h"
 #include "pipeline/figures.h"
 #include "pipeline/node_macs.h"
 #include "pipeline/tensor_difference.h"
@@ -264,7 +265,11 @@ VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk,
     return outputs_of(*runtime->open(file, {.threads = options.threads, .device = options.device, .optimise = optimise}), inputs);
   };
   const ProofInputs expected = outputs_with(masked);
-  return compare_outputs(masked.model().graph.outputs, expected, outputs_with(shrunk), tolerance);
+  try {
+    return compare_outputs(masked.model().graph.outputs, expected, outputs_with(shrunk), tolerance);
+  } catch (const ResourceError& error) {
+    return {.check = "outputs_equal", .passed = false, .detail = "the masked model runs, the cut one does not: " + failure_of_run(error.problem(), options.plan)};
+  }
 }
 
 std::vector<VerificationResult> check_cut(const ModelFile& masked, const ModelFile& shrunk, const CutPlan& plan, const std::map<std::string, Shape>& inputs) {

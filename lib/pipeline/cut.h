@@ -25,6 +25,7 @@ struct ProofOptions {
   std::string runtime = "libtorch";
   int threads = 0;
   std::string device = "auto";
+  const CutPlan* plan = nullptr;  ///< names the groups at a node on which the cut model stops; null: a failure names none
 };
 
 /// How far outputs of the same arithmetic in another order may be apart, as a share of the largest: machine epsilon of the weakest
@@ -37,7 +38,8 @@ ProofInputs outputs_of(Session& session, const ProofInputs& inputs);
 ///   outputs  of the models' signature, in graph order
 VerificationResult compare_outputs(const std::vector<ValueInfo>& outputs, const ProofInputs& masked, const ProofInputs& shrunk, double tolerance);
 
-/// Runs one model after the other. The detail of a failure names the first output element that differs.
+/// Runs one model after the other. The detail of a failure names the first output element that differs, or the node on which the shrunk model stops.
+///   throws ResourceError where the masked model does not run
 VerificationResult prove_equal(const ModelFile& masked, const ModelFile& shrunk, const ProofInputs& inputs, double tolerance, const ProofOptions& options);
 
 /// Checks the written file against what was decided, without running it: it loads, all tensors are the slices of the masked

@@ -17,11 +17,20 @@ bool matches(const std::vector<std::string>& globs, const std::vector<std::strin
   });
 }
 
-/// The first of many.
-std::string join_first(const std::vector<std::string>& items) {
-  constexpr size_t kShown = 4;
-  if (items.size() <= kShown) return join(items, "; ");
-  return fmt::format("{}; and {} more", join(std::vector<std::string>(items.begin(), items.begin() + kShown), "; "), items.size() - kShown);
+/// The sums that the rule selects (all of them where it selects none), each reason once: `"a", "b": it is an output of the model`.
+std::string why_none(const Selection& select, const std::vector<RefusedSum>& refused) {
+  std::vector<RefusedSum> shown;
+  std::copy_if(refused.begin(), refused.end(), std::back_inserter(shown),
+               [&](const RefusedSum& sum) { return matches(select.include, {sum.name}) && !matches(select.exclude, {sum.name}); });
+  std::vector<std::pair<std::string, std::string>> names;  // by reason, in the order of the graph
+  for (const RefusedSum& sum : shown.empty() ? refused : shown) {
+    const auto known = std::find_if(names.begin(), names.end(), [&](const auto& one) { return one.first == sum.reason; });
+    if (known == names.end()) names.emplace_back(sum.reason, "\"" + sum.name + "\"");
+    else known->second += ", \"" + sum.name + "\"";
+  }
+  std::vector<std::string> lines;
+  for (const auto& [reason, sums] : names) lines.push_back(sums + ": " + reason);
+  return join(lines, "; ");
 }
 
 }  // namespace
@@ -110,16 +119,19 @@ std::vector<Block> CutScope::selected_blocks(const CutRule& rule) const {
   const Selection& select = rule.rule->select;
   std::vector<Block> selected;
   std::vector<std::string> names;
-  std::vector<std::string> refused;
+  std::vector<RefusedSum> refused;
   for (Block& block : find_blocks(file_, structure_, &refused)) {
     names.push_back(block.name);
     if (takes(select, block)) selected.push_back(std::move(block));
   }
   if (selected.empty()) {
+    const std::string why = refused.empty() ? "" : ". Sums that are none: " + why_none(select, refused);
+    if (names.empty()) refuse_setting(rule.rule->mark, rule.path, "the model has no residual block that can be replaced by its shortcut", "use the pattern channel" + why);
     const std::string nearest = closest_name(select.include.empty() ? "" : select.include.front(), names);
-    refuse_setting(rule.rule->mark, rule.path,
-                   names.empty() ? "the model has no residual block that can be replaced by its shortcut" : "the rule selects no residual block",
-                   names.empty() ? "use the pattern channel" + (refused.empty() ? "" : ". Sums that are none: " + join_first(refused)) : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
+    const bool names_refused = std::any_of(refused.begin(), refused.end(), [&](const RefusedSum& sum) { return matches(select.include, {sum.name}); });
+    refuse_setting(rule.rule->mark, rule.path, "the rule selects no residual block",
+                   names_refused ? "select others: " + join(names) + why
+                   : nearest.empty() ? "blocks are named by their Add: " + join(names) : fmt::format("did you mean \"{}\"?", nearest));
   }
   return selected;
 }

@@ -7,6 +7,7 @@
 #include "pipeline/assumed_sizes.h"
 #include "pipeline/cut.h"
 #include "pipeline/cut_choice.h"
+#include "pipeline/failed_proof.h"
 #include "pipeline/proof_inputs.h"
 #include "pipeline/second_opinion.h"
 #include "pipeline/zero_points.h"
@@ -92,7 +93,7 @@ void prove_batch(const ModelFile& masked, const ModelFile& shrunk, const ProofIn
     result = compare_outputs(masked.model().graph.outputs, expected, outputs_of(*runtime->open(shrunk, session), {batch}), tolerance);
     result.check = "outputs_equal_batch";
   } catch (const ResourceError& error) {
-    result.detail = "the masked model runs two samples at once, the cut one does not: " + error.problem().what;
+    result.detail = "the masked model runs two samples at once, the cut one does not: " + failure_of_run(error.problem(), options.plan);
   }
   results.push_back(std::move(result));
 }
@@ -177,12 +178,19 @@ CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, Ho
   return result;
 }
 
+std::string proof_set(const Recipe& recipe) {
+  for (const char* name : {"eval", "calibration", "train"}) {
+    if (recipe.data.contains(name)) return name;
+  }
+  return "";
+}
+
 std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelFile& written, const CutPlan& plan, const CutProof& proof) {
   std::vector<VerificationResult> results = check_cut(masked, written, plan, proof.inputs);
   const bool sound = std::all_of(results.begin(), results.end(), [](const VerificationResult& result) { return result.passed; });
   if (!sound) return results;  // such a file may not run at all
   const double tolerance = proof_tolerance(masked, plan.structure->graph());
-  const ProofOptions options{.threads = proof.threads, .device = proof.device};
+  const ProofOptions options{.threads = proof.threads, .device = proof.device, .plan = &plan};
   ProofInputs random;
   if (auto result = prove_on_drawn(masked, written, plan, proof, tolerance, random)) {
     results.push_back(std::move(*result));
@@ -198,10 +206,14 @@ std::vector<VerificationResult> verify_cut(const ModelFile& masked, const ModelF
     result.check = "outputs_equal_on_data";
     results.push_back(std::move(result));
   }
-  if (proof.notes == nullptr) return results;
-  SecondOpinion opinion = prove_elsewhere(masked, written, random, real, tolerance, proof.threads);
-  for (VerificationResult& result : opinion.results) results.push_back(std::move(result));
-  if (!opinion.note.empty()) proof.notes->push_back(std::move(opinion.note));
+  if (proof.notes != nullptr) {
+    SecondOpinion opinion = prove_elsewhere(masked, written, random, real, tolerance, proof.threads);
+    for (VerificationResult& result : opinion.results) results.push_back(std::move(result));
+    if (!opinion.note.empty()) proof.notes->push_back(std::move(opinion.note));
+  }
+  for (VerificationResult& result : results) {
+    if (result.check.ends_with("_on_data")) result.detail += fmt::format("; the first batch of {}: {}", proof.data_name, proof.data->describe());
+  }
   return results;
 }
 

@@ -32,12 +32,17 @@ struct CutOutput {
 ///   changed  weights that earlier stages changed, by tensor id, as stored
 CutOutput write_cut(ModelFile& file, const CutPlan& plan, const std::map<int, HostTensor>& changed, const std::string& output, bool overwrite);
 
+/// Key in `data:` of the set on whose first batch a cut is proven: nothing is chosen by it, so that evaluation data may be looked at.
+/// "" without data.
+std::string proof_set(const Recipe& recipe);
+
 struct CutProof {
   std::map<std::string, Shape> inputs{};
   uint64_t seed = 0;
   int threads = 0;
   std::string device = "auto";
   const DataSource* data = nullptr;  ///< its first batch is run as well; null: random inputs only
+  std::string data_name = "data.eval";  ///< the key of the recipe, for the report
   /// Where it is said why ONNX Runtime has not run the models as well; null: it is not asked.
   std::vector<std::string>* notes = nullptr;
 };

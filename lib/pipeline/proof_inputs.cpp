@@ -30,7 +30,7 @@ std::map<std::string, Shape> shapes_of(const ModelFile& model, const std::map<st
 
 std::optional<VerificationResult> prove_on_drawn(const ModelFile& masked, const ModelFile& written, const CutPlan& plan, const CutProof& proof, double tolerance,
                                                  ProofInputs& inputs) {
-  const ProofOptions options{.threads = proof.threads, .device = proof.device};
+  const ProofOptions options{.threads = proof.threads, .device = proof.device, .plan = &plan};
   inputs = random_inputs(masked, *plan.structure, proof.seed);
   try {
     return prove_equal(masked, written, inputs, tolerance, options);
@@ -45,7 +45,7 @@ std::optional<VerificationResult> prove_on_drawn(const ModelFile& masked, const 
     if (proof.data == nullptr) {
       throw ResourceError{{.what = fmt::format("the model does not run on drawn inputs, so that the cut cannot be proven: {}", problem.what),
                            .where = problem.where,
-                           .fix = "state the sizes that it takes (--input NAME:SIZES), or give it inputs that it runs on (--data)"}};
+                           .fix = "state the sizes that it takes (--input NAME:SIZES), or give it inputs that it runs on (--data, --calibration-data or --train-data)"}};
     }
     if (proof.notes != nullptr) {
       proof.notes->push_back(fmt::format("The cut was proven on the data alone, because the uncut model does not run on drawn inputs: {}.", problem.what));

@@ -140,6 +140,9 @@ class Run {
       if (!note.empty()) report_.notes.push_back(note);
     }
     if (!fresh.note.empty()) report_.notes.push_back(fresh.note);
+    const std::string proven_on = decisions.cut && !request_.dry_run ? proof_set(recipe_) : "";
+    std::optional<DataSource> proof_data;  // opened before hours of training, as the evaluation data is
+    if (!proven_on.empty() && !data) proof_data.emplace(proven_on, recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
     const bool scores = !request_.hold_zeros && request_.plan.empty() && scores_by_gradients(recipe_);
     if (!request_.dry_run && (trains_ || scores)) report_.gradient_cuts = gradient_cuts_of(file);
     if (!request_.dry_run && trains_) {
@@ -198,7 +201,8 @@ class Run {
                                          .seed = static_cast<uint64_t>(recipe_.seed),
                                          .threads = static_cast<int>(recipe_.threads),
                                          .device = recipe_.device,
-                                         .data = data ? &*data : nullptr,
+                                         .data = data ? &*data : proof_data ? &*proof_data : nullptr,
+                                         .data_name = "data." + proven_on,
                                          .notes = &report_.notes});
       cut = {};
       describe_cut_output(report_, written, recipe_.output, decisions, request_.input_shapes, changed);
@@ -208,11 +212,13 @@ class Run {
       describe_output(report_, written, recipe_.output, decisions, check.zeros, zeros_, changed);
     }
     if (permuted_) report_.verification.insert(report_.verification.begin(), permuted_->checks.begin(), permuted_->checks.end());
-    if (data) {
-      watch_.stage("measure_after");
-      measure(written, file, *data, /*before=*/false);
+    if (all_passed()) {  // a file that failed its checks may not run, and is not going to be anybody's
+      if (data) {
+        watch_.stage("measure_after");
+        measure(written, file, *data, /*before=*/false);
+      }
+      report_.gates = judge(recipe_, report_);
     }
-    report_.gates = judge(recipe_, report_);
     for (std::string& note : speed_notes(decisions, report_.sparsity)) report_.notes.push_back(std::move(note));
     if (std::string note = data_note(recipe_, decisions); !note.empty()) report_.notes.push_back(std::move(note));
     const bool passed = all_passed();

@@ -46,9 +46,43 @@ int64_t assumed_size(const std::vector<Dimension>& shape, size_t axis) {
   return cache ? 16 : 64;
 }
 
-std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<std::string, Shape>& given) {
+/// Sizes of inputs' axes that a weight says: the channels of the convolution, or the columns of the product, that reads the input, also behind operators of
+/// one element each. Of Gemm and MatMul the last axis, written -1.
+std::map<std::string, std::pair<int, int64_t>> sizes_by_weights(const FlatGraph& graph) {
+  static const std::set<std::string> keeps_shape{"Cast", "Identity", "QuantizeLinear", "DequantizeLinear", "Add", "Sub", "Mul", "Div"};
+  std::map<std::string, std::string> input_behind, weight_behind;
+  std::map<std::string, Shape> stored;
+  for (const std::string& input : graph.inputs) input_behind[input] = input;
+  for (const FlatTensor& tensor : graph.tensors) {
+    weight_behind[tensor.value] = tensor.value;
+    stored[tensor.value] = tensor.tensor.shape;
+  }
+  std::map<std::string, std::pair<int, int64_t>> sizes;
+  for (const FlatNode& node : graph.nodes) {
+    if (node.inputs.empty() || node.outputs.empty() || !node.node->domain.empty()) continue;
+    const std::string& op = node.node->op_type;
+    const auto input = input_behind.find(node.inputs[0]);
+    if (keeps_shape.contains(op)) {
+      const auto weight = weight_behind.find(node.inputs[0]);
+      if (input != input_behind.end()) input_behind[node.outputs[0]] = input->second;
+      if (weight != weight_behind.end() && op == "DequantizeLinear") weight_behind[node.outputs[0]] = weight->second;
+      continue;
+    }
+    const auto weight = node.inputs.size() > 1 ? weight_behind.find(node.inputs[1]) : weight_behind.end();
+    if (input == input_behind.end() || weight == weight_behind.end()) continue;
+    const Shape& shape = stored.at(weight->second);
+    if (op == "Conv" && shape.size() > 2) sizes.try_emplace(input->second, 1, shape[1] * node.node->integer("group", 1));
+    else if (op == "ConvTranspose" && shape.size() > 2) sizes.try_emplace(input->second, 1, shape[0]);
+    else if (op == "MatMul" && shape.size() == 2) sizes.try_emplace(input->second, -1, shape[0]);
+    else if (op == "Gemm" && shape.size() == 2 && node.node->integer("transA", 0) == 0) sizes.try_emplace(input->second, -1, shape[node.node->integer("transB", 0) == 0 ? 0 : 1]);
+  }
+  return sizes;
+}
+
+std::map<std::string, Shape> probe_shapes(const ModelFile& file, const FlatGraph& graph, const std::map<std::string, Shape>& given) {
   std::map<std::string, Shape> shapes = given;
   std::map<std::string, int64_t> symbols;
+  const std::map<std::string, std::pair<int, int64_t>> by_weights = sizes_by_weights(graph);
   for (const ValueInfo& input : file.model().graph.inputs) {
     const auto stated = given.find(input.name);  // inputs that share a symbol with it have its size
     for (size_t axis = 0; stated != given.end() && input.shape && axis < input.shape->size() && axis < stated->second.size(); ++axis) {
@@ -63,7 +97,9 @@ std::map<std::string, Shape> probe_shapes(const ModelFile& file, const std::map<
       const Dimension& dimension = (*input.shape)[axis];
       int64_t size = dimension.size;
       if (size < 0) {
-        size = assumed_size(*input.shape, axis);
+        const auto said = by_weights.find(input.name);
+        const bool by_weight = said != by_weights.end() && static_cast<int>(axis) == (said->second.first < 0 ? static_cast<int>(input.shape->size()) - 1 : said->second.first);
+        size = by_weight ? said->second.second : assumed_size(*input.shape, axis);
         if (!dimension.symbol.empty()) size = symbols.try_emplace(dimension.symbol, size).first->second;
       }
       shape.push_back(size);
@@ -97,7 +133,7 @@ bool is_only_statistic(const FlatGraph& graph, const std::string& value) {
 bool has_rule(const std::string& key) { return rules().contains(key); }
 
 Analysis::Analysis(const ModelFile& model, const StructureOptions& chosen)
-    : file(model), options(chosen), graph(flatten(model.model())), shapes_(infer_shapes(model, probe_shapes(model, chosen.inputs))) {
+    : file(model), options(chosen), graph(flatten(model.model())), shapes_(infer_shapes(model, probe_shapes(model, graph, chosen.inputs))) {
   space_ = labels.anchor({.node = "", .op = "", .reason = "it is a batch, time or space axis", .fix = "nothing: it holds no channels"}, true);
   for (const FlatNode& flat : graph.nodes) {
     for (const std::string& input : flat.inputs) ++uses_[input];
@@ -114,7 +150,7 @@ void Analysis::run() {
 }
 
 void Analysis::add_inputs() {
-  const std::map<std::string, Shape> probes = probe_shapes(file, options.inputs);
+  const std::map<std::string, Shape> probes = probe_shapes(file, graph, options.inputs);
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const std::string& name = file.model().graph.inputs[i].name;
     LabelledValue value;

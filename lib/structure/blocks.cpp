@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "mask/prunable.h"
 
 namespace sparsify {
 namespace {
@@ -27,12 +28,12 @@ class Finder {
     outputs_.insert(graph.outputs.begin(), graph.outputs.end());
   }
 
-  std::vector<Block> run(std::vector<std::string>* refused) const {
+  std::vector<Block> run(std::vector<RefusedSum>* refused) const {
     std::vector<Block> blocks;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const FlatNode& node = graph_.nodes[i];
       if ((node.node->op_type != "Add" && node.node->op_type != "Sum") || !main_.contains(node.node) || node.inputs.size() != 2) continue;
-      if (tensors_.contains(node.inputs[0]) || tensors_.contains(node.inputs[1])) continue;  // a bias
+      if (!way_to_tensor(node.inputs[0]).empty() || !way_to_tensor(node.inputs[1]).empty()) continue;  // a bias
       std::string reason = refusal(node);
       std::array<std::string, 2> whys;
       std::optional<Block> block;
@@ -42,7 +43,7 @@ class Finder {
       }
       if (block) blocks.push_back(std::move(*block));
       else if (reason.empty()) reason = whys[0] == whys[1] ? whys[0] : whys[0] + "; the other way round: " + whys[1];
-      if (!reason.empty() && refused != nullptr) refused->push_back("\"" + node.label + "\": " + reason);
+      if (!reason.empty() && refused != nullptr) refused->push_back({node.label, reason});
     }
     return blocks;
   }
@@ -155,22 +156,21 @@ class Finder {
     if (found == producer_.end() || !inside.contains(found->second)) return false;
     const FlatNode& node = graph_.nodes[found->second];
     const std::string& op = node.node->op_type;
-    const auto stored = [&](size_t input) {
-      const auto tensor = input < node.inputs.size() ? tensors_.find(node.inputs[input]) : tensors_.end();
-      return tensor == tensors_.end() ? -1 : tensor->second;
-    };
+    const auto stored = [&](size_t input) { return input < node.inputs.size() ? way_to_tensor(node.inputs[input]) : std::vector<std::string>{}; };
+    const auto is_stored = [&](size_t input) { return !stored(input).empty(); };
     const auto take = [&](size_t input) {
       if (input >= node.inputs.size() || node.inputs[input].empty()) return true;
-      if (stored(input) < 0 || !is_private(node.inputs[input], inside)) return false;
-      tensors.push_back(stored(input));
+      const std::vector<std::string> way = stored(input);
+      if (way.empty() || !std::all_of(way.begin(), way.end(), [&](const std::string& step) { return is_private(step, inside); })) return false;
+      tensors.push_back(tensors_.at(way.back()));
       return true;
     };
     if (op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "BatchNormalization") return take(1) && take(2);
-    if (op == "MatMul") return stored(1) >= 0 ? take(1) : take(0);
-    if (op == "Mul" && (stored(0) >= 0 || stored(1) >= 0)) return take(stored(0) >= 0 ? 0 : 1);
+    if (op == "MatMul") return is_stored(1) ? take(1) : take(0);
+    if (op == "Mul" && (is_stored(0) || is_stored(1))) return take(is_stored(0) ? 0 : 1);
     if (op == "Mul") return silence_any(node, inside, tensors);  // a gate
-    if (op == "Add" && (stored(0) >= 0 || stored(1) >= 0)) {
-      const size_t constant = stored(0) >= 0 ? 0 : 1;
+    if (op == "Add" && (is_stored(0) || is_stored(1))) {
+      const size_t constant = is_stored(0) ? 0 : 1;
       return take(constant) && silence(node.inputs[1 - constant], inside, tensors);
     }
     if (op == "Add" || op == "Sum" || op == "Concat") {
@@ -179,6 +179,38 @@ class Finder {
     static const std::set<std::string> keeps_zero{"Cast",    "Dropout", "Expand",    "Flatten", "GlobalAveragePool", "Identity", "ReduceMean", "ReduceSum",
                                                   "Relu",    "Reshape", "Slice",     "Split",   "Squeeze",           "Tanh",     "Transpose",  "Unsqueeze"};
     return keeps_zero.contains(op) && silence(node.inputs[0], inside, tensors);
+  }
+
+  /// The values from this one to the stored tensor that it is, but for operators that keep zero; none where it is not.
+  std::vector<std::string> way_to_tensor(const std::string& value) const {
+    static const std::set<std::string> keeps_zero{"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"};
+    std::vector<std::string> way{value};
+    while (!tensors_.contains(way.back())) {
+      const auto found = producer_.find(way.back());
+      if (found == producer_.end()) return {};
+      const FlatNode& node = graph_.nodes[found->second];
+      const bool is_weight = node.node->op_type == "DequantizeLinear" && has_zero(node);
+      if (!is_weight && !keeps_zero.contains(node.node->op_type)) return {};
+      way.push_back(node.inputs[0]);
+    }
+    return way;
+  }
+
+  /// Zero can be written into the stored tensor that a DequantizeLinear reads: its zero point is 0, or known to those who write.
+  bool has_zero(const FlatNode& dequantize) const {
+    const auto tensor = tensors_.find(dequantize.inputs[0]);
+    if (tensor == tensors_.end() || bits_of(file_.tensor(tensor->second).type) < 8) return false;
+    if (dequantize.inputs.size() < 3 || dequantize.inputs[2].empty()) return true;
+    const auto point = tensors_.find(dequantize.inputs[2]);
+    if (point == tensors_.end()) return false;
+    const HostTensor stored = file_.tensor_data(point->second);
+    const auto bytes = stored.bytes();
+    if (std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; })) return true;
+    const std::vector<PrunableTensor> known = find_tensors(file_);
+    return std::any_of(known.begin(), known.end(), [&](const PrunableTensor& one) {
+      if (one.id != tensor->second || one.zero_point_id != point->second) return false;
+      return stored.count() == (one.scale_axis < 0 ? 1 : one.shape[static_cast<size_t>(one.scale_axis)]);
+    });
   }
 
   /// One factor that is zero is enough: the first that can be.
@@ -205,7 +237,7 @@ class Finder {
 
 }  // namespace
 
-std::vector<Block> find_blocks(const ModelFile& file, const Structure& structure, std::vector<std::string>* refused) { return Finder(file, structure).run(refused); }
+std::vector<Block> find_blocks(const ModelFile& file, const Structure& structure, std::vector<RefusedSum>* refused) { return Finder(file, structure).run(refused); }
 
 void remove_blocks_(const ModelFile& file, const std::vector<Block>& blocks, GraphEdits& edits) {
   std::map<std::string, std::string> instead;

@@ -19,13 +19,20 @@ struct Block {
   std::vector<int> nodes;             ///< of the main graph, ascending: what only the branch needs, and the Add
   std::vector<std::string> labels;    ///< of these nodes
   std::vector<int> tensors;           ///< initializers that nothing else uses
-  std::vector<int> silenced;          ///< tensors which, set to zero, make the branch exactly zero in the dense model
+  std::vector<int> silenced;          ///< tensors which, set to zero (integers: to their zero point), make the branch exactly zero in the dense model
+};
+
+/// A sum of two computed values that is no block.
+struct RefusedSum {
+  std::string name;  ///< label of the Add
+  std::string reason;
 };
 
 /// Blocks in node order. A branch qualifies when it has weights of its own (with more than one axis that is longer than 1), is zero once its last scale, or last weight and bias, are zero, when nothing
 /// outside reads its inner values, when y is no output of the graph, no loop or branch reads it, and s is not broadcast to it.
-///   refused  null, or gets a line `"add": reason` for every sum of two computed values that is no such block
-std::vector<Block> find_blocks(const ModelFile& file, const Structure& structure, std::vector<std::string>* refused = nullptr);
+/// The last weights may stand behind operators that keep zero (Transpose, Cast, DequantizeLinear ...).
+///   refused  null, or gets every sum of two computed values that is no such block
+std::vector<Block> find_blocks(const ModelFile& file, const Structure& structure, std::vector<RefusedSum>* refused = nullptr);
 
 /// Removes blocks, added to other edits: nodes, their initializers and value_info go, readers of y read what remains of s.
 void remove_blocks_(const ModelFile& file, const std::vector<Block>& blocks, GraphEdits& edits);

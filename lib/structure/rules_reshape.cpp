@@ -93,7 +93,9 @@ bool pin_target(Analysis& a, const LabelledValue& x, const std::vector<Expressio
   if (pinned < 0) return false;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const Axis& axis = pieces[i].axis;
-    if (!axis.is_fixed() && whole[i] > 0) a.count_pinned(pinned, static_cast<int64_t>(i), axis);
+    if (axis.is_fixed()) continue;
+    if (whole[i] > 0) a.count_pinned(pinned, static_cast<int64_t>(i), axis);
+    else a.pin_moves(pinned, axis);  // batch * heads: the run knows it, and the graph's own number is wrong once heads go
   }
   return true;
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Cuts every graph to half of its MACs (or parameters; more where less cannot be), and runs what comes out in ONNX Runtime.
 
-    tests/benchmarks/cut_sweep.py build/bin/sparsify ../shared/zoo ../shared/models [--names mlp resnet18_slim] > table.md
+    tests/benchmarks/cut_sweep.py build/bin/sparsify ../shared/zoo ../shared/models [--names mlp resnet18_slim] [--pattern head] > table.md
+
+With `--pattern head` or `layer` half of the heads or residual blocks go, or a quarter; networks that have none are left out of the table.
 
 The program itself proves each result equal to the masked dense model, on LibTorch and on the ONNX Runtime of this Python; this script
 runs the cut model once more, on the recorded input of the network. Exits with 1 if a network that was cut does not run or is not equal.
@@ -45,24 +47,34 @@ def run_onnxruntime(path, inputs):
     return session.run(None, dict(zip(names, inputs)))
 
 
-def cut(program, path, output, budget, share):
-    command = [program, "prune", str(path), "-o", str(output), "--overwrite", "--pattern", "channel", "--json", "--set", f"prune.0.sparsity={{{budget}: {share}}}",
+TARGETS = {
+    "channel": ["{macs: 0.5}", "{params: 0.5}", "{params: 0.6}", "{params: 0.75}"],
+    "head": ["0.5", "0.25"],
+    "layer": ["0.5", "0.25"],
+}
+HAS_NONE = ("the model has no head that can be told apart", "the model has no residual block", "selected group cannot be cut", "selected groups can be cut")
+
+
+def cut(program, path, output, pattern, target):
+    command = [program, "prune", str(path), "-o", str(output), "--overwrite", "--pattern", pattern, "--json", "--set", f"prune.0.sparsity={target}",
                "--set", "threads=1", "--set", "report.formats=[json]"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600,
                           env=os.environ | {"SPARSIFY_PYTHON": sys.executable})
     return done.returncode, (json.loads(done.stdout) if done.stdout.startswith("{") else None), done.stderr
 
 
-def row(program, name, path, folder):
+def row(program, name, path, folder, pattern):
     output = folder / "cut.onnx"
     problem = ""
-    for budget, part in (("macs", 0.5), ("params", 0.5), ("params", 0.6), ("params", 0.75)):
-        code, report, errors = cut(program, path, output, budget, part)
+    for target in TARGETS[pattern]:
+        code, report, errors = cut(program, path, output, pattern, target)
         if code == 0:
             break
         lines = [line for line in errors.splitlines() if line.startswith("error:")]
         failed = [check["detail"] for check in (report or {}).get("verification", []) if not check["passed"]]
         problem = (failed or lines or [f"exit {code}"])[0].removeprefix("error: ")
+        if pattern != "channel" and any(text in problem for text in HAS_NONE):
+            return None
         if code == 4:
             return {"name": name, "problem": problem, "wrong": True}
     if code != 0:
@@ -72,7 +84,7 @@ def row(program, name, path, folder):
     largest = lambda detail: detail.split("largest difference ")[1].split(" of")[0]
     elsewhere = details.get("outputs_equal_onnxruntime")
     share = lambda key: f"{after[key] / before[key]:.3f}" if before[key] and after[key] else "-"
-    result = {"name": name, "budget": f"{budget} {part}", "macs": share("macs"), "params": share("params"), "groups": len(report.get("groups", [])),
+    result = {"name": name, "budget": target.strip("{}").replace(":", ""), "macs": share("macs"), "params": share("params"), "groups": len(report.get("groups", [])),
               "seconds": report["timings"]["total_s"], "difference": largest(details["outputs_equal"]), "wrong": False, "ort": ""}
     if onnxruntime is not None:
         inputs = recorded_inputs(path)
@@ -93,6 +105,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("roots", nargs="+")
     parser.add_argument("--names", nargs="*", default=[])
+    parser.add_argument("--pattern", choices=list(TARGETS), default="channel")
     arguments = parser.parse_args()
     print("| network | budget | MACs | params | groups cut | largest difference | ONNX Runtime | s |\n|---|---|---|---|---|---|---|---|")
     wrong = 0
@@ -100,7 +113,9 @@ def main():
         for name, path in models(arguments.roots):
             if arguments.names and name not in arguments.names:
                 continue
-            found = row(arguments.program, name, path, pathlib.Path(folder))
+            found = row(arguments.program, name, path, pathlib.Path(folder), arguments.pattern)
+            if found is None:
+                continue
             wrong += found["wrong"]
             if "problem" in found:
                 print(f"| {name} | {'**WRONG**' if found['wrong'] else 'not cut'}: {found['problem'][:200]} | | | | | | |", flush=True)

@@ -57,6 +57,19 @@ def scope(folder):
     equal(run.returncode, 4, f"exit code of a gate that fails: {run.stderr}")
 
 
+def proven_on_given_data(folder):
+    """The first batch of what data there is: data.eval, else data.calibration, else data.train; the report says which."""
+    for name, flags in {"data.eval": ["--data", EVAL, "--train-data", TRAIN], "data.calibration": ["--calibration-data", TRAIN + ",limit=200", "--train-data", TRAIN],
+                        "data.train": ["--train-data", TRAIN], "": []}.items():
+        report = json.loads(succeeds("prune", DIGITS, "-o", os.path.join(folder, "slim.onnx"), "--overwrite", *HALF, "--set", "repair=none", "--json", *flags).stdout)
+        found = [one for one in report["verification"] if one["check"] == "outputs_equal_on_data"]
+        equal(len(found), 1 if name else 0, f"proofs on {name}")
+        check(all(one["passed"] and f"the first batch of {name}: npz" in one["detail"] for one in found), f"{name}: {found}")
+    run = sparsify("prune", DIGITS, "-o", os.path.join(folder, "none.onnx"), *HALF, "--set", "repair=none", "--train-data", "npz:gone.npz")
+    check_error(run, 3, where="gone.npz")
+    check(not os.path.exists(os.path.join(folder, "none.onnx")), "no model was written")
+
+
 def dry(folder):
     run = succeeds("prune", DIGITS, *HALF, "--dry-run", "--json", cwd=folder)
     check(any(row["shape_after"] for row in json.loads(run.stdout)["layers"]), "shapes after the cut")
@@ -215,6 +228,7 @@ case("half of the MACs go, exactly reported, and every check passes", half)
 case("a plan cuts the same again, byte for byte", replay)
 case("what a rule selects counts whether it is cut or not", scope)
 case("with calibration data the weights that stay are solved again", repaired)
+case("a cut is proven on the first batch of what data is given, and the report says which", proven_on_given_data)
 case("a dry run tells the widths and writes nothing", dry)
 case("targets that cannot be met and names that match nothing are refused, and nothing is written", refused)
 case("a rule that removes nothing warns and says why", nothing)

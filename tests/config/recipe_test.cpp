@@ -193,6 +193,20 @@ TEST_CASE("an unknown key names the closest one at every level", "[config][recip
   }
 }
 
+TEST_CASE("a budget that names two things is told those that its pattern takes", "[config][recipe]") {
+  const auto fix_of = [](const std::string& pattern) -> std::string {
+    try {
+      read_recipe(parse_yaml("prune: {pattern: " + pattern + ", sparsity: {macs: 0.5, bytes: 0.5}}", "r.yaml"), "");
+    } catch (const ConfigError& error) {
+      return error.problem().fix;
+    }
+    return "";
+  };
+  CHECK(fix_of("channel") == "give one of: macs, params, bytes, memory");
+  CHECK(fix_of("{head: {min_width: 2}}") == "give one of: macs, params, bytes, memory");
+  CHECK(fix_of("unstructured") == "give one of: macs, params, bytes");
+}
+
 TEST_CASE("values out of their range say what is allowed", "[config][recipe]") {
   struct Case {
     std::string yaml, what, fix;

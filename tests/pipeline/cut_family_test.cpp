@@ -59,6 +59,14 @@ std::vector<Family> families() {
                  "r = Reshape (h, t) y = MatMul (r, b)",
         .constants = "int64[1] two = {2}, int64[1] four = {4}, int64[1] rest = {4}"},
        "a", 1},
+      {"heads that share an axis with an open batch, of a length that the graph computes",
+       {.inputs = "float[4,N,6] x", .outputs = "float[4,N,2] y", .weights = {{"q", {6, 8}}, {"k", {6, 8}}, {"v", {6, 8}}, {"b", {8, 2}}},
+        .nodes = "z = Shape (x) n = Gather (z, one) m = Mul (n, four) t = Concat <axis = 0> (four, m, two) u = Concat <axis = 0> (four, n, eight) "
+                 "f = MatMul (x, q) g = Reshape (f, t) c = Transpose <perm = [1, 0, 2]> (g) h = MatMul (x, k) i = Reshape (h, t) d = Transpose <perm = [1, 2, 0]> (i) "
+                 "j = MatMul (x, v) l = Reshape (j, t) e = Transpose <perm = [1, 0, 2]> (l) o = MatMul (c, d) p = Softmax <axis = -1> (o) r = MatMul (p, e) "
+                 "s = Transpose <perm = [1, 0, 2]> (r) a = Reshape (s, u) y = MatMul (a, b)",
+        .constants = "int64[1] one = {1}, int64[1] two = {2}, int64[1] four = {4}, int64[1] eight = {8}"},
+       "q", 1, "head"},
       {"Attention of opset 23 whose scale is not stated",
        {.inputs = "float[1,4,6] x", .outputs = "float[1,4,2] y", .weights = {{"q", {6, 8}}, {"k", {6, 8}}, {"v", {6, 8}}, {"b", {8, 2}}},
         .nodes = "f = MatMul (x, q) g = MatMul (x, k) c = MatMul (x, v) h = Attention <q_num_heads = 2, kv_num_heads = 2> (f, g, c) y = MatMul (h, b)", .opset = 23},

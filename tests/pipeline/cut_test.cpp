@@ -300,6 +300,48 @@ TEST_CASE("branches that gate themselves, run in parallel, are concatenated or s
   }
 }
 
+TEST_CASE("blocks whose weights are transposed, reshaped, cast or quantised are blocks", "[pipeline][cut]") {
+  const std::string floats = " <float[2,8] a = {1, 2, 0.5, 1, -1, 1, 2, 0.1, 0.3, 1, 1, -2, 1, 0.7, 1, 1}, int64[2] square = {4, 4}, float[4,1] last = {1, -1, 0.5, 2}>";
+  const std::string codes = " <uint8[4,4] a = {130, 120, 140, 128, 99, 128, 131, 160, 128, 127, 129, 140, 150, 128, 110, 125}, uint8 a_zero = {128}, float a_scale = {0.05},"
+                            " int32[4] b = {30, -20, 10, 5}, float b_scale = {0.02}, float[4,1] last = {1, -1, 0.5, 2}>";
+  const std::map<std::string, std::pair<std::string, std::string>> bodies = {
+      {"transposed", {floats, "w = Reshape (a, square) v = Transpose (w) u = Cast <to = 1> (v) g = MatMul (s, u) z = Add (s, g)"}},
+      {"quantised", {codes, "w = DequantizeLinear (a, a_scale, a_zero) c = DequantizeLinear (b, b_scale) g = Gemm (s, w, c) z = Add (g, s)"}}};
+  for (const auto& [name, body] : bodies) {
+    INFO(name);
+    const std::string model = kHead + "(float[1,4] x) => (float[1,1] y)" + body.first + " { s = Sigmoid (x) " + body.second + " y = MatMul (z, last) }";
+    const Result result = carried_out(model, "{pattern: layer, sparsity: 0.9}");
+    require_sound(result);
+    REQUIRE(result.plan.blocks.size() == 1);
+    CHECK(shape_of(result, "a").empty());
+    CHECK(shape_of(result, "b").empty());
+  }
+  const std::string shared = kHead + "(float[1,4] x) => (float[1,1] y)" + floats + " { s = Sigmoid (x) w = Reshape (a, square) v = Transpose (w) g = MatMul (s, v) z = Add (s, g) h = MatMul (z, v) "
+                             "y = MatMul (h, last) }";
+  CHECK_THROWS_WITH(carried_out(shared, "{pattern: layer, sparsity: 0.9}"), Contains("no weights of its last layer"));
+}
+
+TEST_CASE("every sum that a rule selects and that is no block is named with its reason, and no other", "[pipeline][cut]") {
+  std::string nodes = "n0 = Identity (x)";
+  for (int i = 1; i < 7; ++i) nodes += fmt::format(" e{0} = Exp (n{1}) n{0} = Add (n{1}, e{0})", i, i - 1);
+  const std::string model = kHead + "(float[1,4] x) => (float[1,1] y) <float[4,1] last = {1, -1, 0.5, 2}> { " + nodes + " y = MatMul (n6, last) }";
+  const TextModel text(model);
+  const ModelFile file = text.load();
+  const auto fix_of = [&](const std::string& select) -> std::string {
+    try {
+      plan_cut(file, recipe_of("{select: " + select + ", pattern: layer, sparsity: 0.5}"));
+    } catch (const ConfigError& error) {
+      return error.problem().fix;
+    }
+    return "";
+  };
+  const std::string all = fix_of("{}");
+  for (int i = 1; i < 7; ++i) CHECK_THAT(all, Contains(fmt::format("n{}\"", i)));
+  CHECK_THAT(all, !Contains("more"));
+  const std::string some = fix_of("{include: [\"*n2*\", \"*n6*\"], exclude: [\"*n6*\"]}");
+  CHECK_THAT(some, Contains("n2\"\": ") && !Contains("n3\"") && !Contains("n6\""));
+}
+
 TEST_CASE("a sum that cannot be replaced by its shortcut is no block, and the run says why", "[pipeline][cut]") {
   const std::string weights = " <float[4,4] a = {1, 2, 0.5, 1, -1, 1, 2, 0.1, 0.3, 1, 1, -2, 1, 0.7, 1, 1}, int64[1] rows = {0}, float[4,1] last = {1, -1, 0.5, 2}>";
   const std::map<std::string, std::string> bodies = {
@@ -406,4 +448,23 @@ TEST_CASE("a plan cuts the same units again", "[pipeline][cut]") {
   CHECK(again.removed == plan.removed);
   CHECK(again.after.macs == plan.after.macs);
   CHECK_THROWS_WITH(replay_cut(file, {{"nobody", 4, {0}}}, {}), Contains("another graph"));
+}
+
+TEST_CASE("heads of a transformer whose batch is open go, and the rest computes the same", "[pipeline][cut]") {
+  const std::string path = shared_or_skip("zoo/torch_transformer_encoder/torch_transformer_encoder.onnx", "heads with an open batch");
+  if (path.empty()) return;
+  const std::string copy = std::filesystem::temp_directory_path() / "heads_with_an_open_batch.cut.onnx";
+  for (const char* sparsity : {"0.25", "0.5"}) {
+    ModelFile file = ModelFile::load(path);
+    const CutPlan plan = plan_cut(file, recipe_of(std::string("{pattern: head, sparsity: ") + sparsity + "}"));
+    CHECK_FALSE(plan.cut.tensors.empty());
+    const CutOutput output = write_cut(file, plan, {}, copy, true);
+    const ModelFile written = output.writer->reopen();
+    const std::vector<VerificationResult> checks = verify_cut(*output.masked, written, plan, {});
+    CHECK(checks.back().check == "outputs_equal_batch");
+    for (const VerificationResult& check : checks) {
+      INFO(sparsity << " " << check.check << ": " << check.detail);
+      CHECK(check.passed);
+    }
+  }
 }

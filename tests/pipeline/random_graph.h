@@ -9,11 +9,12 @@
 
 namespace sparsify {
 
-/// Graphs of [1, C, 4, 4] values: convolutions (grouped and depthwise too), sums, concatenations, splits, products with gates, shuffled
-/// channels, attention over the 16 places, root mean squares over channels, and a flattened end.
+/// Graphs of [N, C, 4, 4] values: convolutions (grouped and depthwise too), sums, concatenations, splits, products with gates, shuffled
+/// channels, attention over the 16 places (heads apart, or as one axis with the batch), root mean squares over channels, and a flattened end.
+/// Every third graph leaves N open, in the others it is 1.
 class RandomGraph {
  public:
-  explicit RandomGraph(unsigned seed) : random_(seed) {
+  explicit RandomGraph(unsigned seed) : random_(seed), open_(seed % 3 == 0) {
     values_ = {{"x", 3}};
     const int steps = 4 + pick(8);
     for (int i = 0; i < steps; ++i) step();
@@ -23,7 +24,8 @@ class RandomGraph {
   }
 
   std::string text() const {
-    return "<ir_version: 8, opset_import: [\"\": 17]> graph (float[1,3,4,4] x) => (float[1,3] y) <" + weights_ + "> {" + text_ + "}";
+    const char* batch = open_ ? "N" : "1";
+    return fmt::format("<ir_version: 8, opset_import: [\"\": 17]> graph (float[{0},3,4,4] x) => (float[{0},3] y) <{1}> {{{2}}}", batch, weights_, text_);
   }
 
  private:
@@ -51,6 +53,9 @@ class RandomGraph {
     return name;
   }
 
+  /// Of a Reshape that keeps the axis.
+  int batch() const { return open_ ? 0 : 1; }
+
   /// A node with a name of its own for its result.
   std::string node(const std::string& call) {
     const std::string name = fmt::format("n{}", count_++);
@@ -60,9 +65,9 @@ class RandomGraph {
 
   void shuffle(const Value& from) {
     const int half = from.channels / 2;
-    const std::string apart = node(fmt::format("Reshape ({}, {})", from.name, integers({1, 2, half, 4, 4})));
+    const std::string apart = node(fmt::format("Reshape ({}, {})", from.name, integers({batch(), 2, half, 4, 4})));
     const std::string turned = node(fmt::format("Transpose <perm = [0, 2, 1, 3, 4]> ({})", apart));
-    const std::string shape = integers({1, from.channels, 4, 4});
+    const std::string shape = integers({batch(), from.channels, 4, 4});
     text_ += fmt::format(" {} = Reshape ({}, {})", fresh(from.channels), turned, shape);
   }
 
@@ -70,11 +75,11 @@ class RandomGraph {
   void attend(const Value& from) {
     const int heads = 1 + pick(3);
     const int width = 1 + pick(3);
-    const std::string flat = node(fmt::format("Reshape ({}, {})", from.name, integers({1, from.channels, 16})));
+    const std::string flat = node(fmt::format("Reshape ({}, {})", from.name, integers({batch(), from.channels, 16})));
     const std::string places = node(fmt::format("Transpose <perm = [0, 2, 1]> ({})", flat));
     const auto project = [&](const char* order) {
       const std::string product = node(fmt::format("MatMul ({}, {})", places, weight({from.channels, heads * width})));
-      const std::string apart = node(fmt::format("Reshape ({}, {})", product, integers({1, 16, heads, width})));
+      const std::string apart = node(fmt::format("Reshape ({}, {})", product, integers({batch(), 16, heads, width})));
       return node(fmt::format("Transpose <perm = [{}]> ({})", order, apart));
     };
     const std::string query = project("0, 2, 1, 3");
@@ -82,9 +87,34 @@ class RandomGraph {
     const std::string value = project("0, 2, 1, 3");
     const std::string shares = node(fmt::format("Softmax <axis = -1> ({})", node(fmt::format("MatMul ({}, {})", query, key))));
     const std::string seen = node(fmt::format("Transpose <perm = [0, 2, 1, 3]> ({})", node(fmt::format("MatMul ({}, {})", shares, value))));
-    const std::string together = node(fmt::format("Reshape ({}, {})", seen, integers({1, 16, heads * width})));
+    const std::string together = node(fmt::format("Reshape ({}, {})", seen, integers({batch(), 16, heads * width})));
     const std::string out = node(fmt::format("MatMul ({}, {})", together, weight({heads * width, from.channels})));
-    const std::string back = node(fmt::format("Reshape ({}, {})", node(fmt::format("Transpose <perm = [0, 2, 1]> ({})", out)), integers({1, from.channels, 4, 4})));
+    const std::string back = node(fmt::format("Reshape ({}, {})", node(fmt::format("Transpose <perm = [0, 2, 1]> ({})", out)), integers({batch(), from.channels, 4, 4})));
+    text_ += fmt::format(" {} = Add ({}, {})", fresh(from.channels), back, from.name);
+  }
+
+  /// The same as nn.MultiheadAttention is exported: [16, N, channels], with N * heads as one axis whose length the graph computes.
+  void attend_in_one_axis(const Value& from) {
+    const int heads = 2 + pick(2);
+    const int width = 1 + pick(3);
+    const std::string flat = node(fmt::format("Reshape ({}, {})", from.name, integers({batch(), from.channels, 16})));
+    const std::string places = node(fmt::format("Transpose <perm = [2, 0, 1]> ({})", flat));
+    const std::string samples = node(fmt::format("Gather <axis = 0> ({}, {})", node(fmt::format("Shape ({})", places)), integers({1})));
+    const std::string together = node(fmt::format("Mul ({}, {})", samples, integers({heads})));
+    const std::string apart = node(fmt::format("Concat <axis = 0> ({}, {}, {})", integers({16}), together, integers({width})));
+    const auto project = [&](const char* order) {
+      const std::string product = node(fmt::format("MatMul ({}, {})", places, weight({from.channels, heads * width})));
+      return node(fmt::format("Transpose <perm = [{}]> ({})", order, node(fmt::format("Reshape ({}, {})", product, apart))));
+    };
+    const std::string query = project("1, 0, 2");
+    const std::string key = project("1, 2, 0");
+    const std::string value = project("1, 0, 2");
+    const std::string shares = node(fmt::format("Softmax <axis = -1> ({})", node(fmt::format("MatMul ({}, {})", query, key))));
+    const std::string seen = node(fmt::format("Transpose <perm = [1, 0, 2]> ({})", node(fmt::format("MatMul ({}, {})", shares, value))));
+    const std::string joined = node(fmt::format("Concat <axis = 0> ({}, {}, {})", integers({16}), samples, integers({heads * width})));
+    const std::string rows = node(fmt::format("Reshape ({}, {})", seen, joined));
+    const std::string out = node(fmt::format("MatMul ({}, {})", rows, weight({heads * width, from.channels})));
+    const std::string back = node(fmt::format("Reshape ({}, {})", node(fmt::format("Transpose <perm = [1, 2, 0]> ({})", out)), integers({batch(), from.channels, 4, 4})));
     text_ += fmt::format(" {} = Add ({}, {})", fresh(from.channels), back, from.name);
   }
 
@@ -110,7 +140,7 @@ class RandomGraph {
 
   void step() {
     const Value from = any();
-    switch (pick(11)) {
+    switch (pick(12)) {
       case 0: return convolve(from, 2 + pick(6), 1);
       case 1: return convolve(from, from.channels, from.channels);
       case 2: {
@@ -149,11 +179,13 @@ class RandomGraph {
         return shuffle(from);
       case 8: return attend(from);
       case 9: return normalise(from);
+      case 10: return attend_in_one_axis(from);
       default: text_ += fmt::format(" {} = {} ({})", fresh(from.channels), pick(2) == 0 ? "Relu" : "Sigmoid", from.name);
     }
   }
 
   std::mt19937 random_;
+  bool open_;
   std::vector<Value> values_;
   std::string text_;
   std::string weights_;

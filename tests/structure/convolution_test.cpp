@@ -227,3 +227,14 @@ TEST_CASE("an operator without a rule freezes what it touches and is named", "[s
   CHECK_FALSE(inner.is_cuttable());
   CHECK(inner.frozen.at(0).reason == "the operator mine.Whatever has no rule");
 }
+
+TEST_CASE("a size that the model leaves open is what the weight of its reader says", "[structure][sizes]") {
+  const auto assumed = [](const std::string& input, const Shape& weight, const std::string& nodes) {
+    return analysed({.inputs = input + " x", .outputs = "float[o,p,q,r] y", .weights = {{"w", weight}}, .nodes = nodes, .constants = "float half = {0.5}"}).shape("x");
+  };
+  CHECK(assumed("float[n,c,h,w]", {4, 3, 3, 3}, "y = Conv (x, w)") == Shape{1, 3, 64, 64});
+  CHECK(assumed("float[n,c,h,w]", {4, 2, 3, 3}, "m = Mul (x, half) y = Conv <group = 2> (m, w)") == Shape{1, 4, 64, 64});
+  CHECK(assumed("float[n,c,h,w]", {5, 2, 3, 3}, "y = ConvTranspose (x, w)") == Shape{1, 5, 64, 64});
+  CHECK(assumed("float[n,1,t,d]", {6, 4}, "y = MatMul (x, w)") == Shape{1, 1, 64, 6});
+  CHECK(assumed("float[n,7,h,w]", {4, 3, 3, 3}, "y = Relu (x)") == Shape{1, 7, 64, 64});
+}
