@@ -7,8 +7,10 @@
 // removals over all rows are taken. The final weights are solved on the support at once, which the updates equal but for
 // rounding. A row costs columns^3 and a copy of the inverse: of wide layers blocks of columns are gone through one by one, the
 // others held as they are (H^-1 is then that of the block's H), and compete in the end; the support is solved over all of them.
+// Blocks of R x C weights go as one (solvers/block_elimination.h).
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cholesky_inverse.h>
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/empty.h>
@@ -21,6 +23,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "solvers/block_elimination.h"
 #include "solvers/layer_problem.h"
 #include "solvers/n_of_m_steps.h"
 
@@ -119,10 +122,11 @@ class Obs final : public Solver {
 
   std::string refuses(const Pattern& pattern) const override {
     const std::string name = pattern.describe();
-    return name == "unstructured" || name == "per_row" || parse_n_of_m(name) ? "" : "obs removes single weights of a row, not " + name;
+    return name == "unstructured" || name == "per_row" || parse_n_of_m(name) || parse_block(name) ? "" : "obs removes weights, N:M groups or blocks, not " + name;
   }
 
   LayerSolution solve(const LayerProblem& problem) const override {
+    if (const auto block = parse_block(problem.pattern->describe())) return solve_blocks(problem, *block);
     const auto n_of_m = parse_n_of_m(problem.pattern->describe());
     const int64_t rows = problem.weights.size(0);
     const int64_t columns = problem.weights.size(1);
@@ -132,9 +136,7 @@ class Obs final : public Solver {
     std::vector<Trace> traces(static_cast<size_t>(rows * blocks));
     const int64_t group_rows = problem.group_rows();
     for (int64_t group = 0; group < problem.hessian.size(0); ++group) {
-      // The unpruned solution: the dense weights, unless the target is the dense network's.
-      const at::Tensor cross = problem.cross.narrow(0, group * group_rows, group_rows);
-      const at::Tensor start = at::cholesky_solve(cross.t(), factor_of(problem.hessian[group])).t().contiguous();
+      const at::Tensor start = unpruned(problem, group);
       const double* weights = start.data_ptr<double>();
       for (int64_t block = 0; block < blocks; ++block) {
         check_interrupt();
@@ -162,6 +164,20 @@ class Obs final : public Solver {
   }
 
  private:
+  LayerSolution solve_blocks(const LayerProblem& problem, const BlockSize& size) const {
+    std::vector<at::Tensor> start;
+    for (int64_t group = 0; group < problem.hessian.size(0); ++group) start.push_back(unpruned(problem, group));
+    BitMask mask = problem.select(*problem.pattern, block_ranks(problem, at::cat(start), size, block_), problem.keep);
+    const at::Tensor solved = solve_on_support(problem.hessian, problem.cross, problem.as_matrix(mask));
+    return {std::move(mask), solved};
+  }
+
+  /// [rows of the group, columns]: the dense weights, unless the target is the dense network's.
+  static at::Tensor unpruned(const LayerProblem& problem, int64_t group) {
+    const at::Tensor cross = problem.cross.narrow(0, group * problem.group_rows(), problem.group_rows());
+    return at::cholesky_solve(cross.t(), factor_of(problem.hessian[group])).t().contiguous();
+  }
+
   static at::Tensor factor_of(const at::Tensor& hessian) {
     const auto [lower, info] = at::linalg_cholesky_ex(hessian);
     if (info.item<int>() == 0) return lower;

@@ -4,11 +4,12 @@
 //   score = w^2 / U_jj^2 over all rows of a block of columns;  err = w_j / U_jj for pruned w_j;  w[j:] -= err U[j, j:]
 //
 // Columns of a convolution run over (kernel position, channel), so that an N:M group is N:M consecutive columns; the
-// paper's code flattens (channel, kernel position), where groups straddle positions.
+// paper's code flattens (channel, kernel position), where groups straddle positions. Blocks are chosen at once, before the pass.
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cholesky_inverse.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_cholesky_ex.h>
 #include <ATen/ops/linalg_cholesky.h>
 #include <ATen/ops/mm.h>
@@ -19,6 +20,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "solvers/block_elimination.h"
 #include "solvers/layer_problem.h"
 #include "solvers/n_of_m_steps.h"
 
@@ -54,7 +56,7 @@ class SparseGpt final : public Solver {
 
   std::string refuses(const Pattern& pattern) const override {
     const std::string name = pattern.describe();
-    return name == "unstructured" || parse_n_of_m(name) ? "" : "sparsegpt chooses single weights or N:M groups, not " + name;
+    return name == "unstructured" || parse_n_of_m(name) || parse_block(name) ? "" : "sparsegpt chooses single weights, N:M groups or blocks, not " + name;
   }
 
   LayerSolution solve(const LayerProblem& problem) const override {
@@ -65,22 +67,20 @@ class SparseGpt final : public Solver {
     const auto n_of_m = parse_n_of_m(problem.pattern->describe());
     const int64_t rows = problem.group_rows();
     at::Tensor weights = problem.weights.clone();
-    at::Tensor kept = at::ones(weights.sizes(), at::kBool);
+    const bool blocks = parse_block(problem.pattern->describe()).has_value();
+    at::Tensor kept = blocks ? problem.as_matrix(blocks_of(problem, order)) : at::ones(weights.sizes(), at::kBool);
     int64_t seen = 0;
     int64_t given = 0;
     for (int64_t group = 0; group < site.groups; ++group) {
-      const at::Tensor hessian = problem.hessian[group].index_select(0, order).index_select(1, order).contiguous();
-      const at::Tensor upper = upper_factor_of_inverse(hessian);
-      // The unpruned solution: the dense weights, unless the target is the dense network's.
-      const at::Tensor cross = problem.cross.narrow(0, group * rows, rows).index_select(1, order);
-      at::Tensor w = at::mm(at::mm(cross, upper.t()), upper).contiguous();
-      at::Tensor keep = at::ones({rows, site.columns}, at::kBool);
+      const at::Tensor upper = upper_factor(problem, group, order);
+      at::Tensor w = unpruned(problem, group, order, upper);
+      at::Tensor keep = kept.narrow(0, group * rows, rows).index_select(1, order).contiguous();
       int64_t stop = 0;
       for (int64_t start = 0; start < site.columns; start = stop) {
         stop = std::min(site.columns, start + block_);
         if (n_of_m) {
           while (stop < site.columns && stop % channels % n_of_m->m != 0) ++stop;  // no group is cut
-        } else {
+        } else if (!blocks) {
           seen += rows * (stop - start);
           const int64_t until = std::llround(static_cast<double>(problem.keep) * static_cast<double>(seen) / static_cast<double>(weights.numel()));
           choose(w, upper, start, stop, until - given, keep);
@@ -99,6 +99,27 @@ class SparseGpt final : public Solver {
   }
 
  private:
+  static at::Tensor upper_factor(const LayerProblem& problem, int64_t group, const at::Tensor& order) {
+    return upper_factor_of_inverse(problem.hessian[group].index_select(0, order).index_select(1, order).contiguous());
+  }
+
+  /// [rows of the group, columns] in that order: the dense weights, unless the target is the dense network's.
+  static at::Tensor unpruned(const LayerProblem& problem, int64_t group, const at::Tensor& order, const at::Tensor& upper) {
+    const at::Tensor cross = problem.cross.narrow(0, group * problem.group_rows(), problem.group_rows()).index_select(1, order);
+    return at::mm(at::mm(cross, upper.t()), upper).contiguous();
+  }
+
+  /// Blocks lie across the columns of a sweep: they are chosen before it, by their sums of the same scores.
+  static BitMask blocks_of(const LayerProblem& problem, const at::Tensor& order) {
+    at::Tensor scores = at::empty(problem.weights.sizes(), at::kDouble);
+    for (int64_t group = 0; group < problem.hessian.size(0); ++group) {
+      const at::Tensor upper = upper_factor(problem, group, order);
+      const at::Tensor scaled = unpruned(problem, group, order, upper) / upper.diagonal();
+      scores.narrow(0, group * problem.group_rows(), problem.group_rows()).index_copy_(1, order, scaled.square());
+    }
+    return problem.select(*problem.pattern, scores, problem.keep);
+  }
+
   /// Keeps the `count` highest of all rows and the block's columns; ties: lower row, then lower column.
   static void choose(const at::Tensor& w, const at::Tensor& upper, int64_t start, int64_t stop, int64_t count, at::Tensor& keep) {
     const at::Tensor scores = (w.narrow(1, start, stop - start) / upper.diagonal().narrow(0, start, stop - start)).square().contiguous();

@@ -1,14 +1,18 @@
 // The gold examples of the literature: Hessians and weights given, so that only the solver's mathematics is at work.
 #include "support/catch.h"
 
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
+#include <limits>
 
 #include "solvers/layer_problem.h"
 #include "solvers/n_of_m_steps.h"
@@ -17,29 +21,33 @@ using namespace sparsify;
 
 namespace {
 
-/// One output: minimise (w - w0) H (w - w0)^T.
+/// One output or several: minimise (w - w0) H (w - w0)^T.
 struct RowProblem {
   LinearSite site;
   std::unique_ptr<Pattern> pattern;
   LayerProblem problem;
 
-  RowProblem(const at::Tensor& hessian, const at::Tensor& weights, const std::string& pattern_text, int64_t keep) {
-    const int64_t columns = weights.numel();
-    site.tensor.shape = {1, columns};
+  RowProblem(const at::Tensor& hessian, const at::Tensor& weights, const std::string& pattern_text, int64_t keep)
+      : RowProblem(hessian, weights, Setting(pattern_text), keep) {}
+
+  RowProblem(const at::Tensor& hessian, const at::Tensor& weights, const Setting& pattern_setting, int64_t keep) {
+    const int64_t columns = hessian.size(0);
+    const int64_t rows = weights.numel() / columns;
+    site.tensor.shape = {rows, columns};
     site.tensor.output_axis = 0;
     site.tensor.input_axis = 1;
     site.tensor.initializer = "w";
-    site.rows = 1;
+    site.rows = rows;
     site.columns = columns;
-    pattern = make_pattern(Setting(pattern_text), "pattern");
+    pattern = make_pattern(pattern_setting, "pattern");
     problem.site = &site;
     problem.pattern = pattern.get();
     problem.keep = keep;
-    problem.mask = BitMask(columns);
-    problem.weights = weights.view({1, columns});
+    problem.mask = BitMask(weights.numel());
+    problem.weights = weights.view({rows, columns});
     problem.hessian = hessian.unsqueeze(0);
     problem.cross = at::mm(problem.weights, hessian);
-    problem.row_scale = at::ones({1}, at::kDouble);
+    problem.row_scale = at::ones({rows}, at::kDouble);
   }
 
   LayerSolution solve(const std::string& solver) const { return make_solver(Setting(solver), "solver")->solve(problem); }
@@ -125,6 +133,63 @@ TEST_CASE("ExactOBS in blocks is ExactOBS where the blocks of the Hessian do not
   const LayerSolution apart = make_solver(halves, "solver")->solve(four.problem);
   REQUIRE(apart.mask.kept() == 2);
   REQUIRE(four.loss(apart.weights) >= 21.0 / 16 - 1e-12);
+}
+
+TEST_CASE("OBS and SparseGPT remove blocks by the sum of what their rows lose", "[solvers][obs][sparsegpt]") {
+  const at::Tensor hessian = matrix({2, 1, 1, 1});  // H^-1 = [[1, -1], [-1, 2]] = U^T U with U = [[1, -1], [0, 1]]
+  const Setting two_rows = parse_yaml("{block: [2, 1]}", "test");
+  // Column 0 costs (1 + 9) / 1, column 1 (1 + 0) / 2: w -= H^-1[:, 1] w_1 / 2. Alone, the second row's 0 would be all that goes.
+  const RowProblem pair(hessian, row({1, 1, 3, 0}), two_rows, 1);
+  require_row(pair.solve("obs").weights, {1.5, 0, 3, 0});
+  require_row(pair.solve("sparsegpt").weights, {1, 0, 3, 0});  // no column is left to take over
+  // (0.01 + 0.04) / 1 against 5 / 1: column 0 goes, column 1 takes over: w -= w_0 U[0, :].
+  const RowProblem small(hessian, row({0.1, 1, 0.2, 2}), two_rows, 1);
+  require_row(small.solve("sparsegpt").weights, {0, 1.1, 0, 2.2});
+  require_row(small.solve("obs").weights, {0, 1.1, 0, 2.2});
+}
+
+TEST_CASE("OBS takes the block whose loss is least of all, at edges as well", "[solvers][obs]") {
+  at::manual_seed(3);
+  const at::Tensor inputs = at::randn({7, 30}, at::kDouble);
+  const at::Tensor hessian = at::mm(inputs, inputs.t());
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{2, 2}, {3, 1}, {1, 4}}) {
+    INFO(height << "x" << width);
+    const Setting setting = parse_yaml("{block: [" + std::to_string(height) + ", " + std::to_string(width) + "]}", "test");
+    RowProblem all(hessian, at::randn({5 * 7}, at::kDouble), setting, 0);
+    all.problem.row_scale = at::tensor(std::vector<double>{1, 2, 0.5, 1, 3}, at::kDouble);
+    const int64_t units = all.pattern->units(all.site.tensor);
+    all.problem.keep = units - 1;
+    const LayerSolution solution = all.solve("obs");
+    const auto loss = [&](const at::Tensor& weights) {
+      const at::Tensor difference = (weights - all.problem.weights) * all.problem.row_scale.unsqueeze(1);
+      return (at::mm(difference, hessian) * difference).sum().item<double>();
+    };
+    double best = std::numeric_limits<double>::infinity();
+    for (int64_t gone = 0; gone < units; ++gone) {  // every block alone
+      const int64_t across = (7 + width - 1) / width;
+      const int64_t top = gone / across * height;
+      const int64_t left = gone % across * width;
+      at::Tensor kept = at::ones({5, 7}, at::kBool);
+      kept.narrow(0, top, std::min(height, 5 - top)).narrow(1, left, std::min(width, 7 - left)).fill_(false);
+      best = std::min(best, loss(solve_on_support(all.problem.hessian, all.problem.cross, kept)));
+    }
+    CHECK(loss(solution.weights) == Approx(best));
+    CHECK(all.pattern->violation(all.site.tensor, solution.mask) == "");
+    for (const int64_t keep : {int64_t{1}, units / 2}) {  // exact counts, whatever the windows
+      all.problem.keep = keep;
+      for (const char* solver : {"obs", "sparsegpt", "{name: obs, block: 3}"}) {
+        INFO(solver << ", keep " << keep);
+        const LayerSolution other = make_solver(parse_yaml(solver, "test"), "solver")->solve(all.problem);
+        CHECK(all.pattern->violation(all.site.tensor, other.mask) == "");
+        std::vector<float> buffer;
+        const at::Tensor stays = all.problem.as_matrix(other.mask).to(at::kFloat).contiguous();
+        const ScoreView sums = all.pattern->unit_scores(all.site.tensor, std::span<const float>(stays.data_ptr<float>(), 35), buffer);
+        int64_t blocks = 0;
+        for (int64_t i = 0; i < sums.size(); ++i) blocks += sums[i] > 0 ? 1 : 0;
+        CHECK(blocks == keep);
+      }
+    }
+  }
 }
 
 TEST_CASE("Least squares keeps the given mask and solves the rest jointly", "[solvers][gold]") {
