@@ -311,7 +311,17 @@ class Finder {
       if (layer_nodes_.contains(from->second)) return false;  // a lookup
       from = producers_.find(from->second->inputs[0]);
     }
-    if (from == producers_.end() || !is_layer(*from->second)) return false;
+    if (from == producers_.end()) return false;
+    if (const std::string& op = from->second->node->op_type; op == "Add" || op == "Sub") {  // "wide and deep": a sum of such layers
+      bool any = false;
+      for (const std::string& input : from->second->inputs) {
+        if (constant_values_.contains(input)) continue;
+        if (!is_one_output(input)) return false;
+        any = true;
+      }
+      return any;
+    }
+    if (!is_layer(*from->second)) return false;
     for (const int id : layer_nodes_.at(from->second)) {
       const PrunableTensor& weight = found_.at(id);
       const bool vector = weight.shape.size() == 1;  // all of it is contracted

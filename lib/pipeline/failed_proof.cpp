@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/names.h"
+#include "base/plugin_call.h"
 
 namespace sparsify {
 namespace {
@@ -77,7 +78,8 @@ Problem problem_of_failure(const RunReport& report, const std::string& folder) {
   failed.insert(failed.end(), checks.begin(), checks.end());
   std::string fix = "prune less, choose other layers, or change the gate; the report there has the numbers";
   if (!checks.empty()) {
-    fix = fmt::format("this is a fault of {}, not of the model or the recipe: please report it, with report.json and recipe.yaml of that folder",
+    fix = has_user_plugins() && report.groups.empty() ? "mend the plugin if it made what failed (docs/plugins.md); otherwise report it, with report.json and recipe.yaml of that folder"
+                                                      : fmt::format("this is a fault of {}, not of the model or the recipe: please report it, with report.json and recipe.yaml of that folder",
                       report.groups.empty() ? "this program" : "the cut");
     if (!report.groups.empty()) fix += ". " + what_to_exclude(report);
   }

@@ -76,12 +76,12 @@ TrainRun::TrainRun(const TrainStage& stage, Decisions& decisions, const WeightMa
       start_(start),
       settings_(read_train_settings(stage.recipe.train)),
       schedule_(schedule_for_training(stage.recipe)),
-      data_("train", with_stated_classes(stage.recipe, settings_, stage.file), stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)),
+      data_("train", with_stated_classes(stage.recipe, settings_, stage.file, "train"), stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed)),
       processes_(process_group()) {
   if (processes_ != nullptr) settings_.processes = processes_->size();
   validation_name_ = !settings_.validation.empty() ? settings_.validation : stage.recipe.data.contains("validation") ? "validation" : "";
   if (!validation_name_.empty()) {
-    validation_.emplace(validation_name_, stage.recipe.data, stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
+    validation_.emplace(validation_name_, with_stated_classes(stage.recipe, settings_, stage.file, validation_name_), stage.file.model().graph.inputs, static_cast<uint64_t>(stage.recipe.seed));
     metric_ = stage.recipe.metric == "auto" ? metric_for(*validation_) : stage.recipe.metric;
     higher_is_better_ = Registry<Metric>::instance().make(metric_, Options())->higher_is_better();
   }

@@ -65,7 +65,7 @@ std::string untrained_note(const ModelFile& file, const TrainSettings& settings)
     if (found == by_reason.end()) found = by_reason.insert(found, {reason, {}});
     found->second.push_back(fmt::format("\"{}\" {}", tensor.initializer, to_text(tensor.shape)));
   }
-  if (by_reason.empty()) return "";
+  if (by_reason.empty() && numbers == 0) return "";
   std::vector<std::string> parts;
   for (auto& [reason, names] : by_reason) {
     const size_t more = names.size() > kNamed ? names.size() - kNamed : 0;

@@ -26,6 +26,8 @@ class Finder {
       }
     }
     outputs_.insert(graph.outputs.begin(), graph.outputs.end());
+    const bool quantised = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const FlatNode& node) { return node.node->op_type == "DequantizeLinear"; });
+    if (quantised) weights_ = find_tensors(file);
   }
 
   std::vector<Block> run(std::vector<RefusedSum>* refused) const {
@@ -61,7 +63,8 @@ class Finder {
   /// Whether a value is spread to the shape of the sum. Sizes that are not known count as equal: the proof looks at them.
   bool is_broadcast(const std::string& shortcut, const std::string& output) const {
     const Shape from = structure_.shape(shortcut), to = structure_.shape(output);
-    if (from.empty() || to.empty()) return false;
+    if (to.empty()) return false;  // as a rank that is not known
+    if (from.empty()) return true;  // a single number, most likely
     if (from.size() != to.size()) return true;
     for (size_t axis = 0; axis < from.size(); ++axis) {
       if (from[axis] >= 0 && to[axis] >= 0 ? from[axis] != to[axis] : from[axis] == 1) return true;
@@ -206,8 +209,7 @@ class Finder {
     const HostTensor stored = file_.tensor_data(point->second);
     const auto bytes = stored.bytes();
     if (std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; })) return true;
-    const std::vector<PrunableTensor> known = find_tensors(file_);
-    return std::any_of(known.begin(), known.end(), [&](const PrunableTensor& one) {
+    return std::any_of(weights_.begin(), weights_.end(), [&](const PrunableTensor& one) {
       if (one.id != tensor->second || one.zero_point_id != point->second) return false;
       return stored.count() == (one.scale_axis < 0 ? 1 : one.shape[static_cast<size_t>(one.scale_axis)]);
     });
@@ -225,6 +227,7 @@ class Finder {
   }
 
   const ModelFile& file_;
+  std::vector<PrunableTensor> weights_;  ///< of a quantised graph
   const Structure& structure_;
   const FlatGraph& graph_;
   std::map<const Node*, int> main_;

@@ -102,7 +102,7 @@ TrainSettings read_from(const Options& options) {
   if (read.steps && options.has("epochs")) {
     throw ConfigError{{.what = "epochs and steps both say how long the training is",
                        .where = options.where("steps"),
-                       .fix = "give one of the two"}};
+                       .fix = "give one of the two (where both stood, steps counted)"}};
   }
   if (const auto size = options.optional_integer("batch_size", {.min = 1, .max = 1 << 24}, "by default that of data.train")) read.batch_size = *size;
   read.accumulate = options.integer("accumulate", 1, {.min = 1, .max = 1 << 20}, "batches an optimizer step");

@@ -7,7 +7,7 @@ Last, what `sparsify` does with it when training images (no labels) are named: c
 
 Same weights, same test images, same count of MACs (convolutions and the last layer, on the shapes of what is left). Torch-Pruning gets
 the channels inside the blocks only, because it cuts option-A shortcuts wrongly; `sparsify` is shown with those and with all channels,
-and with group norms divided by a group's largest (`normalise: max`, as Torch-Pruning's group norm) instead of its mean.
+and with group norms divided by a group's mean (`normalise: mean`) instead of its largest, as Torch-Pruning's group norm is.
 Prints one row of a table each. Needs torch, onnx and torch-pruning, as tests/benchmarks/setup_peers installs them."""
 import argparse
 import copy
@@ -111,9 +111,9 @@ def main():
     print("| what | MACs | params | top-1 | s |\n|---|---|---|---|---|")
     print(f"| dense | {whole / 1e6:.1f} M | {sum(p.numel() for p in dense.parameters()):,} | {top1(dense, images, labels):.2f} | |", flush=True)
     inner = ["--set", "prune.0.select.include=[/layer*conv1*]"]
-    channel, by_largest = ["--pattern", "channel"], ["--pattern", "{channel: {normalise: max}}"]
-    ours = {"sparsify magnitude, inside blocks": [*channel, *inner], "sparsify magnitude / largest, inside blocks": [*by_largest, *inner],
-            "sparsify magnitude, all channels": channel, "sparsify magnitude / largest, all channels": by_largest,
+    channel, by_mean = ["--pattern", "channel"], ["--pattern", "{channel: {normalise: mean}}"]
+    ours = {"sparsify magnitude, inside blocks": [*channel, *inner], "sparsify magnitude / mean, inside blocks": [*by_mean, *inner],
+            "sparsify magnitude, all channels": channel, "sparsify magnitude / mean, all channels": by_mean,
             "sparsify reconstruction, repaired, inside blocks": ["--config", RECIPE, "--set", f"data.calibration.path={pathlib.Path(arguments.cifar).resolve()}"]}
     with tempfile.TemporaryDirectory() as folder:
         for share in arguments.macs:

@@ -187,6 +187,17 @@ TEST_CASE("a single number that is added is a bias only behind a layer with one 
   CHECK(named(tensors, "one").kind == "other");  // the layer has three outputs
 }
 
+TEST_CASE("what is added to a sum of layers with one output is their bias", "[mask][prunable]") {
+  const TextModel text(
+      "<ir_version: 8, opset_import: [\"\": 17]> graph (float[N,3] x, float[N,1] g) => (float[N,1] y, float[N,1] z)"
+      "<float[3,1] wide = {1, 2, 3}, float[3,1] deep = {4, 5, 6}, float[1] bias = {1}, float[1] other = {1}>"
+      "{ a = MatMul (x, wide) b = MatMul (x, deep) s = Add (a, b) y = Add (s, bias) c = Add (a, g) z = Add (c, other) }");
+  const ModelFile file = text.load();
+  const std::vector<PrunableTensor> tensors = find_tensors(file);
+  CHECK(named(tensors, "bias").kind == "bias");
+  CHECK(named(tensors, "other").kind == "other");  // g is no layer
+}
+
 TEST_CASE("scale and shift of a normalisation in small operators are its norm, other factors stay constants", "[mask][prunable]") {
   const TextModel text(
       "<ir_version: 8, opset_import: [\"\": 17]> graph (float[N,4] x, float[N,4,3,3] i) => (float[N,4] y, float[N,4] z, float[N,4] u, float[N,4,3,3] v, float[N,4] w, float[N,4,3,3] k)"

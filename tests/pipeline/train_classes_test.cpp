@@ -12,7 +12,7 @@ TEST_CASE("the training set takes its classes from the output that is learned", 
   const ModelFile file = text.load();
   const auto classes = [&](const std::string& train, const std::string& data = "{format: csv, path: a.csv}") {
     const Recipe recipe = read_recipe(parse_yaml("{data: {train: " + data + "}, train: " + train + "}", "r.yaml"), "");
-    const auto sets = with_stated_classes(recipe, read_train_settings(recipe.train), file);
+    const auto sets = with_stated_classes(recipe, read_train_settings(recipe.train), file, "train");
     const Setting* found = sets.at("train").find("classes");
     return found == nullptr ? 0 : found->integer();
   };
@@ -25,4 +25,9 @@ TEST_CASE("the training set takes its classes from the output that is learned", 
   CHECK(classes("{loss: mse}") == 0);
   CHECK(classes("{loss: distill}") == 0);
   CHECK(classes("{epochs: 1}", "{format: csv, path: a.csv, classes: 2}") == 2);
+  // Likewise a set that validates, and that one alone.
+  const Recipe held = read_recipe(parse_yaml("{data: {train: {format: csv, path: a.csv}, validation: {format: csv, path: b.csv}}, train: {epochs: 1}}", "r.yaml"), "");
+  const auto sets = with_stated_classes(held, read_train_settings(held.train), file, "validation");
+  CHECK(sets.at("validation").find("classes")->integer() == 3);
+  CHECK(sets.at("train").find("classes") == nullptr);
 }
