@@ -116,6 +116,17 @@ const std::string kResidual =
     tensor("c", {8, 4}, .6) +
     "> { short = MatMul (x, s) one = MatMul (x, a) r = Relu (one) two = MatMul (r, b) sum = Add (two, short) q = Relu (sum) y = MatMul (q, c) }";
 
+/// Blocks at an edge have fewer weights: what is kept is counted in units.
+int64_t units_kept(const Pattern& pattern, const PrunableTensor& layer, const BitMask& mask) {
+  std::vector<float> kept(static_cast<size_t>(mask.size()));
+  for (int64_t i = 0; i < mask.size(); ++i) kept[static_cast<size_t>(i)] = mask[i] ? 1.0F : 0.0F;
+  std::vector<float> buffer;
+  const ScoreView units = pattern.unit_scores(layer, std::span<const float>(kept), buffer);
+  int64_t count = 0;
+  for (int64_t unit = 0; unit < units.size(); ++unit) count += units[unit] > 0 ? 1 : 0;
+  return count;
+}
+
 }  // namespace
 
 TEST_CASE("Every layer is seen as the linear map that it computes", "[solvers][engine]") {
@@ -185,7 +196,7 @@ TEST_CASE("Every solver with every pattern on every kind of layer is exact, or r
         const LayerTask task = layer.layer("w", 0.4, solver, pattern_text);
         const Correction done = layer.correct({task});
         CHECK(done.layers[0].note.empty());
-        CHECK(done.layers[0].mask.kept() == task.mask.kept());
+        CHECK(units_kept(*pattern, task.tensor, done.layers[0].mask) == units_kept(*pattern, task.tensor, task.mask));
         CHECK(make_pattern(task.pattern, "pattern")->violation(task.tensor, done.layers[0].mask).empty());
         const HostTensor& values = done.tensors.at(task.tensor.id);
         for (int64_t i = 0; i < values.count(); ++i) {
