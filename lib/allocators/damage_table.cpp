@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "config/setting.h"
+#include "tensor/block_size.h"
 
 namespace sparsify {
 namespace {
@@ -38,9 +39,8 @@ const Setting::List& list_of(const Setting& map, const char* key, const std::str
 
 /// `block 4x1` as --patterns takes it: {block: [4, 1]}.
 std::string as_option(const std::string& pattern) {
-  const size_t by = pattern.find('x');
-  if (!pattern.starts_with("block ") || by == std::string::npos) return pattern;
-  return fmt::format("{{block: [{}, {}]}}", pattern.substr(6, by - 6), pattern.substr(by + 1));
+  const auto block = parse_block(pattern);
+  return block ? fmt::format("{{block: [{}, {}]}}", block->rows, block->columns) : pattern;
 }
 
 /// Which key of a point is the cost, and how it is turned into one.

@@ -92,18 +92,20 @@ void remove_(Part& part, const std::vector<int64_t>& columns) {
   part.inverse.index_fill_(1, index, 0);
 }
 
+at::Tensor inverse_of(const at::Tensor& hessian) {
+  const auto [lower, info] = at::linalg_cholesky_ex(hessian);
+  if (info.item<int>() == 0) return at::cholesky_inverse(lower).contiguous();
+  throw ResourceError{{.what = "the inputs of a layer do not determine its weights (singular Hessian)",
+                       .where = "the criterion reconstruction",
+                       .fix = "use more calibration samples"}};
+}
+
 std::vector<Part> parts_of(const ReaderProblem& problem, int64_t units) {
   std::vector<Part> parts;
-  const int64_t groups = problem.hessian.size(0);
+  const int64_t groups = problem.unit_of.size(0);
   const int64_t rows = problem.weights.size(0) / groups;
   for (int64_t g = 0; g < groups; ++g) {
-    const auto [lower, info] = at::linalg_cholesky_ex(problem.hessian[g]);
-    if (info.item<int>() != 0) {
-      throw ResourceError{{.what = "the inputs of a layer do not determine its weights (singular Hessian)",
-                           .where = "the criterion reconstruction",
-                           .fix = "use more calibration samples"}};
-    }
-    Part part{.inverse = at::cholesky_inverse(lower).contiguous(),
+    Part part{.inverse = problem.inverse.defined() ? problem.inverse[g].clone(at::MemoryFormat::Contiguous) : inverse_of(problem.hessian[g]),
               .weights = problem.weights.narrow(0, g * rows, rows).clone(),
               .weight = problem.row_weight.narrow(0, g * rows, rows).contiguous(),
               .columns = std::vector<std::vector<int64_t>>(static_cast<size_t>(units))};

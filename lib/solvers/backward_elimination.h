@@ -14,6 +14,7 @@ struct ReaderProblem {
   at::Tensor weights{};     ///< [O, columns]
   at::Tensor row_weight{};  ///< [O]: what a squared error of one output counts
   at::Tensor unit_of{};     ///< [groups, columns] int64: the unit that a column belongs to; -1: none
+  at::Tensor inverse{};     ///< of the Hessian, where it is known already: then `hessian` is not looked at
 };
 
 /// The order of one group. The problems' tensors are used up.

@@ -3,14 +3,16 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cholesky_inverse.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <functional>
+#include <map>
 #include <queue>
 #include <tuple>
+#include <utility>
 
 #include "base/interrupt.h"
 #include "solvers/backward_elimination.h"
@@ -28,31 +30,25 @@ struct Strip {
 };
 
 /// The strip's rows as one problem for every group of the convolution that they belong to.
-std::vector<ReaderProblem> problems_of(const LayerProblem& problem, const at::Tensor& start, const Strip& strip, int64_t width) {
+///   inverses  by group and first column of the window: [1, columns, columns]
+std::vector<ReaderProblem> problems_of(const LayerProblem& problem, const at::Tensor& start, const Strip& strip, int64_t width,
+                                       const std::map<std::pair<int64_t, int64_t>, at::Tensor>& inverses) {
   const at::Tensor unit_of = at::arange(strip.columns, at::kLong).div(width, "floor").unsqueeze(0);
   const int64_t group_rows = problem.group_rows();
   std::vector<ReaderProblem> problems;
   for (int64_t row = strip.top; row < strip.top + strip.rows;) {
     const int64_t group = row / group_rows;
     const int64_t count = std::min((group + 1) * group_rows, strip.top + strip.rows) - row;
-    problems.push_back({.hessian = problem.hessian[group].narrow(0, strip.left, strip.columns).narrow(1, strip.left, strip.columns).unsqueeze(0).contiguous(),
-                        .weights = start.narrow(0, row, count).narrow(1, strip.left, strip.columns).contiguous(),
+    problems.push_back({.weights = start.narrow(0, row, count).narrow(1, strip.left, strip.columns).contiguous(),
                         .row_weight = problem.row_scale.narrow(0, row, count).square(),
-                        .unit_of = unit_of});
+                        .unit_of = unit_of,
+                        .inverse = inverses.at({group, strip.left})});
     row += count;
   }
   return problems;
 }
 
 }  // namespace
-
-std::optional<BlockSize> parse_block(const std::string& description) {
-  long long rows = 0;
-  long long columns = 0;
-  int used = 0;
-  if (std::sscanf(description.c_str(), "block %lldx%lld%n", &rows, &columns, &used) != 2 || used != static_cast<int>(description.size())) return std::nullopt;
-  return BlockSize{rows, columns};
-}
 
 at::Tensor block_ranks(const LayerProblem& problem, const at::Tensor& start, const BlockSize& size, int64_t window) {
   const int64_t rows = start.size(0);
@@ -64,16 +60,24 @@ at::Tensor block_ranks(const LayerProblem& problem, const at::Tensor& start, con
       strips.push_back({.top = top, .rows = std::min(size.rows, rows - top), .left = left, .columns = std::min(whole, columns - left)});
     }
   }
-  check_interrupt();
+  // All rows of a group begin with the same inverse.
+  std::map<std::pair<int64_t, int64_t>, at::Tensor> inverses;
+  for (int64_t group = 0; group < problem.hessian.size(0); ++group) {
+    for (int64_t left = 0; left < columns; left += whole) {
+      const int64_t count = std::min(whole, columns - left);
+      inverses[{group, left}] = at::cholesky_inverse(cholesky_factor(problem.hessian[group].narrow(0, left, count).narrow(1, left, count))).unsqueeze(0);
+    }
+  }
   at::parallel_for(0, static_cast<int64_t>(strips.size()), 1, [&](int64_t begin, int64_t end) {
     const c10::InferenceMode inference;  // of the thread
     for (int64_t i = begin; i < end; ++i) {
+      check_interrupt();
       Strip& strip = strips[static_cast<size_t>(i)];
       EliminationGroup group{.units = (strip.columns + size.columns - 1) / size.columns};
       group.frozen.assign(static_cast<size_t>(group.units), false);
       group.gone = group.frozen;
       group.worth.assign(static_cast<size_t>(group.units), 1);
-      std::vector<ReaderProblem> problems = problems_of(problem, start, strip, size.columns);
+      std::vector<ReaderProblem> problems = problems_of(problem, start, strip, size.columns, inverses);
       strip.order = eliminate_backward(group, problems);
     }
   });

@@ -1,19 +1,9 @@
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "solvers/layer_problem.h"
+#include "tensor/block_size.h"
 
 namespace sparsify {
-
-struct BlockSize {
-  int64_t rows = 0;
-  int64_t columns = 0;
-};
-
-/// `block 4x1`, as Pattern::describe() says it; nullopt for other patterns.
-std::optional<BlockSize> parse_block(const std::string& description);
 
 /// In which order blocks of a layer go when always the one is removed that costs least, and the weights of its rows that are left
 /// make up for it (Optimal Brain Surgeon with blocks in place of weights: solvers/backward_elimination.h). Rows of a block lose the

@@ -4,7 +4,9 @@
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/linalg_cholesky_ex.h>
 
+#include "base/error.h"
 #include "config/option_check.h"
 #include "patterns/checked_mask.h"
 
@@ -50,6 +52,14 @@ at::Tensor LayerProblem::as_matrix(const BitMask& stored) const {
 BitMask LayerProblem::as_mask(const at::Tensor& matrix) const {
   const at::Tensor bytes = from_matrix(*site, matrix.to(at::kByte));
   return BitMask::from_bytes({bytes.data_ptr<uint8_t>(), static_cast<size_t>(bytes.numel())});
+}
+
+at::Tensor cholesky_factor(const at::Tensor& hessian) {
+  const auto [lower, info] = at::linalg_cholesky_ex(hessian);
+  if (info.item<int>() == 0) return lower;
+  throw ResourceError{{.what = "the inputs of the layer do not determine its weights (singular Hessian)",
+                       .where = "solver",
+                       .fix = "use more calibration samples, or a larger damping"}};
 }
 
 double quadratic_objective(const LayerProblem& problem, const at::Tensor& weights) {

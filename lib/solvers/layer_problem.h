@@ -43,6 +43,9 @@ struct LayerSolution {
   at::Tensor weights{};  ///< [O, columns] float64
 };
 
+/// Lower triangle L with L L^T = hessian. throws ResourceError when that is not positive definite
+at::Tensor cholesky_factor(const at::Tensor& hessian);
+
 /// Minimises every row on its support: W[r, S] = H_SS^-1 B[r, S], zero elsewhere.
 ///
 ///   hessian  [groups, columns, columns], positive definite

@@ -14,14 +14,12 @@
 #include <ATen/ops/cholesky_inverse.h>
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_cholesky_ex.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
 #include <limits>
 #include <queue>
 
-#include "base/error.h"
 #include "base/interrupt.h"
 #include "solvers/block_elimination.h"
 #include "solvers/layer_problem.h"
@@ -142,7 +140,7 @@ class Obs final : public Solver {
         check_interrupt();
         const int64_t first = block * width;
         const int64_t count = std::min(width, columns - first);
-        const at::Tensor inverse = at::cholesky_inverse(factor_of(problem.hessian[group].narrow(0, first, count).narrow(1, first, count))).contiguous();
+        const at::Tensor inverse = at::cholesky_inverse(cholesky_factor(problem.hessian[group].narrow(0, first, count).narrow(1, first, count))).contiguous();
         const double* matrix = inverse.data_ptr<double>();
         const Quota own = part_of(quota, first, count);
         int64_t removals = n_of_m ? 0 : count;
@@ -175,15 +173,7 @@ class Obs final : public Solver {
   /// [rows of the group, columns]: the dense weights, unless the target is the dense network's.
   static at::Tensor unpruned(const LayerProblem& problem, int64_t group) {
     const at::Tensor cross = problem.cross.narrow(0, group * problem.group_rows(), problem.group_rows());
-    return at::cholesky_solve(cross.t(), factor_of(problem.hessian[group])).t().contiguous();
-  }
-
-  static at::Tensor factor_of(const at::Tensor& hessian) {
-    const auto [lower, info] = at::linalg_cholesky_ex(hessian);
-    if (info.item<int>() == 0) return lower;
-    throw ResourceError{{.what = "the inputs of the layer do not determine its weights (singular Hessian)",
-                         .where = "solver",
-                         .fix = "use more calibration samples, or a larger damping"}};
+    return at::cholesky_solve(cross.t(), cholesky_factor(problem.hessian[group])).t().contiguous();
   }
 
   /// Columns of a block that cuts no group of M channels.

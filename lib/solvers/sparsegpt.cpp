@@ -10,7 +10,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cholesky_inverse.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_cholesky_ex.h>
 #include <ATen/ops/linalg_cholesky.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
@@ -19,7 +18,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/error.h"
 #include "solvers/block_elimination.h"
 #include "solvers/layer_problem.h"
 #include "solvers/n_of_m_steps.h"
@@ -34,16 +32,6 @@ at::Tensor column_order(const LinearSite& site) {
     for (size_t axis = 2; axis < site.tensor.shape.size(); ++axis) positions *= site.tensor.shape[axis];
   }
   return at::arange(site.columns, at::kLong).view({-1, positions}).t().reshape({-1});
-}
-
-at::Tensor upper_factor_of_inverse(const at::Tensor& hessian) {
-  const auto [lower, info] = at::linalg_cholesky_ex(hessian);
-  if (info.item<int>() != 0) {
-    throw ResourceError{{.what = "the inputs of the layer do not determine its weights (singular Hessian)",
-                         .where = "solver",
-                         .fix = "use more calibration samples, or a larger damping"}};
-  }
-  return at::linalg_cholesky(at::cholesky_inverse(lower), /*upper=*/true).contiguous();
 }
 
 class SparseGpt final : public Solver {
@@ -100,7 +88,8 @@ class SparseGpt final : public Solver {
 
  private:
   static at::Tensor upper_factor(const LayerProblem& problem, int64_t group, const at::Tensor& order) {
-    return upper_factor_of_inverse(problem.hessian[group].index_select(0, order).index_select(1, order).contiguous());
+    const at::Tensor hessian = problem.hessian[group].index_select(0, order).index_select(1, order).contiguous();
+    return at::linalg_cholesky(at::cholesky_inverse(cholesky_factor(hessian)), /*upper=*/true).contiguous();
   }
 
   /// [rows of the group, columns] in that order: the dense weights, unless the target is the dense network's.
