@@ -44,4 +44,12 @@ std::vector<int64_t> least_damage(const DamageProblem& problem);
 std::vector<DamageCurve> read_damage_curves(const std::string& path, const std::string& measure, const std::string& pattern,
                                             const std::vector<std::pair<std::string, int64_t>>& layers);
 
+/// What such a file was measured on; "" for what it does not say.
+struct DamageOrigin {
+  std::string sha256;     ///< of the model file
+  std::string criterion;
+};
+/// throws ConfigError for a file that is no such table
+DamageOrigin read_damage_origin(const std::string& path);
+
 }  // namespace sparsify

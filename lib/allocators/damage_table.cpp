@@ -81,15 +81,26 @@ class Cost {
   bool falls_ = false;
 };
 
-}  // namespace
-
-std::vector<DamageCurve> read_damage_curves(const std::string& path, const std::string& measure, const std::string& pattern,
-                                            const std::vector<std::pair<std::string, int64_t>>& layers) {
-  const Setting table = read_yaml_file(path);
+Setting read_table(const std::string& path) {
+  Setting table = read_yaml_file(path);
   if (text_of(table, "kind") != "sensitivity") refuse(path, "the file is no sensitivity table");
   if (const auto schema = number_of(table, "schema_version"); !schema || *schema != 1) {
     refuse(path, fmt::format("the sensitivity table has schema_version {}, this program reads 1", schema ? fmt::format("{}", *schema) : "none"));
   }
+  return table;
+}
+
+}  // namespace
+
+DamageOrigin read_damage_origin(const std::string& path) {
+  const Setting table = read_table(path);
+  const Setting* model = table.find("model");
+  return {.sha256 = model == nullptr ? "" : text_of(*model, "sha256"), .criterion = text_of(table, "criterion")};
+}
+
+std::vector<DamageCurve> read_damage_curves(const std::string& path, const std::string& measure, const std::string& pattern,
+                                            const std::vector<std::pair<std::string, int64_t>>& layers) {
+  const Setting table = read_table(path);
   const Cost cost(table, measure, path);
   std::map<std::string, const Setting*> by_name;
   std::set<std::string> patterns;

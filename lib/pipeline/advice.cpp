@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "mask/normalised.h"
+
 namespace sparsify {
 
 std::vector<std::string> speed_notes(const Decisions& decisions, double sparsity) {
@@ -45,7 +47,7 @@ std::string unfold_note(const Recipe& recipe, const ModelFile& file) {
     ++convolutions;
     biased += node.inputs.size() > 2 && !node.inputs[2].empty() ? 1 : 0;
   }
-  if (biased < 3 || 2 * biased < convolutions) return "";
+  if (biased < 3 || 2 * biased < convolutions || !find_normalised_values(file, flatten(file.model())).empty()) return "";
   return fmt::format("{} convolutions have biases and the graph has no normalisation: if BatchNormalization was folded into them when it was exported, "
                      "train: {{unfold: true}} trains with it (ResNet-20: docs/results.md); a network that never had any is better off without.", biased);
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "allocators/checked_allocator.h"
+#include "allocators/damage_curve.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "config/precision.h"
@@ -126,18 +127,17 @@ Budget allocate(const ModelFile& file, const Recipe& recipe, const PruneRule& ru
 std::vector<std::string> table_warnings(const ModelFile& given, const Recipe& recipe) {
   std::vector<std::string> warnings;
   for (const PruneRule& rule : recipe.prune) {
-    const Setting* path = rule.allocation.is_map() ? rule.allocation.find("table") : nullptr;
-    if (path == nullptr || !path->is_text()) continue;
-    const Setting table = read_yaml_file(path->text());
-    const Setting* model = table.find("model");
-    const Setting* digest = model != nullptr && model->is_map() ? model->find("sha256") : nullptr;
-    if (digest != nullptr && digest->is_text() && digest->text() != given.sha256()) {
-      warnings.push_back(fmt::format("\"{}\" was measured on another model file: what its layers can lose is that model's", path->text()));
+    if (rule.allocation.is_null()) continue;
+    const NamedOptions allocation = split_name(rule.allocation, "allocation");
+    const Setting path = allocation.name == "sensitivity" ? allocation.options.value("table", "") : Setting();
+    if (!path.is_text()) continue;
+    const DamageOrigin origin = read_damage_origin(path.text());
+    if (!origin.sha256.empty() && origin.sha256 != given.sha256()) {
+      warnings.push_back(fmt::format("\"{}\" was measured on another model file: what its layers can lose is that model's", path.text()));
     }
     const std::string own = split_name(rule.criterion, "criterion").name;
-    const Setting* criterion = table.find("criterion");
-    if (criterion != nullptr && criterion->is_text() && criterion->text() != own) {
-      warnings.push_back(fmt::format("\"{}\" was measured with the criterion {}, and the rule's is {}: other weights go", path->text(), criterion->text(), own));
+    if (!origin.criterion.empty() && origin.criterion != own) {
+      warnings.push_back(fmt::format("\"{}\" was measured with the criterion {}, and the rule's is {}: other weights go", path.text(), origin.criterion, own));
     }
   }
   return warnings;

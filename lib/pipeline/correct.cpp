@@ -22,7 +22,15 @@ namespace {
 
 bool has_solver(const Decision& decision) { return split_name(decision.solver, "solver").name != "none"; }
 
+void refuse_repair_of_cuts(const Recipe& recipe) {
+  if (recipe.repair != "least_squares") return;
+  throw ConfigError{{.what = "repair: least_squares is for what a cut leaves, and this run writes zeros",
+                     .where = "repair",
+                     .fix = "name a solver (`--solver gradual`), or use repair: auto, none, statistics"}};
+}
+
 bool wants_repair(const Recipe& recipe, const Decisions& decisions) {
+  refuse_repair_of_cuts(recipe);  // a plan comes here without require_correctable()
   if (recipe.repair != "auto") return recipe.repair == "statistics";
   return (recipe.data.contains("calibration") || recipe.data.contains("train")) && recipe.train.is_null() &&
          std::none_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
@@ -69,11 +77,7 @@ void require_correctable(const Recipe& recipe) {
     if (wants_cut_repair(recipe)) require_calibration(recipe, "repair after a cut", kCorrectionSamples);
     return;
   }
-  if (recipe.repair == "least_squares") {
-    throw ConfigError{{.what = "repair: least_squares is for what a cut leaves, and this run writes zeros",
-                       .where = "repair",
-                       .fix = "name a solver (`--solver gradual`), or use repair: auto, none, statistics"}};
-  }
+  refuse_repair_of_cuts(recipe);
   if (solves || recipe.repair == "statistics") require_calibration(recipe, recipe.repair == "statistics" ? "statistics repair" : "a solver", kCorrectionSamples);
 }
 

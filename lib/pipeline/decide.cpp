@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/plugin_call.h"
+#include "config/plugin_name.h"
 #include "config/solver_name.h"
 #include "criteria/checked_scores.h"
 #include "patterns/checked_mask.h"
@@ -18,6 +19,7 @@
 #include "pipeline/channel_scores.h"
 #include "pipeline/evidence_stage.h"
 #include "pipeline/stored_weights.h"
+#include "schedules/schedule.h"
 #include "solvers/solver.h"
 
 namespace sparsify {
@@ -39,8 +41,7 @@ std::unique_ptr<Interface> make_plugin(const Setting& setting, const std::string
                        .where = fmt::format("{} ({})", setting.mark().text(), path),
                        .fix = suggest(named.name, Registry<Interface>::instance().names())}};
   }
-  const PluginName name{.family = Interface::kFamily, .name = named.name, .where = fmt::format("{} ({})", setting.mark().text(), path)};
-  auto plugin = call_plugin(name, [&] { return Registry<Interface>::instance().make(named.name, named.options); });
+  auto plugin = call_plugin(plugin_name<Interface>(setting, path), [&] { return Registry<Interface>::instance().make(named.name, named.options); });
   named.options.reject_unread();
   return plugin;
 }
@@ -131,8 +132,7 @@ RulePlugins plugins_of(const PruneRule& rule, size_t index, const Recipe& recipe
   if (rule.sparsity.is_number()) {
     plugins.sparsity = rule.sparsity.number();
     if (!(*plugins.sparsity >= 0 && *plugins.sparsity < 1)) {  // a recipe's is checked; in training the schedule says it
-      refuse_result({.family = "schedule", .name = split_name(recipe.schedule, "schedule").name, .where = fmt::format("{} (schedule)", recipe.schedule.mark().text())},
-                    fmt::format("gives the sparsity {}, which is not in [0, 1)", *plugins.sparsity));
+      refuse_result(plugin_name<Schedule>(recipe.schedule, "schedule"), fmt::format("gives the sparsity {}, which is not in [0, 1)", *plugins.sparsity));
     }
   } else if (plugins.criterion->rounds() > 1) {
     refuse(rule.sparsity.mark(), path + ".sparsity", "a criterion of several rounds needs to know the sparsity that it goes to",
@@ -246,8 +246,7 @@ class Decider {
   }
 
   PluginName name_of_criterion(const RuleTask& task) const {
-    const Setting& given = recipe_.prune[task.index].criterion;
-    return {.family = Criterion::kFamily, .name = split_name(given, "").name, .where = fmt::format("{} (prune.{}.criterion)", given.mark().text(), task.index)};
+    return plugin_name<Criterion>(recipe_.prune[task.index].criterion, fmt::format("prune.{}.criterion", task.index));
   }
 
   PluginName name_of_pattern(const RuleTask& task) const {

@@ -141,8 +141,9 @@ class Run {
     }
     if (!fresh.note.empty()) report_.notes.push_back(fresh.note);
     const std::string proven_on = decisions.cut && !request_.dry_run ? proof_set(recipe_) : "";
-    std::optional<DataSource> proof_data;  // opened before hours of training, as the evaluation data is
-    if (!proven_on.empty() && !data) proof_data.emplace(proven_on, recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed));
+    const auto open_proof_data = [&] { return DataSource(proven_on, recipe_.data, given.model().graph.inputs, static_cast<uint64_t>(recipe_.seed)); };
+    std::optional<DataSource> proof_data;  // in memory only while it proves; what does not open is said before the work
+    if (!proven_on.empty() && !data) open_proof_data();
     const bool scores = !request_.hold_zeros && request_.plan.empty() && scores_by_gradients(recipe_);
     if (!request_.dry_run && (trains_ || scores)) report_.gradient_cuts = gradient_cuts_of(file);
     if (!request_.dry_run && trains_) {
@@ -195,6 +196,7 @@ class Run {
     const auto writer = decisions.cut ? std::move(cut.writer) : file.write(recipe_.output, {.overwrite = overwrite_});
     const ModelFile written = writer->reopen();
     watch_.stage("verify");
+    if (!proven_on.empty() && !data) proof_data.emplace(open_proof_data());
     if (decisions.cut) {
       report_.verification = verify_cut(*cut.masked, written, *decisions.cut,
                                         {.inputs = request_.input_shapes,

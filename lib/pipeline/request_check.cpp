@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "config/plugin_name.h"
 #include "config/solver_name.h"
 #include "pipeline/correct.h"
 #include "pipeline/cut_plan.h"
@@ -77,8 +78,7 @@ void require_metric(const Recipe& recipe) {
 
 /// Before hours of training: a schedule that ends elsewhere, or gives what is no sparsity.
 void require_sound_schedule(const Recipe& recipe) {
-  const PluginName name{.family = Schedule::kFamily, .name = split_name(recipe.schedule, "schedule").name,
-                        .where = fmt::format("{} (schedule)", recipe.schedule.mark().text())};
+  const PluginName name = plugin_name<Schedule>(recipe.schedule, "schedule");
   const std::unique_ptr<Schedule> schedule = call_plugin(name, [&] { return schedule_for_training(recipe); });
   for (const PruneRule& rule : recipe.prune) require_sound(*schedule, name, rule.sparsity.is_number() ? rule.sparsity.number() : 0.5);
 }

@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "config/plugin_name.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/version.h"
@@ -316,8 +317,7 @@ class Run {
       const HostTensor weights = weights_of(file, tensor);
       const size_t rule = tensors_[i].rule;
       const Setting& criterion = recipe_.prune[rule].criterion;
-      const ScoreView scores = checked_scores(*criteria_[rule], {.family = Criterion::kFamily, .name = split_name(criterion, "").name,
-                                                                 .where = fmt::format("{} (prune.{}.criterion)", criterion.mark().text(), rule)}, tensor, weights, evidence_[i], buffer);
+      const ScoreView scores = checked_scores(*criteria_[rule], plugin_name<Criterion>(criterion, fmt::format("prune.{}.criterion", rule)), tensor, weights, evidence_[i], buffer);
       for (const auto& pattern : patterns_) {
         if (!refusal(*pattern, tensors_[i]).empty()) continue;
         const bool fixed = pattern->fixed_sparsity(tensor).has_value();

@@ -108,8 +108,8 @@ const BatchShare* BatchShareGuard::share() { return shared_batch; }
 
 NormalisedBatch normalise_batch(const at::Tensor& input, const at::Tensor& scale, const at::Tensor& bias, double epsilon, const BatchShare* share) {
   if (share != nullptr) {
-    const torch::autograd::variable_list all = SharedBatchNorm::apply(input, scale, bias, epsilon, share);
-    return {all[0], all[1].detach(), all[2].detach()};
+    const torch::autograd::variable_list all = SharedBatchNorm::apply(input.to(scale.scalar_type()), scale, bias, epsilon, share);
+    return {all[0].to(input.scalar_type()), all[1].detach(), all[2].detach()};
   }
   const auto& [output, mean, inverse] = at::native_batch_norm(input, scale, bias, std::nullopt, std::nullopt, true, 0, epsilon);
   return {output, mean.detach(), inverse.detach().pow(-2) - epsilon};

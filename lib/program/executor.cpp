@@ -28,19 +28,14 @@ bool is_out_of_memory(const std::string& message) {
          message.find("Storage size calculation overflowed") != std::string::npos;
 }
 
-/// Operators whose time is in sums of products.
-bool gains_from_bfloat16(const Node& node) {
-  if (!node.domain.empty()) return node.op_type == "FusedConv" || node.op_type == "FusedGemm" || node.op_type == "FusedMatMul";
-  return node.op_type == "Conv" || node.op_type == "ConvTranspose" || node.op_type == "Gemm" || node.op_type == "MatMul";
-}
-
 bool is_convolution(const Node& node) { return node.domain.empty() && node.op_type == "Conv"; }
 
 /// Copies a value in channels-last order into the usual one.
 void put_in_order(Value& value) {
   if (!value.is_tensor() || value.tensor().dim() != 4 || value.tensor().is_contiguous()) return;
   if (!value.tensor().is_contiguous(at::MemoryFormat::ChannelsLast)) return;
-  value = Value(value.tensor().contiguous(), value.type());
+  const at::Tensor ordered = value.tensor().contiguous();
+  value = value.is_rounded() ? Value::of_rounded(ordered) : Value(ordered, value.type());
 }
 
 }  // namespace
@@ -100,12 +95,28 @@ void Executor::run_step(const Step& step) {
     outputs_.push_back(slot < 0 ? nullptr : &frame_.slots[static_cast<size_t>(slot)]);
   }
   if (context_.channels_last) arrange_inputs(step);
-  if (context_.bfloat16 && gains_from_bfloat16(*step.node)) {
+  if (context_.bfloat16) {
     run_in_bfloat16(step);
   } else {
     guarded([&] { step.op->function(*this); });
   }
-  if (context_.after != nullptr && frame_.outer == nullptr) replace_outputs(step);
+  if (frame_.outer != nullptr) return;
+  if (context_.bfloat16 && is_handed_out(step)) widen_handed_out(step);
+  if (context_.after != nullptr) replace_outputs(step);
+}
+
+bool Executor::is_handed_out(const Step& step) const {
+  return frame_.outer == nullptr &&
+         std::any_of(step.outputs.begin(), step.outputs.end(), [this](int slot) { return slot >= 0 && (*context_.handed_out)[static_cast<size_t>(slot)]; });
+}
+
+/// The way to the loss goes through what is handed out.
+void Executor::widen_handed_out(const Step& step) {
+  for (const int slot : step.outputs) {
+    if (slot < 0) continue;
+    Value& value = frame_.slots[static_cast<size_t>(slot)];
+    value = widened(value);
+  }
 }
 
 void Executor::replace_outputs(const Step& step) {
@@ -114,7 +125,7 @@ void Executor::replace_outputs(const Step& step) {
     const auto found = context_.after->find(frame_.plan->slot_names[static_cast<size_t>(slot)]);
     if (found == context_.after->end()) continue;
     Value& value = frame_.slots[static_cast<size_t>(slot)];
-    value = Value(found->second(value.tensor()), value.type());
+    value = Value(found->second(widened(value).tensor()), value.type());
   }
 }
 
@@ -125,8 +136,9 @@ void Executor::arrange_inputs(const Step& step) {
   arranged_.reserve(inputs_.size());  // inputs_ points into it
   const auto arrange = [this](const Value*& input, at::MemoryFormat order) {
     const at::Tensor& tensor = input->tensor();
-    if (tensor.dim() != 4 || tensor.scalar_type() != at::kFloat || tensor.is_contiguous(order)) return;
-    arranged_.emplace_back(tensor.contiguous(order), input->type());
+    if (tensor.dim() != 4 || input->type() != DType::Float32 || tensor.is_contiguous(order)) return;
+    const at::Tensor ordered = tensor.contiguous(order);
+    arranged_.push_back(input->is_rounded() ? Value::of_rounded(ordered) : Value(ordered));
     input = &arranged_.back();
   };
   if (is_convolution(*step.node)) {
@@ -138,21 +150,19 @@ void Executor::arrange_inputs(const Step& step) {
   }
 }
 
-/// Rounds float32 inputs and the result, which is float32 again: weights stay what they are, and their gradients come back in
-/// float32 through the rounding.
+/// Weights are rounded each time, and their gradients come back in float32 through the rounding.
 void Executor::run_in_bfloat16(const Step& step) {
   const bool native = multiplies_bfloat16(device_);
-  std::deque<Value> rounded;
-  for (const Value*& input : inputs_) {
-    if (input == nullptr || !input->is_tensor() || input->type() != DType::Float32) continue;
-    rounded.emplace_back(rounded_to_bfloat16(input->tensor(), native));
-    input = &rounded.back();
-  }
+  Bfloat16Part part = bfloat16_part(*step.node);
+  if (part == Bfloat16Part::Follows && is_handed_out(step)) part = Bfloat16Part::Widens;  // the last step loses nothing
+  std::deque<Value> converted;
+  const bool keeps = take_in_bfloat16(part, native, *step.node, inputs_, converted);
   guarded([&] { step.op->function(*this); });
-  if (rounded.empty()) return;
-  const DType computed = native ? DType::BFloat16 : DType::Float32;
+  if (!keeps) return;
   for (Value* output : outputs_) {
-    if (output != nullptr && output->type() == computed) *output = Value(rounded_to_bfloat16(output->tensor(), false));
+    if (output == nullptr || !output->is_tensor()) continue;
+    if (native && output->type() == DType::BFloat16) *output = Value::of_rounded(output->tensor());
+    if (!native && output->type() == DType::Float32) *output = Value(rounded_to_bfloat16(output->tensor(), native));
   }
 }
 
@@ -203,7 +213,7 @@ std::vector<Value> Executor::run_subgraph(std::string_view attribute_name, const
   for (size_t i = 0; i < plan.inputs.size(); ++i) frame.slots[static_cast<size_t>(plan.inputs[i])] = inputs[i];
   inner.run();
   std::vector<Value> outputs;
-  for (const SlotRef ref : plan.outputs) outputs.push_back(frame.at(ref));
+  for (const SlotRef ref : plan.outputs) outputs.push_back(widened(frame.at(ref)));
   return outputs;
 }
 

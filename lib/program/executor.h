@@ -17,9 +17,10 @@ struct RunContext {
   at::Device device = at::kCPU;
   bool training = false;
   uint64_t seed = 0;
-  bool bfloat16 = false;  ///< products and convolutions of float32 are computed in bfloat16
+  bool bfloat16 = false;  ///< products of float32, and what follows them, are computed in bfloat16 (program/bfloat16.h)
   bool channels_last = false;  ///< convolutions of float32 images take and give that order in memory
   const std::map<std::string, std::function<at::Tensor(const at::Tensor&)>>* after = nullptr;  ///< see RunOptions
+  const std::vector<bool>* handed_out = nullptr;  ///< per slot of the main graph: an output or a tap, which is float32 whatever `bfloat16` says
 };
 
 /// Marks what a first run learns about a slot: see Program.
@@ -61,6 +62,8 @@ class Executor final : public OpCall {
   void run_in_bfloat16(const Step& step);
   void arrange_inputs(const Step& step);
   void replace_outputs(const Step& step);
+  bool is_handed_out(const Step& step) const;
+  void widen_handed_out(const Step& step);
   void run_kernel(const Step& step, const Kernel& kernel, const std::vector<int>& reads);
   /// LibTorch's errors as ours, with the node and the shapes.
   template <class Action>

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "program/bfloat16.h"
 #include "program/fuse_attention.h"
 #include "program/fuse_linear.h"
 #include "program/ops/window.h"
@@ -80,6 +81,7 @@ struct FusedConvolution {
   int64_t group = 1;
   std::string activation = "none";
   std::vector<double> parameters{};
+  bool bfloat16 = false;
 };
 
 class ConvolutionKernel final : public Kernel {
@@ -87,7 +89,7 @@ class ConvolutionKernel final : public Kernel {
   explicit ConvolutionKernel(FusedConvolution what) : what_(std::move(what)) {}
 
   void run(Frame& frame) const override {
-    const at::Tensor& input = frame.slots[static_cast<size_t>(what_.input)].tensor();
+    const at::Tensor input = operand(frame, what_.input, what_.bfloat16);
     Scalars scalars;
     for (const double parameter : what_.parameters) scalars.push_back(at::Scalar(parameter));
     at::Tensor result;
@@ -96,7 +98,7 @@ class ConvolutionKernel final : public Kernel {
                                         what_.activation, scalars, MaybeText(""));
     } else {
       const MaybeText after = what_.activation == "none" ? MaybeText() : MaybeText(what_.activation);
-      at::Tensor other = frame.slots[static_cast<size_t>(what_.other)].tensor();
+      at::Tensor other = operand(frame, what_.other, what_.bfloat16);
       if (what_.other_ends && may_be_overwritten(other)) {
         one_dnn().convolve_onto->call(other, input, what_.weight, what_.bias, what_.padding, what_.strides, what_.dilations,
                                       what_.group, "add", at::Scalar(1.0), after, scalars, MaybeText(""));
@@ -107,7 +109,7 @@ class ConvolutionKernel final : public Kernel {
                                                   after, scalars, MaybeText(""));
       }
     }
-    frame.slots[static_cast<size_t>(what_.output)] = Value(result);
+    frame.slots[static_cast<size_t>(what_.output)] = result_of(result);
   }
 
   void inputs_end(const std::vector<int>& slots) override {
@@ -139,8 +141,8 @@ class NodeView final : public OpCall {
 
 class Fuser {
  public:
-  Fuser(Schedule& schedule, const Plan& plan, const Learned& learned, const std::vector<Value>& stored, const std::vector<bool>& keep)
-      : schedule_(schedule), learned_(learned) {
+  Fuser(Schedule& schedule, const Plan& plan, const Learned& learned, const std::vector<Value>& stored, const std::vector<bool>& keep, bool bfloat16)
+      : schedule_(schedule), learned_(learned), bfloat16_(bfloat16) {
     for (size_t i = 0; i < plan.stored.size(); ++i) fixed_[plan.stored[i].first] = &stored[i];
     for (const auto& [slot, value] : plan.constants) fixed_[slot] = &value;
     for (const auto& [slot, value] : learned.made) fixed_[slot] = &value;
@@ -166,12 +168,13 @@ class Fuser {
                                    const auto value = fixed(step, input);
                                    return value && value->numel() == 1 ? std::optional(value->item<double>()) : std::nullopt;
                                  }};
-    fuse_attention(schedule_, learned_, search, gone_);
+    fuse_attention(schedule_, learned_, search, gone_, bfloat16_);
     std::vector<Work> left;
     for (size_t i = 0; i < schedule_.works.size(); ++i) {
       if (!gone_[i]) left.push_back(std::move(schedule_.works[i]));
     }
     schedule_.works = std::move(left);
+    if (bfloat16_) round_weights();
   }
 
  private:
@@ -183,7 +186,7 @@ class Fuser {
   std::optional<at::Tensor> fixed(const Step& step, size_t input) const {
     const auto found = fixed_.find(slot_of(step, input));
     if (found == fixed_.end() || !found->second->is_tensor() || found->second->type() != DType::Float32) return std::nullopt;
-    return found->second->tensor();
+    return widened(*found->second).tensor();
   }
 
   const SlotKnowledge& known(int slot) const { return learned_.slots[static_cast<size_t>(slot)]; }
@@ -213,7 +216,7 @@ class Fuser {
     const Window window = window_of(NodeView(step), like, weight->sizes().slice(2).vec());
     if (window.begin != window.end || std::any_of(window.begin.begin(), window.begin.end(), [](int64_t pad) { return pad < 0; })) return;
 
-    FusedConvolution what{.input = input, .output = step.outputs.front()};
+    FusedConvolution what{.input = input, .output = step.outputs.front(), .bfloat16 = bfloat16_};
     what.strides = window.strides;
     what.padding = window.begin;
     what.dilations = window.dilations;
@@ -242,8 +245,8 @@ class Fuser {
     } else if (what.other < 0) {
       absorb_swish(what, last);
     }
-    what.weight = packed(weight->contiguous(), window, what.group, shape);
-    what.bias = bias;
+    what.weight = packed(in_precision(weight->contiguous(), bfloat16_), window, what.group, shape);
+    if (bias) what.bias = in_precision(*bias, bfloat16_);
 
     Work& work = schedule_.works[last];
     gone_[last] = false;
@@ -330,7 +333,26 @@ class Fuser {
     gone_[index] = true;
     work.step = &step;
     work.reads = {input};
-    work.kernel = make_linear_kernel(input, work.writes.front(), *weight, *bias);
+    work.kernel = make_linear_kernel(input, work.writes.front(), *weight, *bias, bfloat16_);
+  }
+
+  /// What only products read is rounded once for the signature.
+  void round_weights() {
+    std::map<int, bool> only_products;
+    for (const Work& work : schedule_.works) {
+      const bool rounds = !work.kernel && work.step->subplans.empty() && bfloat16_part(*work.step->node) == Bfloat16Part::Multiplies;
+      for (const int slot : work.reads) {
+        const auto [entry, fresh] = only_products.try_emplace(slot, rounds);
+        if (!fresh) entry->second = entry->second && rounds;
+      }
+    }
+    for (const auto& [slot, value] : fixed_) {
+      const auto found = only_products.find(slot);
+      if (found == only_products.end() || !found->second || pinned_[static_cast<size_t>(slot)]) continue;
+      if (value->is_tensor() && value->type() == DType::Float32 && !value->is_rounded()) {
+        schedule_.values.emplace_back(slot, Value::of_rounded(value->tensor().to(at::kBFloat16)));
+      }
+    }
   }
 
   Schedule& schedule_;
@@ -339,13 +361,14 @@ class Fuser {
   std::vector<std::vector<size_t>> readers_;  ///< per slot: works
   std::vector<bool> pinned_;                  ///< per slot: an output or a tap
   std::vector<bool> gone_;                    ///< per work
+  bool bfloat16_;
 };
 
 }  // namespace
 
 void fuse(Schedule& schedule, const Plan& plan, const Learned& learned, const std::vector<Value>& stored,
-          const std::vector<bool>& keep) {
-  Fuser(schedule, plan, learned, stored, keep).run();
+          const std::vector<bool>& keep, bool bfloat16) {
+  Fuser(schedule, plan, learned, stored, keep, bfloat16).run();
 }
 
 }  // namespace sparsify

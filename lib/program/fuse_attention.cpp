@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <map>
 
+#include "program/bfloat16.h"
+
 namespace sparsify {
 namespace {
 
@@ -17,6 +19,7 @@ struct Attention {
   int value = -1;
   int output = -1;
   double scale = 1;
+  bool bfloat16 = false;
 };
 
 class AttentionKernel final : public Kernel {
@@ -24,16 +27,16 @@ class AttentionKernel final : public Kernel {
   explicit AttentionKernel(Attention what) : what_(what) {}
 
   void run(Frame& frame) const override {
-    const at::Tensor& query = frame.slots[static_cast<size_t>(what_.query)].tensor();
-    const at::Tensor key = frame.slots[static_cast<size_t>(what_.key)].tensor().transpose(2, 3);
-    const at::Tensor& value = frame.slots[static_cast<size_t>(what_.value)].tensor();
+    const at::Tensor query = operand(frame, what_.query, what_.bfloat16);
+    const at::Tensor key = operand(frame, what_.key, what_.bfloat16).transpose(2, 3);
+    const at::Tensor value = operand(frame, what_.value, what_.bfloat16);
     at::Tensor result;
     if (suits(query, key, value)) {
       result = at::scaled_dot_product_attention(query, key, value, std::nullopt, 0, false, what_.scale);
     } else {
       result = at::matmul(at::softmax(at::matmul(query * what_.scale, key.transpose(2, 3)), -1), value);
     }
-    frame.slots[static_cast<size_t>(what_.output)] = Value(result);
+    frame.slots[static_cast<size_t>(what_.output)] = result_of(result);
   }
 
  private:
@@ -49,8 +52,8 @@ class AttentionKernel final : public Kernel {
 
 class Finder {
  public:
-  Finder(Schedule& schedule, const Learned& learned, const AttentionSearch& search, std::vector<bool>& gone)
-      : schedule_(schedule), learned_(learned), search_(search), gone_(gone) {
+  Finder(Schedule& schedule, const Learned& learned, const AttentionSearch& search, std::vector<bool>& gone, bool bfloat16)
+      : schedule_(schedule), learned_(learned), search_(search), gone_(gone), bfloat16_(bfloat16) {
     for (size_t i = 0; i < schedule.works.size(); ++i) {
       if (gone[i]) continue;
       for (const int slot : schedule.works[i].writes) writers_[slot] = i;
@@ -106,7 +109,7 @@ class Finder {
     if (!is_batch_of_matrices(scores) || (axis != -1 && axis != 3)) return;
     const auto last = search_.sole_reader(step.outputs.front());
     if (!last || !is(*last, "MatMul") || slot_of(*schedule_.works[*last].step, 0) != step.outputs.front()) return;
-    Attention what{.value = slot_of(*schedule_.works[*last].step, 1), .output = schedule_.works[*last].step->outputs.front()};
+    Attention what{.value = slot_of(*schedule_.works[*last].step, 1), .output = schedule_.works[*last].step->outputs.front(), .bfloat16 = bfloat16_};
     std::vector<size_t> absorbed{softmax};
     const int product_slot = unscaled(scores, softmax, what.scale, absorbed);
     const auto product = sole_writer(product_slot, absorbed.back());
@@ -128,13 +131,14 @@ class Finder {
   const Learned& learned_;
   const AttentionSearch& search_;
   std::vector<bool>& gone_;
+  bool bfloat16_;
   std::map<int, size_t> writers_;
 };
 
 }  // namespace
 
-void fuse_attention(Schedule& schedule, const Learned& learned, const AttentionSearch& search, std::vector<bool>& gone) {
-  Finder(schedule, learned, search, gone).run();
+void fuse_attention(Schedule& schedule, const Learned& learned, const AttentionSearch& search, std::vector<bool>& gone, bool bfloat16) {
+  Finder(schedule, learned, search, gone, bfloat16).run();
 }
 
 }  // namespace sparsify

@@ -19,6 +19,6 @@ struct AttentionSearch {
 /// what a query without keys gives is left open by that kernel. For inference: its backward pass computes the scores again, which took
 /// a training step of the zoo's ViT 7 % longer than the nodes do.
 ///   gone  per work: set for those that went into another
-void fuse_attention(Schedule& schedule, const Learned& learned, const AttentionSearch& search, std::vector<bool>& gone);
+void fuse_attention(Schedule& schedule, const Learned& learned, const AttentionSearch& search, std::vector<bool>& gone, bool bfloat16);
 
 }  // namespace sparsify

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "program/batch_norm.h"
+#include "program/bfloat16.h"
 #include "program/executor.h"
 #include "program/gradient_cuts.h"
 #include "program/memory.h"
@@ -282,16 +283,6 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
   }
   const bool inference = !options.gradients && !options.training;
   const bool channels_last = (!inference || options.bfloat16) && options.optimise && device.is_cpu();
-  const RunContext context{file,          with_copies.empty() ? &stored : &with_copies, device, options.training, options.seed,
-                           options.bfloat16, channels_last, options.after.empty() ? nullptr : &options.after};
-  Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
-  Executor executor(context, frame);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Value& given = inputs[i];
-    const bool moves = given.is_tensor() && given.tensor().is_floating_point();
-    frame.slots[static_cast<size_t>(plan->inputs[i])] =
-        moves ? Value(given.tensor().to(device), given.type()) : given;
-  }
   std::vector<bool> keep(options.taps.empty() ? 0 : plan->slot_names.size());
   for (const std::string& tap : options.taps) {
     const auto found = slot_by_name.find(tap);
@@ -302,6 +293,21 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     }
     keep[static_cast<size_t>(found->second)] = true;
   }
+  std::vector<bool> handed_out = keep;
+  handed_out.resize(plan->slot_names.size());
+  for (const SlotRef ref : plan->outputs) {
+    if (ref.depth == 0 && ref.index >= 0) handed_out[static_cast<size_t>(ref.index)] = true;
+  }
+  const RunContext context{file,          with_copies.empty() ? &stored : &with_copies, device, options.training, options.seed,
+                           options.bfloat16, channels_last, options.after.empty() ? nullptr : &options.after, &handed_out};
+  Frame frame{plan.get(), nullptr, std::vector<Value>(plan->slot_names.size())};
+  Executor executor(context, frame);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& given = inputs[i];
+    const bool moves = given.is_tensor() && given.tensor().is_floating_point();
+    frame.slots[static_cast<size_t>(plan->inputs[i])] =
+        moves ? Value(given.tensor().to(device), given.type()) : given;
+  }
   const std::string key = signature(inputs, options);
   const auto known = prepared.find(key);
   const bool reordered = channels_last || (known != prepared.end() && known->second.schedule.reorders_layouts);
@@ -309,27 +315,28 @@ RunResult Program::Impl::run(const std::vector<Value>& inputs, const RunOptions&
     executor.run(known->second.schedule);
   } else {
     executor.load_constants();
-    const bool optimises = inference && options.optimise && !options.bfloat16 && device.is_cpu();
+    const bool optimises = inference && options.optimise && device.is_cpu() && (!options.bfloat16 || multiplies_bfloat16(device));
     Learned learned = learn(executor, frame, keep, inference, optimises);
     Prepared fresh{make_schedule(*plan, learned), inference};
     if (optimises) {
       std::vector<Value> values;
       for (const auto& [slot, tensor] : plan->stored) values.push_back(tensor.value == nullptr ? stored.at(tensor.id) : Value());
-      fuse(fresh.schedule, *plan, learned, values, keep);
+      fuse(fresh.schedule, *plan, learned, values, keep, options.bfloat16);
     }
     finish(fresh.schedule, *plan, learned, keep);
-    if (optimises) overwrite_inputs(fresh.schedule, learned);
+    if (optimises && !options.bfloat16) overwrite_inputs(fresh.schedule, learned);
     check_outputs(frame, options.float64);
     prepared.emplace(key, std::move(fresh));
   }
-  const auto handed_out = [reordered](const Value& value) {
-    return reordered && value.is_tensor() ? Value(value.tensor().contiguous(), value.type()) : value;
+  const auto outwards = [reordered](const Value& value) {
+    const Value full = widened(value);
+    return reordered && full.is_tensor() ? Value(full.tensor().contiguous(), full.type()) : full;
   };
   RunResult result;
-  for (const SlotRef ref : plan->outputs) result.outputs.push_back(handed_out(frame.at(ref)));
+  for (const SlotRef ref : plan->outputs) result.outputs.push_back(outwards(frame.at(ref)));
   for (const std::string& tap : options.taps) {
     const Value& value = frame.slots[static_cast<size_t>(slot_by_name.at(tap))];
-    result.taps.emplace(tap, options.gradients ? value : handed_out(value));  // a copy would lie beside the way to the loss
+    result.taps.emplace(tap, options.gradients ? value : outwards(value));  // a copy would lie beside the way to the loss
   }
   return result;
 }
@@ -346,7 +353,7 @@ Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector
     known.facts = facts[static_cast<size_t>(slot)];
     if (!value.is_tensor()) return;
     known.shape = value.tensor().sizes().vec();
-    if (type_of(value.tensor().scalar_type()) == value.type()) known.type = value.tensor().scalar_type();
+    if (type_of(value.tensor().scalar_type()) == value.type() || value.is_rounded()) known.type = carrier_of(value.type());
   };
   for (const int slot : plan->inputs) {
     const bool sequence = frame.slots[static_cast<size_t>(slot)].is_sequence();  // the signature tells only its length

@@ -64,8 +64,9 @@ Schedule make_schedule(const Plan& plan, const Learned& learned);
 /// Replaces works by fused and overwriting kernels, for inference on the CPU (`program/fuse.cpp`).
 ///   stored  values of Plan::stored, by position
 ///   keep    slots that a tap asks for: they are neither fused away nor overwritten; may be empty
+///   bfloat16  kernels compute in bfloat16 and leave their results so (program/bfloat16.h)
 void fuse(Schedule& schedule, const Plan& plan, const Learned& learned, const std::vector<Value>& stored,
-          const std::vector<bool>& keep);
+          const std::vector<bool>& keep, bool bfloat16);
 
 /// Finds the last reader of every slot and drops what nobody reads.
 void finish(Schedule& schedule, const Plan& plan, Learned& learned, const std::vector<bool>& keep);

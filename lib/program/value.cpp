@@ -120,6 +120,13 @@ Value::Value(at::Tensor tensor, DType type) : kind_(Kind::Tensor), type_(type), 
   tensor_ = wrapped.to(carrier_of(type));
 }
 
+Value Value::of_rounded(at::Tensor tensor) {
+  Value value(std::move(tensor));
+  invariant(value.type_ == DType::BFloat16, "rounded values are kept in bfloat16");
+  value.type_ = DType::Float32;
+  return value;
+}
+
 Value Value::of_strings(HostTensor strings) {
   Value value;
   value.kind_ = Kind::Strings;

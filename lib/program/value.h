@@ -23,6 +23,9 @@ class Value {
   Value(at::Tensor tensor);  // NOLINT(google-explicit-constructor): operators return tensors
   /// `tensor` is in the carrier of `type` (carrier_of); integers are wrapped into the type's range.
   Value(at::Tensor tensor, DType type);
+  /// A float32 that is kept rounded to bfloat16 while a run computes in it: `tensor` is bfloat16, type() is Float32.
+  /// The executor makes and resolves them; no operator sees one.
+  static Value of_rounded(at::Tensor tensor);
   static Value of_strings(HostTensor strings);
   static Value of_sequence(std::vector<Value> items);
 
@@ -30,6 +33,7 @@ class Value {
   bool is_tensor() const { return kind_ == Kind::Tensor; }
   bool is_strings() const { return kind_ == Kind::Strings; }
   bool is_sequence() const { return kind_ == Kind::Sequence; }
+  bool is_rounded() const { return is_tensor() && type_ == DType::Float32 && tensor_.scalar_type() == at::kBFloat16; }
 
   const at::Tensor& tensor() const { return tensor_; }
   /// The same numbers as floats that carry a gradient past the rounding to integers (straight-through estimator),

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "config/plugin_name.h"
 #include "solvers/correction.h"
 #include "solvers/affected.h"
 #include "solvers/checked_solution.h"
@@ -41,11 +42,6 @@ struct Layer {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-template <class Interface>
-PluginName name_of(const Setting& setting, const std::string& path) {
-  return {.family = Interface::kFamily, .name = split_name(setting, path).name, .where = place_of(setting.mark(), path)};
 }
 
 at::Tensor bytes_of(const BitMask& mask, at::IntArrayRef shape) {
@@ -110,8 +106,8 @@ class Walk {
       // In a cut, what no weight reads is zero; elsewhere a weight that is gone says nothing of its input.
       if (!task_.held.empty()) layer.site.live_inputs = live_inputs(layer.site, task.mask);
       layer.pattern = make_pattern(task.pattern, "pattern");
-      layer.solver_name = name_of<Solver>(task.solver, task.solver_path);
-      layer.pattern_name = name_of<Pattern>(task.pattern, "pattern");
+      layer.solver_name = plugin_name<Solver>(task.solver, task.solver_path);
+      layer.pattern_name = plugin_name<Pattern>(task.pattern, "pattern");
       layers_.push_back(std::move(layer));
     }
     std::sort(layers_.begin(), layers_.end(), [](const Layer& a, const Layer& b) { return a.site.step < b.site.step; });

@@ -1,6 +1,8 @@
 """The networks of tests/benchmarks/run_program as PyTorch modules, or in ONNX Runtime: one measurement, printed as JSON.
 
-    program_torch.py resnet20|resnet56|vit [--runtime torch|onnxruntime] [--model FILE] --batch N --mode forward|train"""
+    program_torch.py resnet20|resnet56|vit [--runtime torch|onnxruntime] [--model FILE] --batch N --mode forward|train [--precision bf16]
+
+bf16 is PyTorch's autocast with channels last."""
 import argparse
 import json
 import resource
@@ -76,13 +78,16 @@ def with_torch(options, shape):
     x = torch.randn(1)
     (x + x).sum()
     before = peak_mib()
-    network = networks()[options.network]()
-    x = torch.randn(*shape)
+    half = options.precision == "bf16"
+    order = torch.channels_last if half else torch.contiguous_format
+    network = networks()[options.network]().to(memory_format=order)
+    x = torch.randn(*shape).to(memory_format=order)
+    autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=half)
     if options.mode == "forward":
         network.eval()
 
         def action():
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast():
                 network(x)
     else:
         network.train()
@@ -91,7 +96,9 @@ def with_torch(options, shape):
 
         def action():
             optimizer.zero_grad()
-            F.cross_entropy(network(x), labels).backward()
+            with autocast():
+                y = network(x)
+            F.cross_entropy(y.float(), labels).backward()
             optimizer.step()
     return {**timed(options.rounds, action), "memory_mib": peak_mib() - before}
 
@@ -117,6 +124,7 @@ def main():
     arguments.add_argument("--mode", choices=["forward", "train"], default="forward")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     options = arguments.parse_args()
     size = 64 if options.network == "vit" else 32
     shape = (options.batch, 3, size, size)

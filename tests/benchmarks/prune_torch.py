@@ -7,7 +7,7 @@ Last, what `sparsify` does with it when training images (no labels) are named: c
 
 Same weights, same test images, same count of MACs (convolutions and the last layer, on the shapes of what is left). Torch-Pruning gets
 the channels inside the blocks only, because it cuts option-A shortcuts wrongly; `sparsify` is shown with those and with all channels,
-and with group norms divided by a group's mean (`normalise: mean`) instead of its largest, as Torch-Pruning's group norm is.
+and with group norms divided by a group's mean (`normalise: mean`) instead of its largest. Torch-Pruning's group norm is run with `normalizer="max"`.
 Prints one row of a table each. Needs torch, onnx and torch-pruning, as tests/benchmarks/setup_peers installs them."""
 import argparse
 import copy

@@ -275,6 +275,8 @@ def evidence():
         other = tiny(folder, values=[v + 3 for v in VALUES], name="other.onnx")
         replayed, _ = pruned(folder, other, "--plan", output.replace(".onnx", ".sparsify") + "/plan.json", name="replayed.onnx")
         check_result(other, replayed, masks)
+        check_error(sparsify("prune", other, "-o", "x.onnx", "--plan", output.replace(".onnx", ".sparsify") + "/plan.json", "--set", "repair=least_squares", cwd=folder),
+                    2, what="repair: least_squares is for what a cut leaves", where="repair", fix="statistics")
     case("a plan gives another checkpoint the same masks", plan)
 
     def seeds(folder):

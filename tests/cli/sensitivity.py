@@ -70,6 +70,9 @@ def feeds_the_allocator(where):
     rule = ["--sparsity", "0.6", "--include", "*conv1*", "--allocation", table]
     run = succeeds("prune", DIGITS, "-o", os.path.join(where, "a.onnx"), *rule)
     check("was measured" not in run.stderr, f"a word about the right table: {run.stderr}")
+    short = [*rule[:-1], "{sensitivity: {table: " + os.path.join(folder, "sensitivity.json") + "}}"]
+    run = succeeds("prune", os.path.join(where, "a.onnx"), "-o", os.path.join(where, "d.onnx"), *short, "--criterion", "random")
+    check("was measured on another model file" in run.stderr, f"nothing of the other model in the short form: {run.stderr}")
     run = succeeds("prune", os.path.join(where, "a.onnx"), "-o", os.path.join(where, "b.onnx"), *rule, "--criterion", "random")
     check("was measured on another model file" in run.stderr, f"nothing of the other model: {run.stderr}")
     check("with the criterion magnitude, and the rule's is random" in run.stderr, f"nothing of the other criterion: {run.stderr}")

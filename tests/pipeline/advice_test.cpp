@@ -25,5 +25,7 @@ TEST_CASE("training a network of biased convolutions without normalisation says 
   CHECK(note("train: {epochs: 1, batch_norm: frozen}", folded) == "");
   CHECK(note("train: {epochs: 1}", "p = Conv (x, w, b) r = Conv (p, w, b) u = Conv (r, w, b) y = BatchNormalization (u, s, b, b, v)") == "");
   CHECK(note("train: {epochs: 1}", "p = Conv (x, w, b) r = Conv (p, w, b) y = Conv (r, w)") == "");
+  // A normalisation in small operators is one as well.
+  CHECK(note("train: {epochs: 1}", "p = Conv (x, w, b) q = Conv (p, w, b) m = Mul (q, q) a = ReduceMean <axes = [1]> (m) d = Sqrt (a) e = Div (q, d) y = Conv (e, w, b)") == "");
   CHECK(note("train: {epochs: 1}", "p = Conv (x, w, b) r = Conv (p, w, b) t = Conv (r, w, b) a = Conv (t, w) c = Conv (a, w) d = Conv (c, w) y = Conv (d, w)") == "");
 }

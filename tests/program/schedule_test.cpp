@@ -27,7 +27,7 @@ double gap(const Value& a, const Value& b) {
 /// Convolution, normalisation, residual and activation, as exporters write a residual block.
 const char* const kBlock = R"(<ir_version: 8, opset_import: ["": 17]>
   graph (float[batch, 3, 8, 8] x) => (float[batch, 3, 8, 8] y)
-    <float[3, 3, 3, 3] w, float[3] scale = {1.5, 0.5, -2}, float[3] shift = {0.1, 0.2, 0.3},
+    <float[3, 3, 3, 3] w = {NUMBERS}, float[3] scale = {1.5, 0.5, -2}, float[3] shift = {0.1, 0.2, 0.3},
      float[3] mean = {0.4, -0.1, 0.2}, float[3] variance = {0.5, 2, 1}> {
     w2 = Identity (w)
     c = Conv <pads = [1, 1, 1, 1]> (x, w)
@@ -39,14 +39,15 @@ const char* const kBlock = R"(<ir_version: 8, opset_import: ["": 17]>
     y = Relu (s)
   })";
 
-std::string block_text() {
+/// The text with its NUMBERS in place.
+std::string with_numbers(std::string text, const at::Tensor& values) {
   std::string numbers;
-  const at::Tensor w = ramp({81}, -20, 31);
-  for (int64_t i = 0; i < 81; ++i) numbers += fmt::format("{}{}", i == 0 ? "" : ", ", w[i].item<float>() * 0.3F);
-  std::string text = kBlock;
-  text.replace(text.find("3] w,"), 5, "3] w = {" + numbers + "},");
+  for (int64_t i = 0; i < values.numel(); ++i) numbers += fmt::format("{}{}", i == 0 ? "" : ", ", values.view(-1)[i].item<float>());
+  text.replace(text.find("NUMBERS"), 7, numbers);
   return text;
 }
+
+std::string block_text() { return with_numbers(kBlock, ramp({81}, -20, 31) * 0.3); }
 
 }  // namespace
 
@@ -238,19 +239,24 @@ TEST_CASE("a softmax is written over scores that end with it, not over what some
   }
 }
 
-TEST_CASE("in bfloat16 a block stays within its precision, and weights and gradients are float32", "[program][precision]") {
+TEST_CASE("in bfloat16 a block stays within its precision, node by node and fused, and weights and gradients are float32", "[program][precision]") {
   const TextModel model(block_text());
   const ModelFile file = model.load();
   const auto program = Program::build(file);
   const at::Tensor x = ramp({2, 3, 8, 8}, 0, 40);
   const Value exact = program->run({x}, {.optimise = false}).outputs[0];
-
-  const Value rounded = program->run({x}, {.bfloat16 = true}).outputs[0];
-
   const double largest = exact.tensor().abs().max().item<double>();
-  CHECK(gap(rounded, exact) > 1e-5 * largest);  // it was rounded
-  CHECK(gap(rounded, exact) < 0.03 * largest);  // 8 bits of mantissa, two convolutions deep
+
+  for (int pass = 0; pass < 3; ++pass) {  // the first run learns, later ones use the kernels
+    const Value rounded = program->run({x}, {.bfloat16 = true}).outputs[0];
+    CHECK(gap(rounded, exact) > 1e-5 * largest);  // it was rounded
+    CHECK(gap(rounded, exact) < 0.03 * largest);  // 8 bits of mantissa, two convolutions deep
+    CHECK(rounded.tensor().is_contiguous());
+  }
   at::Tensor& w = program->find_parameter("w")->tensor;
+  w.mul_(-1);  // a change reaches the rounded copies
+  CHECK(gap(program->run({x}, {.bfloat16 = true}).outputs[0], program->run({x}, {.optimise = false}).outputs[0]) < 0.03 * largest);
+  w.mul_(-1);
   w.requires_grad_(true);
   program->run({x}, {.gradients = true}).outputs[0].tensor().sum().backward();
   const at::Tensor gradient = w.grad().clone();
@@ -258,4 +264,64 @@ TEST_CASE("in bfloat16 a block stays within its precision, and weights and gradi
   program->run({x}, {.gradients = true, .bfloat16 = true}).outputs[0].tensor().sum().backward();
   CHECK(w.grad().scalar_type() == at::kFloat);
   CHECK((w.grad() - gradient).norm().item<double>() < 0.05 * gradient.norm().item<double>());
+}
+
+TEST_CASE("what a run in bfloat16 hands out is float32 and lies on the way to the loss", "[program][precision]") {
+  const TextModel model(block_text());
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = ramp({2, 3, 8, 8}, 0, 40);
+  program->find_parameter("w")->tensor.requires_grad_(true);
+  const RunResult wide = program->run({x}, {.gradients = true, .taps = {"c", "n", "r"}});
+  const at::Tensor doubled_of_wide = program->run({x}, {.gradients = true, .after = {{"n", [](const at::Tensor& n) { return 2 * n; }}}}).outputs[0].tensor();
+
+  for (int pass = 0; pass < 2; ++pass) {
+    const RunResult result = program->run({x}, {.gradients = true, .bfloat16 = true, .taps = {"c", "n", "r"}});
+    std::vector<at::Tensor> taps;
+    for (const char* name : {"c", "n", "r"}) {
+      taps.push_back(result.taps.at(name).tensor());
+      CHECK(taps.back().scalar_type() == at::kFloat);
+      CHECK(gap(result.taps.at(name), wide.taps.at(name)) < 0.03 * taps.back().abs().max().item<double>());
+      taps.back().retain_grad();
+    }
+    result.outputs[0].tensor().sum().backward();
+    for (const at::Tensor& tap : taps) {
+      REQUIRE(tap.grad().defined());
+      CHECK(tap.grad().abs().sum().item<double>() > 0);
+    }
+    const Value doubled = program->run({x}, {.gradients = true, .bfloat16 = true, .after = {{"n", [](const at::Tensor& n) {
+                                                                                               CHECK(n.scalar_type() == at::kFloat);
+                                                                                               return 2 * n;
+                                                                                             }}}}).outputs[0];
+    CHECK(gap(doubled, doubled_of_wide) < 0.03 * doubled_of_wide.abs().max().item<double>());
+  }
+}
+
+TEST_CASE("in bfloat16 a second stream of data keeps its float32, and subgraphs see and give float32", "[program][precision]") {
+  const TextModel model(with_numbers(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[4, 8] x) => (float[4, 8] sum, float[n, 4, 8] all) <float[8, 8] w = {NUMBERS}, float[8] bias = {1, 2, 3, 4, 5, 6, 7, 8}, int64 trips = {2}, bool yes = {1}> {
+      p = MatMul (x, w)
+      b = Add (p, bias)
+      far = Add (b, x)
+      sum = Mul (far, far)
+      last, all = Loop (trips, yes, b) <body = step (int64 i, bool c, float[4, 8] seen) => (bool go, float[4, 8] next, float[4, 8] given) {
+        go = Identity (c)
+        next = Add (seen, p)
+        given = Mul (next, next)
+      }>
+    })", ramp({8, 8}, 0, 50)));
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const std::vector<Value> inputs{ramp({4, 8}, 0, 9)};
+  const std::vector<Value> exact = program->run(inputs).outputs;
+
+  for (int pass = 0; pass < 2; ++pass) {
+    const std::vector<Value> rounded = program->run(inputs, {.bfloat16 = true}).outputs;
+    for (size_t i = 0; i < 2; ++i) CHECK(gap(rounded[i], exact[i]) < 0.02 * exact[i].tensor().abs().max().item<double>());
+  }
+  // far = b + x: b has 8 bits, x all of its own.
+  const at::Tensor far = program->run(inputs, {.bfloat16 = true, .taps = {"far"}}).taps.at("far").tensor();
+  const at::Tensor rest = far - inputs[0].tensor();
+  CHECK((rest - rest.to(at::kBFloat16).to(at::kFloat)).abs().max().item<double>() < 1e-5);
+  CHECK((far - far.to(at::kBFloat16).to(at::kFloat)).abs().max().item<double>() > 1e-4);
 }

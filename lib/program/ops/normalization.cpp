@@ -53,7 +53,7 @@ void batch_normalization(OpCall& call) {
   const bool is_fixed = FixedNorms::contains(call.tensor(1)) || FixedNorms::contains(call.tensor(3));
   if (!asks_statistics && (is_fixed || !call.training())) {
     const bool records = at::GradMode::is_enabled() && (call.tensor(3).requires_grad() || call.tensor(4).requires_grad());
-    if (records && input.scalar_type() == call.tensor(3).scalar_type()) {
+    if (records) {
       batch_normalise_elements(call, epsilon, /*per_channel=*/true);
       return;
     }
