@@ -8,7 +8,7 @@ import os
 import struct
 
 import tiny_onnx as onnx
-from harness import DIGITS, SOURCE, case, check, equal, finish, listing, read, shared, sparsify, succeeds, write
+from harness import DIGITS, SOURCE, case, check, check_error, equal, finish, listing, read, shared, sparsify, succeeds, write
 
 ALL = ["--set", "prune.0.select.first_last=true"]
 EXACT = ["--set", "prune.0.min_density=0"]
