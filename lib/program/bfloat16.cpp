@@ -65,7 +65,16 @@ at::Tensor operand(const Frame& frame, int slot, bool bfloat16) { return in_prec
 
 Value result_of(const at::Tensor& result) { return result.scalar_type() == at::kBFloat16 ? Value::of_rounded(result) : Value(result); }
 
+/// A convolution of few channels a group has no matrices to multiply: kernels for bfloat16 are slower than those for float32,
+/// several times where they make gradients.
+bool is_depthwise(const Node& node, const std::vector<const Value*>& inputs) {
+  constexpr int64_t kFewChannels = 4;
+  return node.op_type == "Conv" && node.integer("group", 1) > 1 && inputs.size() > 1 && inputs[1] != nullptr && inputs[1]->tensor().dim() > 1 &&
+         inputs[1]->tensor().size(1) < kFewChannels;
+}
+
 bool take_in_bfloat16(Bfloat16Part part, bool native, const Node& node, std::vector<const Value*>& inputs, std::deque<Value>& converted) {
+  if (native && is_depthwise(node, inputs)) part = Bfloat16Part::Widens;
   const bool follows = part == Bfloat16Part::Follows && comes_rounded(node, inputs);
   const bool rounds_all = part == Bfloat16Part::Multiplies || (follows && combiners().contains(node.op_type));
   for (const Value*& input : inputs) {

@@ -157,3 +157,14 @@ TEST_CASE("no differentiable operator is left out of the gradient test", "[progr
     CHECK(covered.contains(name));
   }
 }
+
+TEST_CASE("at the bounds of Clip the gradient is 0, as of the ReLU6 that exporters write so", "[program][gradients]") {
+  for (const char* nodes : {"y = Clip (x, low, high)", "y = Clip (x, low)"}) {
+    const TextModel model(fmt::format(R"(<ir_version: 8, opset_import: ["": 17]> graph (float[5] x) => (float[5] y) <float low = {{0}}, float high = {{6}}> {{ {} }})", nodes));
+    const ModelFile file = model.load();
+    const at::Tensor x = at::tensor({-1.0F, 0.0F, 3.0F, 6.0F, 7.0F}).requires_grad_(true);
+    Program::build(file)->run({x}, {.gradients = true}).outputs[0].tensor().sum().backward();
+    const bool bounded = std::string_view(nodes).find("high") != std::string_view::npos;
+    CHECK(x.grad().equal(bounded ? at::tensor({0.0F, 0.0F, 1.0F, 0.0F, 0.0F}) : at::tensor({0.0F, 1.0F, 1.0F, 1.0F, 1.0F})));
+  }
+}

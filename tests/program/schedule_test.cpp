@@ -5,6 +5,7 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/core.h>
 
+#include "program/bfloat16.h"
 #include "program/model_text.h"
 #include "program/program.h"
 #include "support/catch.h"
@@ -324,4 +325,24 @@ TEST_CASE("in bfloat16 a second stream of data keeps its float32, and subgraphs 
   const at::Tensor rest = far - inputs[0].tensor();
   CHECK((rest - rest.to(at::kBFloat16).to(at::kFloat)).abs().max().item<double>() < 1e-5);
   CHECK((far - far.to(at::kBFloat16).to(at::kFloat)).abs().max().item<double>() > 1e-4);
+}
+
+TEST_CASE("in bfloat16 depthwise convolutions stay float32, where the kernels for it are faster", "[program][precision]") {
+  if (!multiplies_bfloat16(at::kCPU)) return;  // elsewhere every product is computed by kernels for float32
+  const auto program = [](int group, const char* shape) {
+    return fmt::format(R"(<ir_version: 8, opset_import: ["": 17]> graph (float[1, 8, 4, 4] x) => (float[1, 8, 4, 4] y) <float[{}] w = {{NUMBERS}}> {{
+      c = Conv <group = {}, pads = [1, 1, 1, 1]> (x, w)
+      y = Mul (c, c)
+    }})", shape, group);
+  };
+  const at::Tensor x = ramp({1, 8, 4, 4}, 0, 40);
+  const auto distance = [&](const std::string& text, int64_t count) {
+    const TextModel model(with_numbers(text, ramp({count}, -20, 31)));
+    const ModelFile file = model.load();
+    const auto built = Program::build(file);
+    const RunOptions narrow{.gradients = true, .bfloat16 = true, .taps = {"c"}}, wide{.gradients = true, .taps = {"c"}};
+    return gap(built->run({x}, narrow).taps.at("c"), built->run({x}, wide).taps.at("c"));
+  };
+  CHECK(distance(program(8, "8, 1, 3, 3"), 72) < 1e-6);
+  CHECK(distance(program(1, "8, 8, 3, 3"), 576) > 1e-4);
 }

@@ -4,6 +4,7 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/div.h>
 #include <ATen/ops/fmod.h>
+#include <ATen/ops/hardtanh.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/mul.h>
@@ -124,12 +125,19 @@ std::optional<at::Scalar> attribute_bound(const OpCall& call, const char* name) 
 }
 
 /// Bounds are attributes before opset 11 and optional inputs since; max wins over min.
+/// Between two numbers a real Hardtanh (ReLU6): one kernel and one for its gradient, which is 0 at the bounds as ReLU's is at 0.
+at::Tensor clipped(const at::Tensor& x, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
+  if (!low && !high) return x;
+  if (low && high && x.is_floating_point() && low->toDouble() < high->toDouble()) return at::hardtanh(x, *low, *high);
+  return at::clamp(x, low, high);
+}
+
 void clip(OpCall& call) {
   at::Tensor x = call.tensor(0);
   if (call.opset() < 11) {
     const auto low = attribute_bound(call, "min");
     const auto high = attribute_bound(call, "max");
-    call.set_like_input(0, low || high ? at::clamp(x, low, high) : x);
+    call.set_like_input(0, clipped(x, low, high));
     return;
   }
   std::optional<at::Tensor> bounds[2];
@@ -148,7 +156,7 @@ void clip(OpCall& call) {
     const auto number = [](const std::optional<at::Tensor>& bound) {
       return bound ? std::optional<at::Scalar>(bound->item()) : std::nullopt;
     };
-    x = at::clamp(x, number(bounds[0]), number(bounds[1]));
+    x = clipped(x, number(bounds[0]), number(bounds[1]));
   } else {
     for (auto& bound : bounds) {
       if (bound) bound = bound->reshape({}).to(x.device());
