@@ -6,13 +6,12 @@
 #include <vector>
 
 #include "onnx/graph.h"
-#include "program/executor.h"
 #include "program/value.h"
 
 namespace sparsify {
 
-/// Whether the device has instructions that multiply bfloat16 (AMX, AVX-512 BF16, GPUs). Elsewhere a library's kernels for it
-/// are tens of times slower than those for float32.
+/// Whether the device has instructions that multiply bfloat16 (AMX, AVX-512 BF16, GPUs) and LibTorch uses them. Elsewhere a library's
+/// kernels for it are tens of times slower than those for float32.
 bool multiplies_bfloat16(at::Device device);
 
 /// `x` rounded to bfloat16; its gradient is rounded on the way back.
@@ -20,6 +19,8 @@ bool multiplies_bfloat16(at::Device device);
 ///   native  as bfloat16; otherwise the same values as float32: products of two of them are exact there, and their sums are
 ///           float32 as inside the instructions, so that kernels for float32 compute what those for bfloat16 would
 at::Tensor rounded_to_bfloat16(const at::Tensor& x, bool native);
+/// As bfloat16 or as float32.
+at::Tensor in_precision(const at::Tensor& x, bool bfloat16);
 
 /// What an operator does in a run in bfloat16. As in PyTorch's autocast, values stay bfloat16 between products as long as they meet
 /// operators that lose little by it; weights and everything else are float32.
@@ -28,19 +29,15 @@ enum class Bfloat16Part {
   Follows,     ///< computes in bfloat16 where its inputs come so: elementwise, pooling, movement, normalisation
   Widens,      ///< sees float32
 };
-Bfloat16Part bfloat16_part(const Node& node);
+/// weight  shape of input 1; empty if there is none. Convolutions of few channels a group are not worth it (Widens)
+Bfloat16Part bfloat16_part(const Node& node, at::IntArrayRef weight);
 
 /// A value that is kept rounded as the float32 that it stands for; any other as it is.
 Value widened(const Value& value);
 
-/// Operands and results of kernels that take the place of operators (program/schedule.h): what is computed in bfloat16 stays so.
-at::Tensor in_precision(const at::Tensor& x, bool bfloat16);
-at::Tensor operand(const Frame& frame, int slot, bool bfloat16);
-Value result_of(const at::Tensor& result);
-
-/// Puts in place of `inputs` (null: absent) what an operator of that part computes with in bfloat16.
+/// Exchanges `inputs` (null: absent) for what an operator of that part computes with.
 ///   converted  holds the replacements; must outlive the operator's run
-/// Returns whether float32 results that come as bfloat16 are to be kept so.
-bool take_in_bfloat16(Bfloat16Part part, bool native, const Node& node, std::vector<const Value*>& inputs, std::deque<Value>& converted);
+/// Returns whether float32 results that come as bfloat16 stay so.
+bool exchange_for_bfloat16(Bfloat16Part part, bool native, const Node& node, std::vector<const Value*>& inputs, std::deque<Value>& converted);
 
 }  // namespace sparsify

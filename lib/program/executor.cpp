@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <deque>
 #include <new>
 
@@ -100,9 +101,8 @@ void Executor::run_step(const Step& step) {
   } else {
     guarded([&] { step.op->function(*this); });
   }
-  if (frame_.outer != nullptr) return;
   if (context_.bfloat16 && is_handed_out(step)) widen_handed_out(step);
-  if (context_.after != nullptr) replace_outputs(step);
+  if (context_.after != nullptr && frame_.outer == nullptr) replace_outputs(step);
 }
 
 bool Executor::is_handed_out(const Step& step) const {
@@ -153,10 +153,11 @@ void Executor::arrange_inputs(const Step& step) {
 /// Weights are rounded each time, and their gradients come back in float32 through the rounding.
 void Executor::run_in_bfloat16(const Step& step) {
   const bool native = multiplies_bfloat16(device_);
-  Bfloat16Part part = bfloat16_part(*step.node);
-  if (part == Bfloat16Part::Follows && is_handed_out(step)) part = Bfloat16Part::Widens;  // the last step loses nothing
+  const bool has_weight = inputs_.size() > 1 && inputs_[1] != nullptr && inputs_[1]->is_tensor();
+  Bfloat16Part part = bfloat16_part(*step.node, has_weight ? inputs_[1]->tensor().sizes() : at::IntArrayRef());
+  if (part == Bfloat16Part::Follows && is_handed_out(step)) part = Bfloat16Part::Widens;  // what only follows loses nothing at the end
   std::deque<Value> converted;
-  const bool keeps = take_in_bfloat16(part, native, *step.node, inputs_, converted);
+  const bool keeps = exchange_for_bfloat16(part, native, *step.node, inputs_, converted);
   guarded([&] { step.op->function(*this); });
   if (!keeps) return;
   for (Value* output : outputs_) {

@@ -216,7 +216,7 @@ class Fuser {
     const Window window = window_of(NodeView(step), like, weight->sizes().slice(2).vec());
     if (window.begin != window.end || std::any_of(window.begin.begin(), window.begin.end(), [](int64_t pad) { return pad < 0; })) return;
 
-    FusedConvolution what{.input = input, .output = step.outputs.front(), .bfloat16 = bfloat16_};
+    FusedConvolution what{.input = input, .output = step.outputs.front(), .bfloat16 = bfloat16_ && multiplies(step, weight->sizes())};
     what.strides = window.strides;
     what.padding = window.begin;
     what.dilations = window.dilations;
@@ -228,25 +228,26 @@ class Fuser {
       what.output = output;
     };
     for (auto next = sole_reader(what.output); next; next = sole_reader(what.output)) {
-      if (what.other >= 0 || !fold_normalisation(*next, what.output, *weight, bias)) break;
+      if (what.other >= 0 || must_be_float32(*next) || !fold_normalisation(*next, what.output, *weight, bias)) break;
       absorb(*next, schedule_.works[*next].step->outputs.front());
     }
-    if (const auto next = sole_reader(what.output); next && is(*next, "Add")) {
+    if (const auto next = sole_reader(what.output); next && is(*next, "Add") && !must_be_float32(*next)) {
       const Step& sum = *schedule_.works[*next].step;
       const int other = slot_of(sum, 0) == what.output ? slot_of(sum, 1) : slot_of(sum, 0);
-      if (sum.opset >= 7 && other >= 0 && other != what.output && !fixed_.contains(other) && known(other).type == at::kFloat &&
+      const bool one_precision = other >= 0 && (!what.bfloat16 || known(other).rounded);
+      if (one_precision && sum.opset >= 7 && other != what.output && !fixed_.contains(other) && known(other).type == at::kFloat &&
           (known(other).facts & kStaticShape) != 0 && known(other).shape == known(what.output).shape) {
         what.other = other;
         absorb(*next, sum.outputs.front());
       }
     }
     if (const auto next = sole_reader(what.output)) {
-      if (read_activation(*next, what)) absorb(*next, schedule_.works[*next].step->outputs.front());
+      if (!must_be_float32(*next) && read_activation(*next, what)) absorb(*next, schedule_.works[*next].step->outputs.front());
     } else if (what.other < 0) {
       absorb_swish(what, last);
     }
-    what.weight = packed(in_precision(weight->contiguous(), bfloat16_), window, what.group, shape);
-    if (bias) what.bias = in_precision(*bias, bfloat16_);
+    what.weight = packed(in_precision(weight->contiguous(), what.bfloat16), window, what.group, shape);
+    if (bias) what.bias = in_precision(*bias, what.bfloat16);
 
     Work& work = schedule_.works[last];
     gone_[last] = false;
@@ -309,7 +310,7 @@ class Fuser {
     if (pinned_[static_cast<size_t>(what.output)] || readers.size() != 2) return;
     const size_t gate = readers[0];
     const size_t product = readers[1];
-    if (!is(gate, "Sigmoid") || !is(product, "Mul") || sole_reader(schedule_.works[gate].writes.front()) != product) return;
+    if (!is(gate, "Sigmoid") || !is(product, "Mul") || must_be_float32(product) || sole_reader(schedule_.works[gate].writes.front()) != product) return;
     gone_[last] = true;
     gone_[gate] = true;
     last = product;
@@ -324,7 +325,7 @@ class Fuser {
     const auto weight = fixed(step, 1);
     if (input < 0 || !weight || weight->dim() != 2 || known(input).type != at::kFloat || known(input).shape.size() < 2) return;
     const auto next = sole_reader(step.outputs.front());
-    if (!next || !is(*next, "Add")) return;
+    if (!next || !is(*next, "Add") || must_be_float32(*next)) return;
     const Step& sum = *schedule_.works[*next].step;
     if (sum.opset < 7) return;
     const auto bias = fixed(sum, slot_of(sum, 0) == step.outputs.front() ? 1 : 0);
@@ -336,11 +337,20 @@ class Fuser {
     work.kernel = make_linear_kernel(input, work.writes.front(), *weight, *bias, bfloat16_);
   }
 
+  static bool multiplies(const Step& step, at::IntArrayRef weight) { return bfloat16_part(*step.node, weight) == Bfloat16Part::Multiplies; }
+
+  /// What follows a product and is handed out is float32, as it is node by node.
+  bool must_be_float32(size_t work) const {
+    const std::vector<int>& writes = schedule_.works[work].writes;
+    return bfloat16_ && std::any_of(writes.begin(), writes.end(), [this](int slot) { return pinned_[static_cast<size_t>(slot)]; });
+  }
+
   /// What only products read is rounded once for the signature.
   void round_weights() {
     std::map<int, bool> only_products;
     for (const Work& work : schedule_.works) {
-      const bool rounds = !work.kernel && work.step->subplans.empty() && bfloat16_part(*work.step->node) == Bfloat16Part::Multiplies;
+      const int weight = slot_of(*work.step, 1);
+      const bool rounds = !work.kernel && work.step->subplans.empty() && multiplies(*work.step, weight < 0 ? at::IntArrayRef() : known(weight).shape);
       for (const int slot : work.reads) {
         const auto [entry, fresh] = only_products.try_emplace(slot, rounds);
         if (!fresh) entry->second = entry->second && rounds;

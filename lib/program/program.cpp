@@ -353,6 +353,7 @@ Learned Program::Impl::learn(Executor& executor, Frame& frame, const std::vector
     known.facts = facts[static_cast<size_t>(slot)];
     if (!value.is_tensor()) return;
     known.shape = value.tensor().sizes().vec();
+    known.rounded = value.is_rounded();
     if (type_of(value.tensor().scalar_type()) == value.type() || value.is_rounded()) known.type = carrier_of(value.type());
   };
   for (const int slot : plan->inputs) {

@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <set>
 
+#include "program/bfloat16.h"
+
 namespace sparsify {
+
+at::Tensor operand(const Frame& frame, int slot, bool bfloat16) { return in_precision(frame.slots[static_cast<size_t>(slot)].tensor(), bfloat16); }
+
+Value result_of(const at::Tensor& result) { return result.scalar_type() == at::kBFloat16 ? Value::of_rounded(result) : Value(result); }
+
 bool is_operator(const Work& work, std::string_view op) {
   return !work.kernel && work.step->node->domain.empty() && work.step->node->op_type == op;
 }
@@ -59,8 +66,10 @@ void finish(Schedule& schedule, const Plan& plan, Learned& learned, const std::v
   for (Work& work : schedule.works) {
     if (work.kernel) work.kernel->inputs_end(work.release);
   }
+  std::set<int> placed;
+  for (const auto& [slot, value] : schedule.values) placed.insert(slot);
   for (auto& [slot, value] : learned.made) {
-    if (read.contains(slot)) schedule.values.emplace_back(slot, std::move(value));
+    if (read.contains(slot) && !placed.contains(slot)) schedule.values.emplace_back(slot, std::move(value));
   }
   for (size_t i = 0; i < plan.stored.size(); ++i) {
     if (read.contains(plan.stored[i].first)) schedule.stored.push_back(static_cast<int>(i));

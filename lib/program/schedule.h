@@ -35,6 +35,7 @@ struct SlotKnowledge {
   uint8_t facts = kUnknown;     ///< SlotFacts
   std::vector<int64_t> shape{}; ///< of a tensor, in that run
   at::ScalarType type = at::ScalarType::Undefined;
+  bool rounded = false;         ///< kept in bfloat16 although it is float32 (Value::is_rounded)
 };
 
 /// The steps of a plan that are left for one signature: what does not depend on the data is there already.
@@ -52,6 +53,10 @@ struct Learned {
   std::vector<std::pair<int, Value>> made; ///< what they are
   std::vector<SlotKnowledge> slots;
 };
+
+/// Operands and results of kernels: what is computed in bfloat16 stays so.
+at::Tensor operand(const Frame& frame, int slot, bool bfloat16);
+Value result_of(const at::Tensor& result);
 
 /// An operator of the standard domain that no kernel has replaced.
 bool is_operator(const Work& work, std::string_view op);

@@ -24,7 +24,7 @@ class Value {
   /// `tensor` is in the carrier of `type` (carrier_of); integers are wrapped into the type's range.
   Value(at::Tensor tensor, DType type);
   /// A float32 that is kept rounded to bfloat16 while a run computes in it: `tensor` is bfloat16, type() is Float32.
-  /// The executor makes and resolves them; no operator sees one.
+  /// The executor and its kernels make and resolve them; no operator's function sees one.
   static Value of_rounded(at::Tensor tensor);
   static Value of_strings(HostTensor strings);
   static Value of_sequence(std::vector<Value> items);

@@ -5,7 +5,6 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/core.h>
 
-#include "program/bfloat16.h"
 #include "program/model_text.h"
 #include "program/program.h"
 #include "support/catch.h"
@@ -327,22 +326,67 @@ TEST_CASE("in bfloat16 a second stream of data keeps its float32, and subgraphs 
   CHECK((far - far.to(at::kBFloat16).to(at::kFloat)).abs().max().item<double>() > 1e-4);
 }
 
-TEST_CASE("in bfloat16 depthwise convolutions stay float32, where the kernels for it are faster", "[program][precision]") {
-  if (!multiplies_bfloat16(at::kCPU)) return;  // elsewhere every product is computed by kernels for float32
+TEST_CASE("in bfloat16 convolutions of few channels a group stay float32, where the kernels are faster, fused or not", "[program][precision]") {
   const auto program = [](int group, const char* shape) {
     return fmt::format(R"(<ir_version: 8, opset_import: ["": 17]> graph (float[1, 8, 4, 4] x) => (float[1, 8, 4, 4] y) <float[{}] w = {{NUMBERS}}> {{
       c = Conv <group = {}, pads = [1, 1, 1, 1]> (x, w)
-      y = Mul (c, c)
+      r = Relu (c)
+      y = Mul (r, r)
     }})", shape, group);
   };
   const at::Tensor x = ramp({1, 8, 4, 4}, 0, 40);
-  const auto distance = [&](const std::string& text, int64_t count) {
+  const auto distances = [&](const std::string& text, int64_t count) {
     const TextModel model(with_numbers(text, ramp({count}, -20, 31)));
     const ModelFile file = model.load();
     const auto built = Program::build(file);
-    const RunOptions narrow{.gradients = true, .bfloat16 = true, .taps = {"c"}}, wide{.gradients = true, .taps = {"c"}};
-    return gap(built->run({x}, narrow).taps.at("c"), built->run({x}, wide).taps.at("c"));
+    const Value wide = built->run({x}, {.optimise = false}).outputs[0];
+    std::vector<double> each{gap(built->run({x}, {.gradients = true, .bfloat16 = true}).outputs[0], wide)};
+    for (int pass = 0; pass < 3; ++pass) each.push_back(gap(built->run({x}, {.bfloat16 = true}).outputs[0], wide));
+    return each;
   };
-  CHECK(distance(program(8, "8, 1, 3, 3"), 72) < 1e-6);
-  CHECK(distance(program(1, "8, 8, 3, 3"), 576) > 1e-4);
+  for (const double distance : distances(program(8, "8, 1, 3, 3"), 72)) CHECK(distance < 1e-5);
+  for (const double distance : distances(program(1, "8, 8, 3, 3"), 576)) CHECK(distance > 1e-3);
+}
+
+TEST_CASE("in bfloat16 what follows the last product is float32 in every run with a signature", "[program][precision]") {
+  const TextModel model(with_numbers(R"(<ir_version: 8, opset_import: ["": 17]>
+    graph (float[4, 8] x) => (float[4, 8] y) <float[8, 8] w = {NUMBERS}, float[8] bias = {100, 101, 102, 103, 104, 105, 106, 107}> {
+      p = MatMul (x, w)
+      y = Add (p, bias)
+    })", ramp({8, 8}, 0, 50)));
+  const ModelFile file = model.load();
+  const auto program = Program::build(file);
+  const at::Tensor x = ramp({4, 8}, 0, 9);
+  const Value exact = program->run({x}).outputs[0];
+  for (int pass = 0; pass < 3; ++pass) CHECK(gap(program->run({x}, {.bfloat16 = true}).outputs[0], exact) < 0.03);  // a bfloat16 near 100 is off by up to 0.25
+}
+
+TEST_CASE("numbers that bfloat16 cannot hold, parameters that are computed and pools that have no kernel for it do not stop a run in it", "[program][precision]") {
+  const auto check = [](const std::string& text, const at::Tensor& x) {
+    INFO(text);
+    const TextModel model(text);
+    const ModelFile file = model.load();
+    const auto program = Program::build(file);
+    const at::Tensor exact = program->run({x}).outputs[0].tensor();
+    for (int pass = 0; pass < 2; ++pass) {
+      const at::Tensor rounded = program->run({x}, {.bfloat16 = true}).outputs[0].tensor();
+      CHECK(rounded.isfinite().all().item<bool>());
+      CHECK((rounded - exact).abs().max().item<double>() <= 0.02 * exact.abs().max().item<double>());
+    }
+    program->run({x}, {.gradients = true, .bfloat16 = true});
+  };
+  const std::string begin = R"(<ir_version: 8, opset_import: ["": 17]> graph (float[2, 3] x) => (float[2, 3] y)
+    <float[3, 3] w = {1, 0, 0.5, 0, 1, 0, 0.25, 0, 1}, float low = {-3.4028234e38}, float high = {3.4028234e38}, float[3] ones = {1, 1, 1}, float[3] v = {0.1, 0.2, 0.3}> { p = MatMul (x, w) )";
+  const at::Tensor x = ramp({2, 3}, 0, 9);
+  check(begin + "c = Clip (p, low, high) y = Neg (c) }", x);
+  check(begin + "c = Clip (p, low) y = Neg (c) }", x);
+  check(begin + "z = Sub (p, p) m = Mul (z, low) y = Add (m, p) }", x);
+  check(begin + "s = MatMul (v, w) n = LayerNormalization (p, s, v) y = Neg (n) }", x);
+  check(begin + "s = MatMul (v, w) n = BatchNormalization (p, s, v, v, ones) y = Neg (n) }", x);
+  for (const char* number : {"0", "-3.4028234e38"}) {
+    check(fmt::format(R"(<ir_version: 8, opset_import: ["": 17]> graph (float[1, 1, 4, 4] x) => (float[1, 1, 4, 4] y) <float[1, 1, 1, 1] w = {{0.7}}, int64[8] pads = {{0, 0, 1, 1, 0, 0, 1, 1}}, float number = {{{}}}> {{
+      c = Conv (x, w) p = Pad (c, pads, number) m = MaxPool <kernel_shape = [3, 3]> (p) y = Neg (m) }})", number), ramp({1, 1, 4, 4}, 0, 40));
+  }
+  check(R"(<ir_version: 8, opset_import: ["": 17]> graph (float[1, 1, 4, 4, 4] x) => (float[1, 1, 2, 2, 2] y) <float[1, 1, 1, 1, 1] w = {0.7}> {
+    c = Conv (x, w) a = AveragePool <kernel_shape = [2, 2, 2], strides = [2, 2, 2]> (c) y = Neg (a) })", ramp({1, 1, 4, 4, 4}, 0, 40));
 }

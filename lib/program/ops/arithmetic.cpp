@@ -15,6 +15,8 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "program/ops/operands.h"
@@ -124,14 +126,21 @@ std::optional<at::Scalar> attribute_bound(const OpCall& call, const char* name) 
   return call.attribute_number(name, 0);
 }
 
-/// Bounds are attributes before opset 11 and optional inputs since; max wins over min.
-/// Between two numbers a real Hardtanh (ReLU6): one kernel and one for its gradient, which is 0 at the bounds as ReLU's is at 0.
-at::Tensor clipped(const at::Tensor& x, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
-  if (!low && !high) return x;
+/// A bound that bfloat16 cannot hold bounds nothing there.
+std::optional<at::Scalar> bound_for(const at::Tensor& x, const std::optional<at::Scalar>& bound) {
+  const bool beyond = bound && x.scalar_type() == at::kBFloat16 && std::abs(bound->toDouble()) > static_cast<float>(std::numeric_limits<at::BFloat16>::max());
+  return beyond ? at::Scalar(std::copysign(std::numeric_limits<double>::infinity(), bound->toDouble())) : bound;
+}
+
+/// Between two numbers LibTorch's Hardtanh (ReLU6): one kernel and one for its gradient, which is 0 at the bounds as ReLU's is at 0.
+at::Tensor clipped(const at::Tensor& x, const std::optional<at::Scalar>& lowest, const std::optional<at::Scalar>& highest) {
+  if (!lowest && !highest) return x;
+  const auto low = bound_for(x, lowest), high = bound_for(x, highest);
   if (low && high && x.is_floating_point() && low->toDouble() < high->toDouble()) return at::hardtanh(x, *low, *high);
   return at::clamp(x, low, high);
 }
 
+/// Bounds are attributes before opset 11 and optional inputs since; max wins over min.
 void clip(OpCall& call) {
   at::Tensor x = call.tensor(0);
   if (call.opset() < 11) {

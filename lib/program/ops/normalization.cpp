@@ -30,7 +30,7 @@ void batch_normalise_elements(OpCall& call, double epsilon, bool per_channel) {
   std::vector<int64_t> shape(static_cast<size_t>(input.dim() > 1 ? input.dim() - 1 : 1), 1);
   shape[0] = -1;
   const auto spread = [&](size_t i) { return per_channel ? call.tensor(i).view(shape) : call.tensor(i); };
-  call.set(0, (input - spread(3)) * (spread(1) * at::rsqrt(spread(4) + epsilon)) + spread(2));
+  call.set(0, ((input - spread(3)) * (spread(1) * at::rsqrt(spread(4) + epsilon)) + spread(2)).to(input.scalar_type()));
 }
 
 /// What the file keeps for inference follows the batches as in training: stored = stored * momentum
