@@ -30,7 +30,6 @@ void refuse_repair_of_cuts(const Recipe& recipe) {
 }
 
 bool wants_repair(const Recipe& recipe, const Decisions& decisions) {
-  refuse_repair_of_cuts(recipe);  // a plan comes here without require_correctable()
   if (recipe.repair != "auto") return recipe.repair == "statistics";
   return (recipe.data.contains("calibration") || recipe.data.contains("train")) && recipe.train.is_null() &&
          std::none_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
@@ -82,6 +81,7 @@ void require_correctable(const Recipe& recipe) {
 }
 
 bool wants_correction(const Recipe& recipe, const Decisions& decisions) {
+  refuse_repair_of_cuts(recipe);  // a plan comes here without require_correctable()
   return wants_repair(recipe, decisions) || std::any_of(decisions.decided.begin(), decisions.decided.end(), has_solver);
 }
 

@@ -14,6 +14,7 @@ namespace sparsify {
 void require_correctable(const Recipe& recipe);
 
 /// A rule names a solver, or statistics are to be repaired.
+/// throws ConfigError for a repair that fits no zeros
 bool wants_correction(const Recipe& recipe, const Decisions& decisions);
 
 /// The stage behind decide(): solvers choose masks of the same size and correct what stays. The masks in `decisions` become

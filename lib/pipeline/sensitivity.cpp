@@ -11,10 +11,10 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "config/plugin_name.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/version.h"
+#include "config/plugin_name.h"
 #include "criteria/checked_scores.h"
 #include "mask/scores.h"
 #include "patterns/checked_mask.h"

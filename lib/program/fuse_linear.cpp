@@ -27,7 +27,7 @@ class LinearKernel final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_linear_kernel(int input, int output, at::Tensor weight, at::Tensor bias, bool bfloat16) {
+std::unique_ptr<Kernel> make_linear_kernel(int input, int output, const at::Tensor& weight, const at::Tensor& bias, bool bfloat16) {
   return std::make_unique<LinearKernel>(input, output, weight, bias, bfloat16);
 }
 

@@ -186,7 +186,7 @@ const RegisterOps entries{
     {.name = "Max", .function = maximum},
     {.name = "Sum", .function = sum},
     {.name = "Mean", .function = mean},
-    {.name = "Clip", .function = clip},
+    {.name = "Clip", .function = clip, .notes = "between two numbers: gradient 0 at the bounds"},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_nearest2d.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/core.h>
 
@@ -208,7 +209,11 @@ at::Tensor resized(const OpCall& call, const Resizing& resizing,
   }
   if (result.scalar_type() == type) return result;
   if (at::isIntegralType(type, true)) {
-    result = result.round();
+    // The standard leaves open how integers come about; ONNX Runtime's linear kernels cut the fraction off.
+    constexpr double kNoFraction = 1e-4;  // of a whole number whose float32 terms were rounded
+    const at::Tensor nearest_whole = result.round();
+    const bool cuts = resizing.kernel == Interpolation::Linear && !resizing.antialias;
+    result = cuts ? at::where((result - nearest_whole).abs() < kNoFraction, nearest_whole, result.trunc()) : nearest_whole;
     if (type == at::kByte) result = result.clamp(0, 255);
     if (type == at::kChar) result = result.clamp(-128, 127);
   }

@@ -77,3 +77,14 @@ TEST_CASE("a gradient is shared among the elements that a sample was made of",
                close_to(half ? std::vector<float>{0.75F, 0.25F} : std::vector<float>{0.5F, 0.5F}));
   }
 }
+
+TEST_CASE("linear interpolation of integers cuts the fraction off, as ONNX Runtime's kernels do", "[program][resize]") {
+  const auto doubled = [](DType type, const std::vector<int64_t>& image) {
+    const OneNode node{.op = "Resize", .opset = 19, .attributes = {text("mode", "linear")}};
+    const at::Tensor y = run_op(node, {integers(type, {1, 1, 2, 3}, image), Value(), Value(), integers(DType::Int64, {4}, {1, 1, 4, 6})})[0].tensor();
+    return to_floats(y.to(at::kFloat).reshape({4, 6}).slice(0, 0, 2));
+  };
+  // Numbers of ONNX Runtime 1.31.1.
+  CHECK(doubled(DType::UInt8, {30, 41, 7, 0, 93, 14}) == std::vector<float>{30, 32, 38, 32, 15, 7, 22, 30, 46, 42, 20, 8});
+  CHECK(doubled(DType::Int8, {30, 41, -7, 0, 93, 14}) == std::vector<float>{30, 32, 38, 29, 5, -7, 22, 30, 46, 40, 12, -1});
+}
