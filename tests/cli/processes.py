@@ -71,7 +71,7 @@ class ByVariables:
 
 
 LAUNCHERS = {}
-if MPIRUN is not None and "MPI" in VERSION:
+if MPIRUN is not None and "MPI" in VERSION.replace("built without MPI", ""):
     LAUNCHERS["mpirun"] = by_mpirun
 if "c10d" in VERSION:
     LAUNCHERS["torchrun"] = ByVariables
