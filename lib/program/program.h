@@ -47,7 +47,8 @@ struct RunOptions {
   bool gradients = false; ///< record for backward; otherwise inference mode
   bool float64 = false;   ///< floating-point inputs are float64 whatever the model says; so must its parameters be by then
   /// Convolutions and matrix products of float32 are computed in bfloat16, and what lies between them where it loses little
-  /// (program/bfloat16.h); weights, outputs and taps are float32. Faster where the device multiplies bfloat16 (AMX, AVX-512 BF16, GPUs); elsewhere float32 kernels work on the rounded values.
+  /// (program/bfloat16.h); weights, outputs and taps are float32. Faster where the device multiplies bfloat16 (AMX, AVX-512 BF16,
+  /// GPUs); elsewhere float32 kernels work on the rounded values.
   bool bfloat16 = false;
   /// On the CPU: convolutions of images with the channels last in memory; for inference nodes are fused and dead inputs
   /// overwritten as well. False: node by node, in the file's order of axes.

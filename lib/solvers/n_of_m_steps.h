@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "patterns/pattern.h"
+#include "tensor/block_size.h"
 
 namespace sparsify {
 
@@ -17,11 +17,8 @@ struct NOfMNumbers {
 
 /// `2:4`, as Pattern::describe() says it; nullopt for other patterns.
 inline std::optional<NOfMNumbers> parse_n_of_m(const std::string& description) {
-  long long n = 0;
-  long long m = 0;
-  int used = 0;
-  if (std::sscanf(description.c_str(), "%lld:%lld%n", &n, &m, &used) != 2 || used != static_cast<int>(description.size())) return std::nullopt;
-  return NOfMNumbers{n, m};
+  const auto numbers = two_numbers(description, "%lld:%lld%n");
+  return numbers ? std::optional(NOfMNumbers{numbers->first, numbers->second}) : std::nullopt;
 }
 
 /// Weights of a group that go in one step: one, of long groups as many as make at most 63 steps.
